@@ -1,0 +1,83 @@
+# Needs Python >= 3.11 with pip, and make; everything else is installed into VENV.
+#
+#   make demo      runtime only: the first program, then a forecast of a real series
+#   make test      with TensorFlow: the whole test suite
+#   make help      the other targets
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+VENV ?= .venv
+# The first Python on PATH that is new enough; `make PYTHON=/path/to/python` overrules it.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+# Test processes side by side; 0 runs everything in one.
+JOBS ?= 2
+# More arguments for the program behind a target: `make test ARGS='-k dense'`.
+ARGS ?=
+
+RUN := "$(VENV)/bin/python"
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
+SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
+
+# Quiet start of TensorFlow; its rounding stays as a user gets it.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: help demo test nightly verify bench ulp lint format clean distclean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo.stamp  ## the first program, then a forecast of a real series (no TensorFlow)
+	$(RUN) examples/quickstart.py
+	$(RUN) examples/co2_forecast.py --out out $(ARGS)
+
+test: $(VENV)/test.stamp  ## the whole suite, against Keras
+	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
+
+nightly: $(VENV)/test.stamp  ## the suite with 20,000 random cases a property (hours)
+	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=nightly $(ARGS)
+
+verify: $(VENV)/test.stamp  ## the table: engine, float64 oracle and Keras, row by row
+	$(RUN) -m reference.verify $(ARGS)
+
+bench: $(VENV)/bench.stamp  ## speed next to every peer (ARGS=--quick: two minutes)
+	$(RUN) benchmarks/run.py $(ARGS)
+
+ulp: $(VENV)/runtime.stamp  ## worst error of tanh over all 2^32 floats (minutes)
+	$(RUN) -m reference.ulp $(ARGS)
+
+lint: $(VENV)/lint.stamp  ## style, format and types; changes nothing
+	$(RUN) -m ruff check $(SOURCES)
+	$(RUN) -m ruff format --check $(SOURCES)
+	$(RUN) -m mypy
+
+format: $(VENV)/lint.stamp  ## puts the sources in the house's format
+	$(RUN) -m ruff check --fix $(SOURCES)
+	$(RUN) -m ruff format $(SOURCES)
+
+clean:  ## removes what the tools and the examples wrote
+	rm -rf out build dist rnn_engine.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## and the environment
+	rm -rf "$(VENV)"
+
+# One environment, one stamp for each list of pins, so that a second run starts at once.
+# Some systems ship Python without ensurepip: there the pip that started this fills the
+# environment from outside.
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 on PATH; say make PYTHON=..." >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv "$(VENV)" >/dev/null 2>&1 || { \
+		rm -rf "$(VENV)" \
+		&& $(PYTHON) -m venv --without-pip "$(VENV)" \
+		&& $(PYTHON) -m pip --python "$(VENV)/bin/python" install --quiet pip; }
+
+$(VENV)/%.stamp: requirements/%.txt $(wildcard requirements/*.txt) pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "Installing requirements/$*.txt into $(VENV)"
+	@$(PIP) -r requirements/build.txt -r $<
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
