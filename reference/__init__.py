@@ -1,0 +1,5 @@
+"""The other side of every check: float64 oracle, tf.keras twins, comparison, goldens.
+
+Nothing in rnn_engine imports this package. TensorFlow is needed by
+`keras_twin`, `verify` and `goldens`; `oracle`, `compare` and `cases` need NumPy only.
+"""
