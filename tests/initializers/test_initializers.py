@@ -273,7 +273,7 @@ def test_get_takes_classes_callables_and_arrays():
 
 @pytest.mark.parametrize("bad", ["glorot_unifrom", 3, [1, 2], {"class_name": "Foo", "config": {}}])
 def test_unknown_identifiers(bad):
-    with pytest.raises(ValueError, match="(?i)initializer"):
+    with pytest.raises(ValueError, match=r"(?i)initializer"):
         initializers.get(bad)
     with pytest.raises(ValueError, match="Could not interpret"):
         keras.initializers.get(bad)
