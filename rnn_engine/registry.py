@@ -1,0 +1,105 @@
+"""Names to classes: how `optimizer="adam"` or `loss="mse"` finds its class.
+
+A kind (loss, metric, optimizer, ...) owns one `Registry`; a new entry is one
+decorated class or function. Tests that compare with Keras walk the registries.
+"""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+_REGISTRIES: "dict[str, Registry]" = {}
+
+
+class Registry:
+    """The entries of one kind, by their Keras name and its aliases.
+
+    Parameters
+    ----------
+    kind : str
+        What an entry is called in messages: ``"loss"``, ``"optimizer"``.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.entries: dict[str, Any] = {}
+        _REGISTRIES[kind] = self
+
+    def register(self, *names: str) -> Callable[[Any], Any]:
+        """Decorate a class or function so that each of `names` finds it.
+
+        Without names, its own `__name__` does.
+        """
+
+        def add(entry: Any) -> Any:
+            for name in names or (entry.__name__,):
+                if name in self.entries:
+                    raise ValueError(f"{self.kind} {name!r} is registered already.")
+                self.entries[name] = entry
+            return entry
+
+        return add
+
+    def unique(self) -> list[Any]:
+        """Every entry once, in order of registration."""
+        return list(dict.fromkeys(self.entries.values()))
+
+    def lookup(self, name: str) -> Any:
+        """Return the entry called `name`.
+
+        Raises
+        ------
+        ValueError
+            If there is none; the message names near misses.
+        """
+        if name in self.entries:
+            return self.entries[name]
+        near = get_close_matches(name, self.entries, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        known = ", ".join(sorted(self.entries))
+        raise ValueError(f"Unknown {self.kind} {name!r}.{hint} Known: {known}.")
+
+    def get(self, identifier: Any) -> Any:
+        """Resolve a name, a config dict, a class or an instance, as `keras.*.get` does.
+
+        Strings naming a class give an instance with its defaults, strings naming
+        a function the function. Callables and None come back as they are.
+
+        Raises
+        ------
+        ValueError
+            If the identifier cannot be interpreted.
+        """
+        if identifier is None:
+            return None
+        if isinstance(identifier, str):
+            entry = self.lookup(identifier)
+            return entry() if isinstance(entry, type) else entry
+        if isinstance(identifier, dict):
+            return self.deserialize(identifier)
+        if isinstance(identifier, type):
+            return identifier()
+        if callable(identifier) or hasattr(identifier, "get_config"):
+            return identifier
+        raise ValueError(
+            f"Could not interpret {self.kind} identifier: {identifier!r}. Expected a name, "
+            f"a config dict, a callable or an instance."
+        )
+
+    def serialize(self, entry: Any) -> Any:
+        """Return a JSON-ready form of an entry: ``{"class_name", "config"}`` or a name."""
+        if entry is None or isinstance(entry, str):
+            return entry
+        if hasattr(entry, "get_config"):
+            return {"class_name": type(entry).__name__, "config": entry.get_config()}
+        return entry.__name__
+
+    def deserialize(self, config: Any) -> Any:
+        """Rebuild what `serialize` wrote."""
+        if not isinstance(config, dict):
+            return self.get(config)
+        if "class_name" not in config:
+            raise ValueError(f"A {self.kind} config needs the key 'class_name', got {config!r}.")
+        cls = self.lookup(config["class_name"])
+        settings = config.get("config", {})
+        return cls.from_config(settings) if hasattr(cls, "from_config") else cls(**settings)

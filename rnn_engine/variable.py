@@ -1,0 +1,124 @@
+"""`Variable`: a named array that a layer, a metric or an optimizer owns."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+class Variable:
+    """A named array with a stable identity: writing to it never moves it.
+
+    Mirrors `keras.Variable` as far as a NumPy engine needs it. Kernels and
+    optimizers work on `value` in place; `version` counts the writes, so that
+    whoever keeps something derived (packed weights) knows when it is stale.
+
+    Parameters
+    ----------
+    value : array
+        Initial content; copied to a C-contiguous array of `dtype`.
+    name : str
+        Last part of the path, such as ``"kernel"``.
+    path : str, optional
+        Full path, such as ``"simple_rnn/simple_rnn_cell/kernel"``; `name` if None.
+    trainable : bool
+        Whether an optimizer updates it.
+    regularizer, constraint : callable, optional
+        As given to the layer; applied by the training loop and the optimizer.
+    """
+
+    def __init__(
+        self,
+        value: Any,
+        *,
+        name: str = "variable",
+        path: str | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        regularizer: Callable[..., Any] | None = None,
+        constraint: Callable[..., Any] | None = None,
+    ) -> None:
+        self.value: np.ndarray = np.array(value, dtype=dtype, order="C", copy=True)
+        self.name = name
+        self.path = path or name
+        self.trainable = trainable
+        self.regularizer = regularizer
+        self.constraint = constraint
+        self.version = 0
+        self._grad: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.value.ndim
+
+    @property
+    def dtype(self) -> str:
+        """Name of the element type, as in Keras a string."""
+        return self.value.dtype.name
+
+    @property
+    def grad(self) -> np.ndarray:
+        """Gradient buffer of the shape of `value`, made zero on first use.
+
+        Backward kernels add to it; the training loop clears it.
+        """
+        if self._grad is None:
+            self._grad = np.zeros_like(self.value)
+        return self._grad
+
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the value."""
+        return self.value.copy()
+
+    def assign(self, value: Any) -> "Variable":
+        """Write `value` into the array.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ; the variable stays as it was.
+        """
+        new = np.asarray(value, dtype=self.value.dtype)
+        if new.shape != self.value.shape:
+            raise ValueError(
+                f"The shape of the target variable and the shape of the value must match: "
+                f"variable {self.path!r} has shape {self.value.shape}, the value {new.shape}."
+            )
+        self.value[...] = new
+        self.touch()
+        return self
+
+    def assign_add(self, value: Any) -> "Variable":
+        """Add `value` in place."""
+        return self.assign(self.value + np.asarray(value))
+
+    def assign_sub(self, value: Any) -> "Variable":
+        """Subtract `value` in place."""
+        return self.assign(self.value - np.asarray(value))
+
+    def touch(self) -> None:
+        """Say that `value` was written to directly."""
+        self.version += 1
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Let NumPy read the variable; a copy unless told otherwise."""
+        if copy is False and (dtype is None or dtype == self.value.dtype):
+            return self.value
+        return np.array(self.value, dtype=dtype)
+
+    def __float__(self) -> float:
+        """Return the value of a variable of one element."""
+        return float(self.value.item())
+
+    def __int__(self) -> int:
+        """Return the value of a variable of one element, as int."""
+        return int(self.value.item())
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
