@@ -1,0 +1,236 @@
+"""Vector width and vector arithmetic: the one place that knows how wide a register is.
+
+`Vector` wraps an LLVM vector value, so that a formula such as tanh is written once,
+with ``+``, ``*`` and `fma`, and becomes straight vector code inside a kernel.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import binding, ir
+from numba.core import config, types
+
+POINTER = ir.PointerType()
+INT32 = ir.IntType(32)
+INT64 = ir.IntType(64)
+
+
+def register_bytes(features: str | None = None) -> int:
+    """Return the width of the widest vector register that Numba compiles for.
+
+    AVX-512 has 64 bytes, AVX 32, SSE and NEON 16. `NUMBA_CPU_FEATURES`, or a CPU
+    named by `NUMBA_CPU_NAME`, overrules what the machine could do.
+    """
+    if features is None:
+        features = config.CPU_FEATURES
+    if features is None and config.CPU_NAME is not None and config.CPU_NAME != "host":
+        features = "+avx512f" if config.CPU_NAME in _AVX512_NAMES else "+avx2"
+    if features is None:
+        try:
+            features = binding.get_host_cpu_features().flatten()
+        except RuntimeError:
+            features = ""
+    if "+avx512f" in features:
+        return 64
+    if "+avx" in features:
+        return 32
+    return 16
+
+
+_AVX512_NAMES = ("skylake-avx512", "icelake-server", "sapphirerapids", "znver4", "znver5")
+
+REGISTER_BYTES = register_bytes()
+# AVX-512 and NEON have 32 vector registers, AVX2 and SSE 16.
+REGISTERS = 16 if REGISTER_BYTES == 32 else 32
+
+
+def lanes(dtype: types.Float) -> int:
+    """Return how many numbers of a Numba float type one register holds."""
+    return REGISTER_BYTES * 8 // dtype.bitwidth
+
+
+def ir_type(dtype: types.Float) -> ir.Type:
+    """Return the LLVM type of a Numba float type."""
+    return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+
+
+class VectorBuilder:
+    """Emits vector instructions of one element type into an LLVM builder."""
+
+    def __init__(self, builder: ir.IRBuilder, dtype: types.Float) -> None:
+        self.builder = builder
+        self.dtype = dtype
+        self.bits = dtype.bitwidth
+        self.element = ir_type(dtype)
+        self.lanes = lanes(dtype)
+        self.type = ir.VectorType(self.element, self.lanes)
+        self.int_type = ir.VectorType(ir.IntType(self.bits), self.lanes)
+        self.mask_type = ir.VectorType(ir.IntType(1), self.lanes)
+
+    def intrinsic(self, name: str, args: Sequence[Any]) -> Any:
+        """Call an LLVM intrinsic that maps vectors of this type onto themselves."""
+        signature = ir.FunctionType(self.type, [self.type] * len(args))
+        function = self._declare(f"{name}.v{self.lanes}f{self.bits}", signature)
+        return self.builder.call(function, args)
+
+    def const(self, value: float) -> "Vector":
+        """Return `value` in every lane."""
+        return Vector(self, ir.Constant(self.type, [float(value)] * self.lanes))
+
+    def int_const(self, value: int) -> Any:
+        """Return the integer `value` in every lane."""
+        return ir.Constant(self.int_type, [int(value)] * self.lanes)
+
+    def broadcast(self, scalar: Any) -> Any:
+        """Return an LLVM scalar in every lane."""
+        undef = ir.Constant(self.type, ir.Undefined)
+        first = self.builder.insert_element(undef, scalar, INT32(0))
+        zeros = ir.Constant(ir.VectorType(INT32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undef, zeros)
+
+    def offset(self, pointer: Any, elements: Any) -> Any:
+        """Return `pointer` moved by a number of elements, by GEP only."""
+        moved = self.builder.gep(pointer, [elements], source_etype=self.element)
+        moved.type = POINTER  # Numba's own pointers are typed; LLVM's are not
+        return moved
+
+    def load_scalar(self, pointer: Any) -> Any:
+        """Return the number at `pointer`."""
+        return self.builder.load(pointer, typ=self.element, align=self.bits // 8)
+
+    def load(self, pointer: Any) -> Any:
+        """Return a whole register from `pointer`, of any alignment."""
+        return self.builder.load(pointer, typ=self.type, align=self.bits // 8)
+
+    def store(self, value: Any, pointer: Any) -> None:
+        """Write a whole register."""
+        self.builder.store(value, pointer, align=self.bits // 8)
+
+    def first_lanes(self, count: Any) -> Any:
+        """Return the mask of the first `count` lanes (an i64, any value)."""
+        wide = ir.VectorType(INT64, self.lanes)
+        index = ir.Constant(wide, list(range(self.lanes)))
+        undef = ir.Constant(wide, ir.Undefined)
+        first = self.builder.insert_element(undef, count, INT32(0))
+        zeros = ir.Constant(ir.VectorType(INT32, self.lanes), [0] * self.lanes)
+        return self.builder.icmp_signed(
+            "<", index, self.builder.shuffle_vector(first, undef, zeros)
+        )
+
+    def masked_load(self, pointer: Any, mask: Any) -> Any:
+        """Return the masked lanes from `pointer`, zero in the others."""
+        name = f"llvm.masked.load.v{self.lanes}f{self.bits}.p0"
+        signature = ir.FunctionType(self.type, [POINTER, INT32, self.mask_type, self.type])
+        function = self._declare(name, signature)
+        zero = ir.Constant(self.type, [0.0] * self.lanes)
+        return self.builder.call(function, [pointer, INT32(self.bits // 8), mask, zero])
+
+    def masked_store(self, value: Any, pointer: Any, mask: Any) -> None:
+        """Write the masked lanes."""
+        name = f"llvm.masked.store.v{self.lanes}f{self.bits}.p0"
+        signature = ir.FunctionType(ir.VoidType(), [self.type, POINTER, INT32, self.mask_type])
+        align = INT32(self.bits // 8)
+        self.builder.call(self._declare(name, signature), [value, pointer, align, mask])
+
+    def _declare(self, name: str, signature: ir.FunctionType) -> Any:
+        module = self.builder.module
+        if name in module.globals:
+            return module.globals[name]
+        return ir.Function(module, signature, name)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """Return a·b + c of LLVM values, rounded once."""
+        return self.intrinsic("llvm.fma", [a, b, c])
+
+
+class Vector:
+    """A register of numbers inside a kernel, with arithmetic operators."""
+
+    def __init__(self, ops: VectorBuilder, value: Any) -> None:
+        self.ops = ops
+        self.value = value
+
+    def _lift(self, other: "Vector | float") -> "Vector":
+        return other if isinstance(other, Vector) else self.ops.const(other)
+
+    def _binary(self, name: str, a: "Vector", b: "Vector") -> "Vector":
+        return Vector(self.ops, getattr(self.ops.builder, name)(a.value, b.value))
+
+    def __add__(self, other: "Vector | float") -> "Vector":
+        return self._binary("fadd", self, self._lift(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: "Vector | float") -> "Vector":
+        return self._binary("fsub", self, self._lift(other))
+
+    def __rsub__(self, other: float) -> "Vector":
+        return self._binary("fsub", self._lift(other), self)
+
+    def __mul__(self, other: "Vector | float") -> "Vector":
+        return self._binary("fmul", self, self._lift(other))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: "Vector | float") -> "Vector":
+        return self._binary("fdiv", self, self._lift(other))
+
+    def __rtruediv__(self, other: float) -> "Vector":
+        return self._binary("fdiv", self._lift(other), self)
+
+    def __neg__(self) -> "Vector":
+        return Vector(self.ops, self.ops.builder.fneg(self.value))
+
+    def less(self, other: "Vector | float") -> Any:
+        """Return the mask of the lanes below `other`; a NaN is in none."""
+        return self.ops.builder.fcmp_ordered("<", self.value, self._lift(other).value)
+
+    def not_at_least(self, other: "Vector | float") -> Any:
+        """Return the mask of the lanes below `other` or NaN."""
+        return self.ops.builder.fcmp_unordered("<", self.value, self._lift(other).value)
+
+
+def fma(a: "Vector | float", b: "Vector | float", c: "Vector | float") -> Vector:
+    """Return a·b + c, rounded once; at least one of the three is a `Vector`."""
+    ops = next(v.ops for v in (a, b, c) if isinstance(v, Vector))
+    lift = [v if isinstance(v, Vector) else ops.const(v) for v in (a, b, c)]
+    return Vector(ops, ops.fma(*(v.value for v in lift)))
+
+
+def polynomial(x: Vector, coefficients: Sequence[float]) -> Vector:
+    """Return Σ cᵢ xⁱ by Horner's rule, constant term first."""
+    result = x.ops.const(coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        result = fma(result, x, c)
+    return result
+
+
+def where(mask: Any, a: "Vector | float", b: "Vector | float") -> Vector:
+    """Return `a` in the lanes of the mask, `b` in the others."""
+    ops = next(v.ops for v in (a, b) if isinstance(v, Vector))
+    lift = [v if isinstance(v, Vector) else ops.const(v) for v in (a, b)]
+    return Vector(ops, ops.builder.select(mask, lift[0].value, lift[1].value))
+
+
+def absolute(x: Vector) -> Vector:
+    """Return the magnitude, by clearing the sign bit."""
+    return Vector(x.ops, x.ops.intrinsic("llvm.fabs", [x.value]))
+
+
+def copysign(magnitude: Vector, sign: Vector) -> Vector:
+    """Return `magnitude` with the sign bit of `sign`."""
+    ops = magnitude.ops
+    return Vector(ops, ops.intrinsic("llvm.copysign", [magnitude.value, sign.value]))
+
+
+def scale_by_power_of_two(x: Vector, shifted: Vector) -> Vector:
+    """Return x·2ⁿ, where `shifted` = n + 1.5·2^(mantissa bits) holds n in its low bits.
+
+    2ⁿ is built in the exponent field, so n has to stay within the normal range.
+    """
+    ops = x.ops
+    mantissa = 23 if ops.bits == 32 else 52
+    bias = 127 if ops.bits == 32 else 1023
+    as_int = ops.builder.bitcast(shifted.value, ops.int_type)
+    moved = ops.builder.shl(ops.builder.add(as_int, ops.int_const(bias)), ops.int_const(mantissa))
+    return x * Vector(ops, ops.builder.bitcast(moved, ops.type))
