@@ -1,0 +1,58 @@
+"""Callbacks: what runs around epochs and batches. One class, one export line.
+
+`registry` lists them by their Keras name.
+"""
+
+from rnn_engine.callbacks.backup_and_restore import BackupAndRestore
+from rnn_engine.callbacks.callback import Callback
+from rnn_engine.callbacks.callback_list import CallbackList
+from rnn_engine.callbacks.csv_logger import CSVLogger
+from rnn_engine.callbacks.early_stopping import EarlyStopping
+from rnn_engine.callbacks.history import History
+from rnn_engine.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from rnn_engine.callbacks.model_checkpoint import ModelCheckpoint
+from rnn_engine.callbacks.monitor import MonitorCallback
+from rnn_engine.callbacks.progbar_logger import ProgbarLogger
+from rnn_engine.callbacks.small import LambdaCallback, TerminateOnNaN
+from rnn_engine.callbacks.swap_ema_weights import SwapEMAWeights
+from rnn_engine.callbacks.tensorboard import TensorBoard
+from rnn_engine.registry import Registry
+
+registry = Registry("callback")
+for _entry in (
+    BackupAndRestore,
+    CSVLogger,
+    Callback,
+    CallbackList,
+    EarlyStopping,
+    History,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    MonitorCallback,
+    ProgbarLogger,
+    ReduceLROnPlateau,
+    SwapEMAWeights,
+    TensorBoard,
+    TerminateOnNaN,
+):
+    registry.register()(_entry)
+
+__all__ = [
+    "BackupAndRestore",
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "MonitorCallback",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "SwapEMAWeights",
+    "TensorBoard",
+    "TerminateOnNaN",
+    "registry",
+]

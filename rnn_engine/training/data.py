@@ -1,0 +1,303 @@
+"""Data adapters: whatever the user hands to `fit` becomes a `Source` of batches."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.training.arrays import (
+    ArraySource,
+    check_counts,
+    class_to_sample_weight,
+    convert,
+    is_array_like,
+)
+from rnn_engine.training.source import Batch, Source
+
+
+class PyDataset:
+    """Base class of a dataset that makes whole batches. Mirrors `keras.utils.PyDataset`.
+
+    Implement ``__getitem__(index)``, which returns ``(x,)``, ``(x, y)`` or
+    ``(x, y, sample_weight)`` for one batch, and ``__len__``, the number of batches
+    (or the property `num_batches`, None for an endless dataset).
+
+    Parameters
+    ----------
+    workers : int
+        Threads (or processes) that prepare batches ahead; none if 1 or less.
+    use_multiprocessing : bool
+        Prepare in processes; the dataset must then be picklable.
+    max_queue_size : int
+        Batches kept ready.
+
+    Examples
+    --------
+    >>> class Squares(PyDataset):
+    ...     def __len__(self):
+    ...         return 2
+    ...     def __getitem__(self, index):
+    ...         x = np.arange(3.0).reshape(3, 1) + 3 * index
+    ...         return x, x**2
+    >>> [float(y.sum()) for x, y in Squares()]
+    [5.0, 50.0]
+    """
+
+    # Class attributes, so that a subclass that does not call super().__init__ works.
+    workers = 1
+    use_multiprocessing = False
+    max_queue_size = 10
+
+    def __init__(
+        self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
+    ) -> None:
+        self.workers = workers
+        self.use_multiprocessing = use_multiprocessing
+        self.max_queue_size = max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        """Return batch number `index`; every subclass has its own."""
+        raise NotImplementedError(f"{type(self).__name__} must implement __getitem__.")
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches in order, endlessly if `num_batches` is None."""
+        total = self.num_batches
+        for index in count() if total is None else range(total):
+            yield self[index]
+
+    @property
+    def num_batches(self) -> int | None:
+        """Number of batches in a pass, None if endless."""
+        if hasattr(self, "__len__"):
+            return len(self)
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement __len__ or the property num_batches."
+        )
+
+    def on_epoch_begin(self) -> None:
+        """Run at the start of every epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Run at the end of every epoch."""
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """Return ``(x, y, sample_weight)`` of ``x``, ``(x,)``, ``(x, y)`` or all three.
+
+    Mirrors `keras.utils.unpack_x_y_sample_weight`.
+
+    Raises
+    ------
+    ValueError
+        If a tuple has no entry or more than three.
+    """
+    if not isinstance(data, list | tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            f"Data is expected to be in format `x`, `(x,)`, `(x, y)`, or "
+            f"`(x, y, sample_weight)`, found a {type(data).__name__} of {len(data)} entries."
+        )
+    padded = (*data, None, None)
+    return padded[0], padded[1], padded[2]
+
+
+class BatchReader:
+    """Convert the batches that a user's iterable yields."""
+
+    def __init__(self, dtype: Any, integer_x: bool, class_weight: dict[int, float] | None) -> None:
+        self.dtype = dtype
+        self.integer_x = integer_x
+        self.class_weight = class_weight
+
+    def read(self, data: Any, index: int) -> Batch:
+        """Return batch number `index` in the engine's types.
+
+        Raises
+        ------
+        ValueError
+            If it is not a batch; the message has its number.
+        """
+        try:
+            x, y, weight = unpack_x_y_sample_weight(data)
+            if self.class_weight is not None:
+                if weight is not None:
+                    raise ValueError(
+                        "You cannot specify `class_weight` and `sample_weight` at the same time."
+                    )
+                weight = class_to_sample_weight(y, self.class_weight, self.dtype)
+            batch = (
+                convert(x, "x", self.dtype, self.integer_x),
+                convert(y, "y", self.dtype, True) if y is not None else None,
+                convert(weight, "sample_weight", self.dtype) if weight is not None else None,
+            )
+            named = zip(("x", "y", "sample_weight"), batch, strict=True)
+            check_counts({name: array for name, array in named if array is not None})
+        except ValueError as error:
+            raise ValueError(f"Batch {index}: {error}") from error
+        return batch
+
+
+class IterableSource(Source):
+    """Batches of an iterable; of an iterator (a generator) they come only once."""
+
+    def __init__(self, data: Iterable[Any], reader: BatchReader) -> None:
+        self.data = data
+        self.reader = reader
+        self.restarts = not hasattr(data, "__next__")
+        self.num_batches = None
+        if self.restarts and hasattr(data, "__len__"):
+            self.num_batches = self._length(data)
+
+    @staticmethod
+    def _length(data: Any) -> int | None:
+        try:
+            return len(data)
+        except TypeError:  # such as an endless tf.data.Dataset
+            return None
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield one pass, or what is left of a generator."""
+        for index, data in enumerate(self.data):
+            yield self.reader.read(data, index)
+
+
+_worker_dataset: Any = None
+
+
+def _start_worker(dataset: Any) -> None:
+    global _worker_dataset
+    _worker_dataset = dataset
+
+
+def _fetch(index: int) -> Any:
+    return _worker_dataset[index]
+
+
+class DatasetSource(Source):
+    """Batches of a `PyDataset` or of anything with ``__getitem__`` and ``__len__``."""
+
+    def __init__(
+        self, data: Any, reader: BatchReader, shuffle: bool, rng: np.random.Generator | None
+    ) -> None:
+        self.data = data
+        self.reader = reader
+        self.shuffle = shuffle
+        self.rng = rng
+        self.num_batches = data.num_batches if hasattr(data, "num_batches") else len(data)
+        if self.num_batches is not None and self.num_batches < 1:
+            raise ValueError(f"x is a {type(data).__name__} without batches (length 0).")
+
+    def on_epoch_begin(self) -> None:
+        """Tell the dataset."""
+        getattr(self.data, "on_epoch_begin", lambda: None)()
+
+    def on_epoch_end(self) -> None:
+        """Tell the dataset."""
+        getattr(self.data, "on_epoch_end", lambda: None)()
+
+    def _indices(self) -> Iterable[int]:
+        if self.num_batches is None:
+            return count()
+        if self.shuffle and self.rng is not None:
+            return self.rng.permutation(self.num_batches).tolist()
+        return range(self.num_batches)
+
+    def _pool(self) -> Executor | None:
+        workers = getattr(self.data, "workers", 1)
+        if getattr(self.data, "use_multiprocessing", False) and workers > 0:
+            return ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(self.data,))
+        return ThreadPoolExecutor(workers) if workers > 1 else None
+
+    def _raw(self) -> Iterator[tuple[int, Any]]:
+        pool = self._pool()
+        if pool is None:
+            for index in self._indices():
+                yield index, self.data[index]
+            return
+        fetch = _fetch if isinstance(pool, ProcessPoolExecutor) else self.data.__getitem__
+        ahead = max(1, getattr(self.data, "max_queue_size", 10))
+        queue: deque[tuple[int, Future[Any]]] = deque()
+        try:
+            for index in self._indices():
+                queue.append((index, pool.submit(fetch, index)))
+                if len(queue) > ahead:
+                    number, future = queue.popleft()
+                    yield number, future.result()
+            while queue:
+                number, future = queue.popleft()
+                yield number, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield one pass, in a new order each time if `shuffle`."""
+        for index, data in self._raw():
+            yield self.reader.read(data, index)
+
+
+def is_dataset(value: Any) -> bool:
+    """Whether `value` hands out batches by number."""
+    if isinstance(value, PyDataset):
+        return True
+    sized = hasattr(value, "__len__") or hasattr(value, "num_batches")
+    return hasattr(value, "__getitem__") and sized and not isinstance(value, dict | str | bytes)
+
+
+def make_source(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    dtype: Any = "float32",
+    batch_size: int | None = None,
+    steps: int | None = None,
+    shuffle: Any = False,
+    class_weight: dict[int, float] | None = None,
+    integer_x: bool = False,
+    time_major: bool = False,
+    rng: np.random.Generator | None = None,
+) -> Source:
+    """Return the source of batches for what the user passed as `x`.
+
+    Arrays and lists are cut into batches; datasets, iterables and generators make
+    their own, and then carry their targets and weights with them.
+
+    Raises
+    ------
+    ValueError
+        If `x` is none of these, or an argument does not go with it.
+    """
+    if class_weight is not None and sample_weight is not None:
+        raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
+    if is_array_like(x):
+        if class_weight is not None:
+            sample_weight = class_to_sample_weight(y, class_weight, dtype)
+        return ArraySource(
+            x,
+            y,
+            sample_weight,
+            dtype=dtype,
+            batch_size=batch_size,
+            steps=steps,
+            shuffle=shuffle,
+            integer_x=integer_x,
+            time_major=time_major,
+            rng=rng,
+        )
+    kind = "PyDataset" if is_dataset(x) else "generator"
+    if isinstance(x, dict | str | bytes) or not (is_dataset(x) or hasattr(x, "__iter__")):
+        raise ValueError(f"Unrecognized data type: x={x!r} (of type {type(x)})")
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise ValueError(
+                f"When providing `x` as a {kind}, `{name}` should not be passed. Instead, it "
+                f"should be included as part of the {kind}."
+            )
+    reader = BatchReader(dtype, integer_x, class_weight)
+    if is_dataset(x):
+        return DatasetSource(x, reader, bool(shuffle), rng)
+    return IterableSource(x, reader)

@@ -1,0 +1,83 @@
+"""One step of training and one of evaluation: the innermost loop of the project.
+
+Everything that does not change from batch to batch is looked up once, when the
+step is made; what is left is a handful of calls.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from rnn_engine.training.compiled import scalar
+from rnn_engine.training.interrupt import InterruptGuard
+
+Step = Callable[[Any, Any, Any], float]
+
+
+def uses_logits(model: Any, loss: Any) -> bool:
+    """Whether `loss` undoes the model's last activation, as Keras on TensorFlow does.
+
+    A cross-entropy of a softmax or sigmoid output is then computed from the
+    logits below it: more accurate, and no infinite gradient.
+    """
+    undone = getattr(loss, "logits_activation", None)
+    return undone is not None and undone == getattr(model, "logits_activation", None)
+
+
+def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) -> Step:
+    """Return ``step(x, y, sample_weight) -> loss``, which updates the weights once.
+
+    The loss includes the penalties of regularizers and is that before the update.
+    """
+    variables = model.trainable_variables
+    forward, backward = model.forward_with_mask, model.backward
+    regularization, apply = model.regularization, model.optimizer.apply
+    from_logits = uses_logits(model, loss)
+    value_and_gradient = (loss.logits_form() if from_logits else loss).value_and_gradient
+    scale = getattr(model.optimizer, "loss_scale_factor", None)
+    if not variables:
+        warnings.warn("The model does not have any trainable weights.", stacklevel=4)
+
+    def step(x: Any, y: Any, weight: Any) -> float:
+        for variable in variables:
+            variable.grad.fill(0)
+        pred, mask, saved = forward(x, True)
+        if from_logits:
+            value, dz = value_and_gradient(y, model.logits_of(saved), weight, mask)
+            penalty = regularization()
+            model.backward_from_logits(dz, saved)
+        else:
+            value, dpred = value_and_gradient(y, pred, weight, mask)
+            penalty = regularization()
+            backward(dpred, saved)
+        if scale is not None:  # the optimizer divides by it
+            for variable in variables:
+                variable.grad[...] *= scale
+        if variables:
+            guard.holding = True
+            apply([variable.grad for variable in variables], variables)
+            guard.holding = False
+            if guard.pending:
+                guard.release()
+        if metrics is not None:
+            metrics.update_state(y, pred, weight, mask)
+        return scalar(value) + penalty
+
+    return step
+
+
+def make_test_step(model: Any, loss: Any, metrics: Any) -> Step:
+    """Return ``step(x, y, sample_weight) -> loss``, which changes no weight."""
+    forward, regularization = model.forward_with_mask, model.regularization
+    from_logits = uses_logits(model, loss)
+    evaluate = loss.logits_form() if from_logits else loss
+
+    def step(x: Any, y: Any, weight: Any) -> float:
+        pred, mask, saved = forward(x, False)
+        output = model.logits_of(saved) if from_logits else pred
+        value = evaluate(y, output, weight, mask)
+        if metrics is not None:
+            metrics.update_state(y, pred, weight, mask)
+        return scalar(value) + regularization()
+
+    return step

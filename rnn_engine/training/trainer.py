@@ -1,0 +1,547 @@
+"""`Trainer`: fit, evaluate, predict and their one-batch forms, as a mixin of the model."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.callbacks.callback_list import CallbackList
+from rnn_engine.random import make_generator
+from rnn_engine.training import arguments as check
+from rnn_engine.training.arrays import (
+    ArraySource,
+    check_counts,
+    class_to_sample_weight,
+    split_validation,
+)
+from rnn_engine.training.compiled import scalar
+from rnn_engine.training.compiling import Compiled
+from rnn_engine.training.data import make_source, unpack_x_y_sample_weight
+from rnn_engine.training.gradients import Gradients
+from rnn_engine.training.source import Batch, Epochs, Source, warn_out_of_data
+from rnn_engine.training.step import uses_logits
+from rnn_engine.training.window import WindowSource, check_stateful
+
+
+class Trainer(Compiled):
+    """The training methods of a model. Mirrors those of `keras.Model`.
+
+    The order of samples under ``shuffle=True`` comes from this library's seeded
+    stream (`rnn_engine.utils.set_random_seed`), not from Keras's: to compare runs
+    sample by sample, shuffle the data beforehand and pass ``shuffle=False``.
+    """
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+        window: int | None = None,
+    ) -> Any:
+        """Train. Mirrors `keras.Model.fit`.
+
+        Parameters
+        ----------
+        x : array-like, PyDataset, iterable or generator
+            Arrays have the samples first; the others yield ``(x, y)`` or
+            ``(x, y, sample_weight)`` batches. Memory-mapped arrays are read batch
+            by batch, never whole.
+        y : array-like, optional
+            Targets; ``(n,)`` and ``(n, 1)`` mean the same.
+        batch_size : int, optional
+            32 if None.
+        epochs, initial_epoch : int
+            Train from `initial_epoch` up to `epochs`, counted from zero.
+        verbose : "auto", 0, 1 or 2
+            1 (and "auto") a bar, 2 a line an epoch.
+        callbacks : list of Callback, optional
+        validation_split : float
+            Share of the samples, taken from the end, that only validate.
+        validation_data : tuple or data, optional
+            ``(x, y)``, ``(x, y, sample_weight)``, or what `x` may be.
+        shuffle : bool or "batch"
+            A new order of samples (or of batches) each epoch.
+        class_weight : dict, optional
+            Weight of each class; cannot go with `sample_weight`.
+        sample_weight : array-like, optional
+            Weight of each sample or time step in the loss.
+        steps_per_epoch, validation_steps : int, optional
+            Batches in an epoch or a validation.
+        validation_batch_size : int, optional
+            `batch_size` if None.
+        validation_freq : int or list of int
+            Validate after every so many epochs, or after those counted from one.
+        window : int, optional
+            Truncated backpropagation through time (not in Keras): each batch of
+            sequences is trained on in windows of so many steps. The state of
+            stateful layers goes on from window to window and is reset before each
+            batch; gradients end at a window's first step. `y` has a target for
+            every step. Each window counts as a batch.
+
+        Returns
+        -------
+        History
+            With averages over samples for every epoch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of range, counts differ or shapes do not fit;
+            nothing is changed then.
+
+        Notes
+        -----
+        An exception, from a callback or from Ctrl-C, still ends with
+        `on_train_end` of every callback; `training_interrupted` is True, the
+        history of finished epochs stays in ``model.history`` and the weights are
+        those of the last whole step. Keras calls no hook then. A generator that
+        has nothing left ends the training with a warning, where Keras repeats its
+        first two batches.
+        """
+        self._require_compiled()
+        epochs = check.check_count(epochs, "epochs", 0)
+        initial_epoch = check.check_count(initial_epoch, "initial_epoch", 0)
+        verbose = check.check_verbose(verbose)
+        batch_size = check.check_optional_count(batch_size, "batch_size")
+        steps = check.check_optional_count(steps_per_epoch, "steps_per_epoch")
+        frequency = check.check_frequency(validation_freq)
+        split = check.check_split(validation_split)
+        if split and validation_data is None:
+            (x, y, sample_weight), validation_data = split_validation(x, y, sample_weight, split)
+        source = self._source(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            steps=steps,
+            shuffle=check.check_shuffle(shuffle),
+            class_weight=check.check_class_weight(class_weight),
+            rng=make_generator() if shuffle else None,
+        )
+        if window is not None:
+            source = self._windows(source, check.check_count(window, "window"))
+        validation = None
+        if validation_data is not None:
+            limit = check.check_optional_count(validation_steps, "validation_steps")
+            size = check.check_optional_count(validation_batch_size, "validation_batch_size")
+            val_x, val_y, val_weight = unpack_x_y_sample_weight(validation_data)
+            validation = Epochs(
+                self._source(val_x, val_y, val_weight, batch_size=size or batch_size, steps=limit),
+                limit,
+            )
+        training = Epochs(source, steps)
+        if not isinstance(callbacks, CallbackList):
+            callbacks = CallbackList(
+                callbacks,
+                add_history=True,
+                add_progbar=verbose != 0,
+                model=self,
+                verbose=verbose,
+                epochs=epochs,
+                steps=training.num_batches,
+            )
+        self._prepare(source, "train")
+        self._run(training, validation, callbacks, initial_epoch, epochs, frequency)
+        return self.history
+
+    def _source(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Source:
+        dtype, integer_x = self._data_policy()
+        options.setdefault("time_major", True)
+        return make_source(x, y, sample_weight, dtype=dtype, integer_x=integer_x, **options)
+
+    def _windows(self, source: Source, window: int) -> Source:
+        check_stateful(self)
+        return WindowSource(source, window, self)
+
+    def _prepare(self, source: Source, kind: str) -> None:
+        """Build the model and look for a loss where the data is known beforehand."""
+        if isinstance(source, ArraySource):
+            x, y = source.arrays[0], source.arrays[1]
+            assert x is not None
+            model: Any = self
+            model.build_from_data(x[:1])
+            if kind != "predict":
+                self._loss_for(x, y)
+
+    def _run(
+        self,
+        training: Epochs,
+        validation: Epochs | None,
+        callbacks: CallbackList,
+        initial_epoch: int,
+        epochs: int,
+        frequency: Any,
+    ) -> None:
+        """Run the epochs; whatever ends them, every callback hears of the end."""
+        self.stop_training = self.training_interrupted = False
+        self._initial_epoch = None
+        logs: dict[str, Any] | None = None
+        model: Any = self
+        with self._guard:
+            try:
+                callbacks.on_train_begin()
+                first = self._initial_epoch or initial_epoch  # BackupAndRestore sets it
+                for epoch in range(first, epochs):
+                    self.reset_metrics()
+                    callbacks.on_epoch_begin(epoch)
+                    if not self._pass("train", training, callbacks) and not training.restarts:
+                        warn_out_of_data()
+                        break
+                    logs = self.get_metrics_result()
+                    if validation is not None and check.validates(epoch, frequency):
+                        results = self._evaluate(validation, callbacks)
+                        logs.update({f"val_{name}": value for name, value in results.items()})
+                    callbacks.on_epoch_end(epoch, logs)
+                    if self.stop_training:
+                        break
+                if epochs > 0:
+                    self.optimizer.finalize_variable_values(model.trainable_variables)
+            except BaseException as error:
+                self.training_interrupted = True
+                try:
+                    callbacks.on_train_end(logs)
+                except Exception as second:
+                    error.add_note(f"on_train_end then raised {type(second).__name__}: {second}")
+                raise
+            callbacks.on_train_end(logs)
+
+    def _batches(self, epochs: Epochs) -> Generator[Batch]:
+        """Yield the batches of an epoch; those that were not seen before are checked."""
+        if isinstance(epochs.source, ArraySource):
+            yield from epochs.epoch()
+            return
+        model: Any = self
+        for batch in epochs.epoch():
+            model.build_from_data(batch[0])
+            yield batch
+
+    def _pass(self, kind: str, epochs: Epochs, callbacks: CallbackList) -> int:
+        """Train ("train") or evaluate ("test") on one epoch; return how many batches came."""
+        seen = 0
+        tracker = self._loss_tracker
+        with closing(self._batches(epochs)) as batches:
+            for batch in self._hooked(batches, callbacks, kind):
+                if seen == 0:
+                    step = self._step(kind, batch[0], batch[1])
+                size = len(batch[0])
+                tracker.total += step(*batch) * size
+                tracker.count += size
+                seen += 1
+        return seen
+
+    def _hooked(
+        self, batches: Iterator[Batch], callbacks: CallbackList, phase: str
+    ) -> Iterator[Batch]:
+        """Yield the batches and call the batch hooks around each.
+
+        Where nobody listens the loop has nothing to do but to watch for a stop.
+        """
+        stop = {"train": "stop_training", "test": "stop_evaluating"}[phase]
+        begin, end = f"on_{phase}_batch_begin", f"on_{phase}_batch_end"
+        if not callbacks.listens(begin) and not callbacks.listens(end):
+            for batch in batches:
+                yield batch
+                if getattr(self, stop):
+                    return
+            return
+        every, bar = self.steps_per_execution, callbacks.only_bar(end)
+        call_begin, call_end = getattr(callbacks, begin), getattr(callbacks, end)
+        index = -1
+        for index, batch in enumerate(batches):
+            if index % every == 0:
+                call_begin(index)
+            yield batch
+            if index % every == every - 1:
+                if bar is None or bar.due():
+                    call_end(index, self.get_metrics_result())
+                else:
+                    bar.seen = index + 1
+                if getattr(self, stop):
+                    return
+        if index % every != every - 1:  # a short last group, numbered as if it were full
+            call_end(index - index % every + every - 1, self.get_metrics_result())
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Return loss and metrics over data. Mirrors `keras.Model.evaluate`.
+
+        The arguments are those of `fit`. Returns the loss, a list of the loss and
+        the metrics, or with `return_dict` a dict.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`.
+        """
+        self._require_compiled()
+        if kwargs:
+            raise ValueError(f"Arguments not recognized: {kwargs}")
+        verbose = check.check_verbose(verbose)
+        batch_size = check.check_optional_count(batch_size, "batch_size")
+        steps = check.check_optional_count(steps, "steps")
+        source = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        epochs = Epochs(source, steps)
+        if not isinstance(callbacks, CallbackList):
+            callbacks = self._callback_list(callbacks, verbose, epochs)
+        self._prepare(source, "test")
+        logs = self._evaluate(epochs, callbacks)
+        return logs if return_dict else self._in_order(logs)
+
+    def _callback_list(self, callbacks: Any, verbose: int, epochs: Epochs) -> CallbackList:
+        return CallbackList(
+            callbacks,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=1,
+            steps=epochs.num_batches,
+        )
+
+    def _evaluate(self, epochs: Epochs, callbacks: CallbackList) -> dict[str, Any]:
+        self.stop_evaluating = False
+        callbacks.on_test_begin()
+        self.reset_metrics()
+        seen = self._pass("test", epochs, callbacks)
+        if not seen:
+            warn_out_of_data()
+        logs = self.get_metrics_result() if seen else {}
+        callbacks.on_test_end(logs)
+        return logs
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Return the model's outputs for data. Mirrors `keras.Model.predict`.
+
+        The arguments are those of `fit`; targets that a dataset yields are ignored.
+        Safe to call from several threads at once.
+
+        Returns
+        -------
+        ndarray
+            One output a sample. Where batches of a generator have outputs of
+            different shapes, a list with one array a batch (Keras returns a ragged
+            tensor).
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`.
+        """
+        verbose = check.check_verbose(verbose)
+        batch_size = check.check_optional_count(batch_size, "batch_size")
+        steps = check.check_optional_count(steps, "steps")
+        source = self._source(x, batch_size=batch_size, steps=steps, time_major=False)
+        self._prepare(source, "predict")
+        epochs = Epochs(source, steps)
+        if verbose == 0 and callbacks is None:
+            forward = self._forward()
+            outputs = [forward(batch[0], False)[0] for batch in self._batches(epochs)]
+        else:
+            if not isinstance(callbacks, CallbackList):
+                callbacks = self._callback_list(callbacks, verbose, epochs)
+            outputs = self._predict_watched(epochs, callbacks)
+        return join_outputs(outputs)
+
+    def _forward(self) -> Any:
+        model: Any = self
+        return model.forward
+
+    def _predict_watched(self, epochs: Epochs, callbacks: CallbackList) -> list[np.ndarray]:
+        """Predict batch by batch with hooks; a short last group is numbered as if full."""
+        self.stop_predicting = False
+        callbacks.on_predict_begin()
+        forward, every = self._forward(), self.steps_per_execution
+        outputs: list[np.ndarray] = []
+        group: list[np.ndarray] = []
+        with closing(self._batches(epochs)) as batches:
+            for index, (x, _, _) in enumerate(batches):
+                if index % every == 0:
+                    callbacks.on_predict_batch_begin(index)
+                outputs.append(forward(x, False)[0])
+                group.append(outputs[-1])
+                if index % every == every - 1:
+                    callbacks.on_predict_batch_end(index, {"outputs": join_outputs(group)})
+                    group = []
+                    if self.stop_predicting:
+                        break
+            if group:
+                last = len(outputs) - len(group) + every - 1
+                callbacks.on_predict_batch_end(last, {"outputs": join_outputs(group)})
+        callbacks.on_predict_end()
+        return outputs
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Update the weights once; return as `evaluate`. Mirrors Keras's method.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, or if both kinds of weights are given.
+        """
+        self._require_compiled()
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError(
+                    "Arguments `sample_weight` and `class_weight` cannot be specified at the "
+                    "same time."
+                )
+            weights = check.check_class_weight(class_weight)
+            assert weights is not None
+            sample_weight = class_to_sample_weight(y, weights, self._data_policy()[0])
+        return self._on_batch("train", x, y, sample_weight, return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Evaluate one batch; return as `evaluate`. Mirrors Keras's method.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        self._require_compiled()
+        return self._on_batch("test", x, y, sample_weight, return_dict)
+
+    def _on_batch(self, kind: str, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
+        x, y, sample_weight = self._checked_batch(x, y, sample_weight)
+        step = self._step(kind, x, y)
+        self.reset_metrics()
+        self._loss_tracker.update_state(step(x, y, sample_weight), len(x))
+        logs = self.get_metrics_result()
+        return logs if return_dict else self._in_order(logs)
+
+    def _checked_batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        batch = self._convert_batch(x, y, sample_weight)
+        check_batch(*batch)
+        model: Any = self
+        model.build_from_data(batch[0])
+        return batch
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Return the outputs of one batch. Mirrors Keras's method.
+
+        Raises
+        ------
+        ValueError
+            If `x` does not fit the model.
+        """
+        batch, _, _ = self._checked_batch(x, None, None)
+        return self._forward()(batch, False)[0]
+
+    def gradients(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        inputs: bool = False,
+        training: bool = True,
+    ) -> Gradients:
+        """Return the loss of a batch and its gradient by every trainable variable.
+
+        What a training step computes before the optimizer runs; no weight changes.
+        Keras has no such method: there one writes a `GradientTape`.
+
+        Parameters
+        ----------
+        x, y, sample_weight : array-like
+            One batch.
+        inputs : bool
+            Also return the gradient by `x`.
+        training : bool
+            Whether layers behave as in training (dropout draws its masks).
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        self._require_compiled()
+        x, y, sample_weight = self._checked_batch(x, y, sample_weight)
+        loss = self._loss_for(x, y)
+        model: Any = self
+        variables = model.trainable_variables
+        for variable in variables:
+            variable.grad.fill(0)
+        pred, mask, saved = model.forward_with_mask(x, training)
+        if uses_logits(model, loss):
+            output, backward = model.logits_of(saved), model.backward_from_logits
+            loss = loss.logits_form()
+        else:
+            output, backward = pred, model.backward
+        value, slope = loss.value_and_gradient(y, output, sample_weight, mask)
+        penalty = model.regularization()
+        dx = backward(slope, saved, need_dx=True) if inputs else backward(slope, saved)
+        arrays = [variable.grad.copy() for variable in variables]
+        return Gradients(
+            scalar(value) + penalty, list(variables), arrays, np.array(dx) if inputs else None
+        )
+
+
+def check_batch(x: np.ndarray, y: Any, sample_weight: Any) -> None:
+    """Check that the arrays of one batch have the same, non-zero number of samples.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    count = len(x)
+    if count == 0 or (y is not None and len(y) != count) or sample_weight is not None:
+        named = {"x": x, "y": y, "sample_weight": sample_weight}
+        check_counts({name: array for name, array in named.items() if array is not None})
+
+
+def join_outputs(outputs: list[np.ndarray]) -> Any:
+    """Return outputs of batches as one array, or the list where shapes differ.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if not outputs:
+        raise ValueError("x yielded no batch; at least one is needed.")
+    if len(outputs) == 1:
+        return outputs[0]
+    if len({output.shape[1:] for output in outputs}) > 1:
+        return outputs
+    return np.concatenate(outputs)
