@@ -31,6 +31,14 @@ UNKNOWABLE = 0.05
 """Where roundoff times size passes this share of the largest value, no comparison."""
 
 
+TRAINING: dict[str, float] = {"float32": 1e-5, "float64": 1e-7}
+"""Tolerance of losses and weights after training, relative to the largest of an array.
+
+Keras keeps the learning rate in float32 whatever the dtype of the weights, which
+bounds what float64 can show.
+"""
+
+
 def roundoff(dtype: Any) -> float:
     """Return the unit roundoff of float32 or float64."""
     return ROUNDOFFS[np.dtype(dtype).name]

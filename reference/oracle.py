@@ -212,13 +212,14 @@ def make_layer(
     arrays = [np.asarray(w, dtype=np.float64) for w in weights]
     use_bias = config.get("use_bias", True)
     if class_name == "SimpleRNN":
-        flags = ("return_sequences", "go_backwards", "zero_output_for_mask")
         return SimpleRNN(
             arrays[0],
             arrays[1],
             arrays[2] if use_bias else None,
             activation_name(config.get("activation", "tanh")),
-            **{flag: bool(config.get(flag, False)) for flag in flags},
+            return_sequences=bool(config.get("return_sequences")),
+            go_backwards=bool(config.get("go_backwards")),
+            zero_output_for_mask=bool(config.get("zero_output_for_mask")),
         )
     if class_name == "Dense":
         bias = arrays[1] if use_bias else None
@@ -273,7 +274,9 @@ class Model:
             names = [n for n in ("kernel", "recurrent_kernel", "bias") if n in grads]
             collected = [grads[n] for n in names] + collected
             dy = grads["x"]
-        margin = min((layer.margin for layer in self.layers), default=np.inf)
+        margin = min(layer.margin for layer in self.layers)
+        if loss == "mean_absolute_error":
+            margin = min(margin, kink_margin(output - np.reshape(y, output.shape)))
         return Result(output, total, collected, dy, margin)
 
     def _loss(self, y: np.ndarray, output: Quantity, name: str) -> tuple[Quantity, Quantity, bool]:
