@@ -1,0 +1,65 @@
+"""Optimizers (`keras.optimizers`)."""
+
+from typing import Any
+
+from rnn_engine.optimizers import schedules
+from rnn_engine.optimizers.adam import Adam, AdamW
+from rnn_engine.optimizers.base import Optimizer
+from rnn_engine.optimizers.rmsprop import RMSprop
+from rnn_engine.optimizers.sgd import SGD
+from rnn_engine.optimizers.sparse import SparseGrad
+from rnn_engine.optimizers.table import registry
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "SparseGrad",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
+
+
+def get(identifier: Any) -> Any:
+    """Return an optimizer by its name (any case), its config dict, or itself.
+
+    Mirrors `keras.optimizers.get`.
+
+    Raises
+    ------
+    ValueError
+        If `identifier` is none of these; a class is not.
+
+    Examples
+    --------
+    >>> from rnn_engine import optimizers
+    >>> type(optimizers.get("adam")).__name__
+    'Adam'
+    """
+    if identifier is None or isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, str):
+        return deserialize({"class_name": identifier, "config": {}})
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    raise ValueError(
+        f"Could not interpret optimizer identifier: {identifier!r}. Expected a name, a config "
+        "dict or an Optimizer instance."
+    )
+
+
+def serialize(optimizer: Optimizer) -> Any:
+    """Return an optimizer as a config dict (`keras.optimizers.serialize`)."""
+    return registry.serialize(optimizer)
+
+
+def deserialize(config: dict[str, Any]) -> Any:
+    """Rebuild what `serialize` returned (`keras.optimizers.deserialize`); any case."""
+    name = config.get("class_name")
+    if isinstance(name, str) and name.lower() in registry.entries:
+        config = {**config, "class_name": name.lower()}
+    return registry.deserialize(config)
