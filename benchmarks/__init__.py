@@ -1,0 +1,1 @@
+"""Speed of rnn_engine beside its peers; `python benchmarks/run.py --help`."""

@@ -1,0 +1,194 @@
+"""The project's goals of speed, each with the figure of a run beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from benchmarks.cases import ODD, Case
+from benchmarks.peers import ENGINE
+from benchmarks.results import Row, Run
+
+KERAS = ("keras-graph", "keras-xla")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal and its figure.
+
+    Attributes
+    ----------
+    text : str
+        What is promised.
+    figure : float
+        The worst figure of the run, in the goal's own unit.
+    low, high : float
+        The figure meets the goal between them.
+    where : str
+        The case of the worst figure, and whom it is measured against.
+    share : bool
+        Whether the figure is a share, to be printed in percent.
+    """
+
+    text: str
+    figure: float
+    low: float
+    high: float
+    where: str
+    share: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure meets the goal."""
+        return self.low <= self.figure <= self.high
+
+
+Figure = tuple[float, str]
+INFINITY = float("inf")
+
+
+def evaluate(run: Run) -> list[Goal]:
+    """Return every goal for which the run has a figure."""
+    parts = (_ratios, _shares, _streams, _cliffs, _programs, _processes, _growth)
+    return [goal for part in parts for goal in part(run)]
+
+
+def _worst(
+    text: str, figures: Iterable[Figure | None], low: float, *, share: bool = False
+) -> list[Goal]:
+    """Return the goal with its smallest figure; nothing where there is none."""
+    found = [figure for figure in figures if figure]
+    if not found:
+        return []
+    value, where = min(found)
+    return [Goal(text, value, low, INFINITY, where, share)]
+
+
+def _ratio(row: Row | None, among: tuple[str, ...] = ()) -> Figure | None:
+    """Return the ratio to the fastest of some peers and who that is."""
+    fastest = row.fastest_peer(among) if row else None
+    ratio = row.ratio(fastest) if row else None
+    return (ratio, f"{row.case.name}, {fastest}") if row and ratio is not None else None
+
+
+def _pick(run: Run, kind: str, test: Callable[[Case], bool], dtype: str = "float32") -> list[Row]:
+    """Return the rows of the grid and of users' own sizes that a goal speaks of."""
+    rows = [row for row in run.of_kind(kind) if row.case.tag in ("grid", "user", "odd")]
+    return [row for row in rows if row.case.dtype == dtype and test(row.case)]
+
+
+def _ratios(run: Run) -> list[Goal]:
+    table: tuple[tuple[str, str, Callable[[Case], bool], float], ...] = (
+        ("forward", "every size", lambda c: True, 1.0),
+        ("forward", "U = 256", lambda c: c.units == 256, 1.3),
+        ("forward", "U 64 to 128", lambda c: 64 <= c.units <= 128, 2.0),
+        ("forward", "U ≤ 32", lambda c: c.units <= 32, 3.0),
+        ("gradients", "every size", lambda c: True, 1.6),
+        ("gradients", "U ≤ 128", lambda c: c.units <= 128, 3.0),
+    )
+    goals = []
+    for kind, text, test, low in table:
+        figures = [_ratio(row) for row in _pick(run, kind, test)]
+        goals += _worst(f"{kind}, {text}: times the fastest peer", figures, low)
+    return goals
+
+
+def _shares(run: Run) -> list[Goal]:
+    big: Callable[[Case], bool] = lambda c: c.units >= 256 and c.batch >= 64  # noqa: E731
+    middle: Callable[[Case], bool] = lambda c: 64 <= c.units <= 128 and c.batch >= 32  # noqa: E731
+    table = (
+        ("forward", "U ≥ 256, B ≥ 64", big, 0.90),
+        ("gradients", "U ≥ 256, B ≥ 64", big, 0.85),
+        ("forward", "U 64 to 128, B ≥ 32", middle, 0.75),
+        ("gradients", "U 64 to 128, B ≥ 32", middle, 0.70),
+    )
+    goals = []
+    for kind, text, test, low in table:
+        figures = [
+            (share, row.case.name)
+            for row in _pick(run, kind, test)
+            if (share := run.share(row, ENGINE)) is not None
+        ]
+        goals += _worst(f"{kind}, {text}: share of the FMA peak", figures, low, share=True)
+    return goals
+
+
+def _streams(run: Run) -> list[Goal]:
+    figures: list[Figure | None] = []
+    for row in _pick(run, "forward", lambda c: c.batch == 1 and c.units == 256):
+        limit, value = run.limit(row), row.value(ENGINE)
+        if limit and value:
+            figures.append((limit.seconds / value, f"{row.case.name}, {limit.bound}"))
+    return _worst("forward, B = 1, U = 256: share of the bandwidth", figures, 0.80, share=True)
+
+
+def _cliffs(run: Run) -> list[Goal]:
+    goals = []
+    for kind in ("forward", "gradients"):
+        figures: list[Figure | None] = []
+        for odd, even in ODD:
+            ours = run.find(Case(kind, *odd).name)
+            theirs = run.find(Case(kind, *even).name)
+            low = ours.rate(ENGINE) if ours else None
+            high = theirs.rate(ENGINE) if theirs else None
+            if ours and low and high:
+                figures.append((low / high, ours.case.name))
+        text = f"{kind}, odd sizes: rate over that of the next round size"
+        goals += _worst(text, figures, 0.75, share=True)
+        pairs: list[Figure | None] = []
+        for row in run.of_kind(kind, "double"):
+            single = run.find(Case(kind, *_shape(row.case)).name)
+            slow, fast = row.rate(ENGINE), single.rate(ENGINE) if single else None
+            if slow and fast:
+                pairs.append((slow / fast, row.case.name))
+        goals += _worst(f"{kind}, float64: rate over float32's", pairs, 0.50, share=True)
+    return goals
+
+
+def _shape(case: Case) -> tuple[int, int, int, int]:
+    return case.batch, case.time, case.features, case.units
+
+
+def _programs(run: Run) -> list[Goal]:
+    small = [r for r in run.of_kind("fit") if r.case.units <= 32 and r.case.batch == 32]
+    wide = [r for r in run.of_kind("fit") if r.case.units == 128]
+    calls = [*run.of_kind("train_on_batch"), *run.of_kind("predict_on_batch")]
+    table: tuple[tuple[str, list[Row], tuple[str, ...], float], ...] = (
+        ("fit, U ≤ 32, B = 32: times Keras", small, KERAS, 10.0),
+        ("fit, U = 128: times Keras", wide, KERAS, 3.0),
+        ("train_on_batch, predict_on_batch: times Keras", calls, KERAS, 15.0),
+        ("predict of one sample: times Keras", run.of_kind("predict_one"), KERAS, 500.0),
+    )
+    goals = []
+    for text, rows, among, low in table:
+        goals += _worst(text, [_ratio(row, among) for row in rows], low)
+    seed = run.find("layer_call/1x4x1x5")
+    return goals + _worst(
+        "call on one sample, first model: times ONNX Runtime",
+        [_ratio(seed, ("onnxruntime",))],
+        1.0,
+    )
+
+
+def _processes(run: Run) -> list[Goal]:
+    goals = []
+    table = (
+        ("cold_start", "fresh process, compiled code cached: times Keras", 6.0),
+        ("cold_start_empty", "first run ever: times Keras", 1.0),
+        ("memory", "memory of training: Keras's over ours", 3.0),
+    )
+    for kind, text, low in table:
+        goals += _worst(text, [_ratio(row, KERAS) for row in run.of_kind(kind)], low)
+    for row in run.of_kind("import"):
+        numba = row.ratio("numba")
+        if numba:
+            text = "import: times `import numba`"
+            goals.append(Goal(text, 1.0 / numba, 0.0, 1.3, "import, numba"))
+    return goals
+
+
+def _growth(run: Run) -> list[Goal]:
+    return [
+        Goal(f"growth of {what}: exponent", exponent, 0.9, 1.1, f"growth, {what}")
+        for what, exponent in run.growth().items()
+    ]

@@ -1,0 +1,173 @@
+"""The numbers a case runs on, and the float64 truth that every side is held to.
+
+Every process draws the same problem from the same seed, so no array has to
+travel. The truth is plain NumPy in float64 and imports nothing of any side.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from benchmarks.cases import Case
+
+Array = np.ndarray
+Numbers = dict[str, Array]
+
+# Batches of the training run that agreement is checked on, before anything is timed.
+CHECK_STEPS = 3
+
+# Largest error of a quantity over its largest value. Float32 sides differ from the truth
+# by about 1e-6 (tanh, order of sums); a wrong gate, axis or scale misses by 1e-2 or more.
+# Adam divides a gradient by its own size, which lifts rounding in the smallest ones.
+TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
+TRAINING_TOLERANCE = {"float32": 1e-3, "float64": 1e-7}
+
+
+@dataclass
+class Problem:
+    """Inputs, weights and targets of a case.
+
+    `x (N,T,F)`, `kernel (F,U)`, `recurrent (U,U)`, `bias (U,)`, `dy (N,U)` the
+    gradient that comes from above; for whole models also `out_kernel (U,1)`,
+    `out_bias (1,)` and targets `y (N,1)`. `N` is `samples`, or else the batch.
+    """
+
+    case: Case
+    x: Array
+    kernel: Array
+    recurrent: Array
+    bias: Array
+    dy: Array
+    out_kernel: Array
+    out_bias: Array
+    y: Array
+
+    @property
+    def weights(self) -> list[Array]:
+        """Weights of the whole model in Keras's order."""
+        return [self.kernel, self.recurrent, self.bias, self.out_kernel, self.out_bias]
+
+    @property
+    def check_rows(self) -> int:
+        """Rows that the training run of the agreement check goes through."""
+        return min(len(self.x), CHECK_STEPS * self.case.batch)
+
+    @cached_property
+    def time_major(self) -> Array:
+        """`x` as (T,N,F), contiguous, for peers that take nothing else."""
+        return np.ascontiguousarray(self.x.transpose(1, 0, 2))
+
+
+def draw(case: Case) -> Problem:
+    """Draw the problem of a case; the same name gives the same numbers."""
+    rng = np.random.default_rng(zlib.crc32(case.name.encode()))
+    rows = case.samples or case.batch
+    units, features = case.units, case.features
+    orthogonal, _ = np.linalg.qr(rng.standard_normal((units, units)))
+    x = rng.standard_normal((rows, case.time, features))
+    arrays = {
+        "x": x,
+        "kernel": rng.standard_normal((features, units)) * np.sqrt(1.0 / (features + units)),
+        "recurrent": 0.95 * orthogonal,
+        "bias": 0.1 * rng.standard_normal(units),
+        "dy": rng.standard_normal((rows, units)),
+        "out_kernel": rng.standard_normal((units, 1)) * np.sqrt(2.0 / (units + 1)),
+        "out_bias": 0.1 * rng.standard_normal(1),
+        # Something that can be learned, so that training does not wander off.
+        "y": np.tanh(x.mean(axis=(1, 2), keepdims=False))[:, None]
+        + 0.01 * rng.standard_normal((rows, 1)),
+    }
+    return Problem(case, **{k: np.ascontiguousarray(v, case.dtype) for k, v in arrays.items()})
+
+
+def run_rnn(x: Array, kernel: Array, recurrent: Array, bias: Array) -> Array:
+    """Return all hidden states, (T+1,N,U), the first of them zero."""
+    steps = x.shape[1]
+    h = np.zeros((steps + 1, x.shape[0], kernel.shape[1]))
+    for t in range(steps):
+        h[t + 1] = np.tanh(x[:, t] @ kernel + h[t] @ recurrent + bias)
+    return h
+
+
+def back_rnn(x: Array, h: Array, dy: Array, kernel: Array, recurrent: Array) -> Numbers:
+    """Return the gradients of ``sum(dy * h[-1])``."""
+    d_kernel, d_recurrent = np.zeros_like(kernel), np.zeros_like(recurrent)
+    d_bias, dx, dh = np.zeros(kernel.shape[1]), np.zeros_like(x), dy
+    for t in range(x.shape[1] - 1, -1, -1):
+        dz = dh * (1.0 - h[t + 1] ** 2)
+        d_kernel += x[:, t].T @ dz
+        d_recurrent += h[t].T @ dz
+        d_bias += dz.sum(axis=0)
+        dx[:, t] = dz @ kernel.T
+        dh = dz @ recurrent.T
+    return {"kernel": d_kernel, "recurrent": d_recurrent, "bias": d_bias, "x": dx}
+
+
+def truth(problem: Problem) -> Numbers:
+    """Return in float64 what every side has to come up with for this case."""
+    case = problem.case
+    x = problem.x.astype(np.float64)
+    weights = [w.astype(np.float64) for w in problem.weights]
+    kernel, recurrent, bias, out_kernel, out_bias = weights
+    if case.kind in ("fit", "train_on_batch", "memory"):
+        rows = problem.check_rows
+        return _train(x[:rows], problem.y[:rows].astype(np.float64), weights, case.batch)
+    h = run_rnn(x, kernel, recurrent, bias)
+    if case.kind == "forward":
+        return {"h": h[-1]}
+    if case.kind == "gradients":
+        dy = problem.dy.astype(np.float64)
+        found = back_rnn(x, h, dy, kernel, recurrent)
+        return {"h": h[-1], **{f"d_{name}": value for name, value in found.items()}}
+    return {"y": h[-1] @ out_kernel + out_bias}
+
+
+def _train(x: Array, y: Array, weights: list[Array], batch: int) -> Numbers:
+    """Return loss and weights after one unshuffled epoch of Adam on the mean squared error."""
+    weights = [w.copy() for w in weights]
+    first = [np.zeros_like(w) for w in weights]
+    second = [np.zeros_like(w) for w in weights]
+    total = 0.0
+    for step, start in enumerate(range(0, len(x), batch), start=1):
+        xb, yb = x[start : start + batch], y[start : start + batch]
+        kernel, recurrent, bias, out_kernel, out_bias = weights
+        h = run_rnn(xb, kernel, recurrent, bias)
+        miss = h[-1] @ out_kernel + out_bias - yb
+        total += float((miss**2).mean()) * len(xb)
+        d_out = 2.0 * miss / miss.size
+        found = back_rnn(xb, h, d_out @ out_kernel.T, kernel, recurrent)
+        gradients = [found["kernel"], found["recurrent"], found["bias"]]
+        gradients += [h[-1].T @ d_out, d_out.sum(axis=0)]
+        rate = 1e-3 * np.sqrt(1.0 - 0.999**step) / (1.0 - 0.9**step)
+        for w, m, v, g in zip(weights, first, second, gradients, strict=True):
+            m += 0.1 * (g - m)
+            v += 0.001 * (g * g - v)
+            w -= rate * m / (np.sqrt(v) + 1e-7)
+    names = ("kernel", "recurrent", "bias", "out_kernel", "out_bias")
+    return {"loss": np.array(total / len(x)), **dict(zip(names, weights, strict=True))}
+
+
+def disagreement(found: Numbers, expected: Numbers) -> dict[str, float]:
+    """Return the error of each quantity: largest difference over largest true value.
+
+    A missing quantity, another shape or a value that is not finite counts as infinite.
+    """
+    errors = {}
+    for name, want in expected.items():
+        got = found.get(name)
+        if got is None or got.shape != want.shape or not np.isfinite(got).all():
+            errors[name] = float("inf")
+            continue
+        scale = float(np.abs(want).max()) or 1.0
+        errors[name] = float(np.abs(got.astype(np.float64) - want).max()) / scale
+    return errors
+
+
+def tolerance(case: Case) -> float:
+    """Return the largest error at which a side still counts as agreeing."""
+    training = case.kind in ("fit", "train_on_batch", "memory")
+    return (TRAINING_TOLERANCE if training else TOLERANCE)[case.dtype]
