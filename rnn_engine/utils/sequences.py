@@ -1,0 +1,105 @@
+"""`pad_sequences`: sequences of many lengths to one array."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def pad_sequences(
+    sequences: Sequence[Any],
+    maxlen: int | None = None,
+    dtype: Any = "int32",
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: Any = 0.0,
+) -> np.ndarray:
+    """Pad or cut sequences to one length. Mirrors `keras.utils.pad_sequences`.
+
+    Parameters
+    ----------
+    sequences : sequence of sequences
+        Each of shape ``(length, ...)``; all but the length must agree.
+    maxlen : int, optional
+        Length of the result; that of the longest sequence if None.
+    dtype : dtype
+        Of the result; `object` for strings of any length.
+    padding, truncating : {"pre", "post"}
+        Where `value` is put in, and where steps are dropped.
+    value : number or str
+        What to pad with.
+
+    Returns
+    -------
+    array, shape ``(len(sequences), maxlen, ...)``
+
+    Raises
+    ------
+    ValueError
+        If there are no sequences to take the length from, one is no sequence,
+        their steps differ in shape, or an argument is outside its range; the
+        message names the first bad position.
+
+    Examples
+    --------
+    >>> pad_sequences([[1], [2, 3], [4, 5, 6]], maxlen=2)
+    array([[0, 1],
+           [2, 3],
+           [5, 6]], dtype=int32)
+    """
+    _check_choice(padding, "padding")
+    _check_choice(truncating, "truncating")
+    if not hasattr(sequences, "__len__"):
+        raise ValueError(f"sequences must be a list of sequences, got {type(sequences).__name__}.")
+    lengths = [_length(sequence, i) for i, sequence in enumerate(sequences)]
+    if maxlen is None:
+        if not lengths:
+            raise ValueError("sequences must not be empty when maxlen is None.")
+        maxlen = max(lengths)
+    elif maxlen < 0:
+        raise ValueError(f"maxlen must not be negative, got {maxlen}.")
+    _check_value(value, dtype)
+
+    step_shape: tuple[int, ...] = ()
+    for sequence, length in zip(sequences, lengths, strict=True):
+        if length:
+            step_shape = np.asarray(sequence).shape[1:]
+            break
+    padded = np.full((len(lengths), maxlen, *step_shape), value, dtype=dtype)
+    for i, (sequence, length) in enumerate(zip(sequences, lengths, strict=True)):
+        kept = min(length, maxlen)
+        if length == 0:
+            continue
+        part = sequence[length - kept :] if truncating == "pre" else sequence[:kept]
+        steps = np.asarray(part, dtype=dtype)
+        if kept and steps.shape[1:] != step_shape:
+            raise ValueError(
+                f"sequences must agree in the shape of a step: expected {step_shape}, "
+                f"got {steps.shape[1:]} at position {i}."
+            )
+        if kept:
+            where = slice(maxlen - kept, maxlen) if padding == "pre" else slice(0, kept)
+            padded[i, where] = steps
+    return padded
+
+
+def _check_choice(value: str, argument: str) -> None:
+    if value not in ("pre", "post"):
+        raise ValueError(f"{argument} must be 'pre' or 'post', got {value!r}.")
+
+
+def _length(sequence: Any, position: int) -> int:
+    try:
+        return len(sequence)
+    except TypeError:
+        raise ValueError(
+            f"sequences must be a list of sequences, got {sequence!r} at position {position}."
+        ) from None
+
+
+def _check_value(value: Any, dtype: Any) -> None:
+    if isinstance(value, str) and np.dtype(dtype).kind not in "OUS":
+        raise ValueError(
+            f"value {value!r} is a string, which the dtype {np.dtype(dtype).name} cannot hold; "
+            f"pass dtype=object."
+        )
