@@ -1,0 +1,136 @@
+"""Losses: what training makes small. Mirrors `keras.losses`.
+
+`get`, `serialize` and `deserialize` work as in Keras. `resolve` turns whatever
+`compile(loss=...)` was given into a `Loss` whose `value_and_gradient` drives training.
+"""
+
+from typing import Any
+
+from rnn_engine.losses.base import Loss, registry
+from rnn_engine.losses.binary import BinaryCrossentropy, binary_crossentropy
+from rnn_engine.losses.categorical import CategoricalCrossentropy, categorical_crossentropy
+from rnn_engine.losses.custom import CustomLoss
+from rnn_engine.losses.regression import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    mean_absolute_error,
+    mean_squared_error,
+)
+from rnn_engine.losses.sparse import (
+    SparseCategoricalCrossentropy,
+    sparse_categorical_crossentropy,
+)
+from rnn_engine.losses.wrapper import LossFunctionWrapper
+
+mse = MSE = mean_squared_error
+mae = MAE = mean_absolute_error
+bce = BCE = binary_crossentropy
+
+__all__ = [
+    "BCE",
+    "MAE",
+    "MSE",
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "CustomLoss",
+    "Loss",
+    "LossFunctionWrapper",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "bce",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "deserialize",
+    "get",
+    "mae",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "mse",
+    "registry",
+    "resolve",
+    "serialize",
+    "sparse_categorical_crossentropy",
+]
+
+
+def get(identifier: Any) -> Any:
+    """Return the loss of a name, config, class, function or instance.
+
+    Mirrors `keras.losses.get`: a function's name gives the function, a class's
+    name an instance.
+
+    Raises
+    ------
+    ValueError
+        If nothing is known by it.
+
+    Examples
+    --------
+    >>> get("mse").__name__
+    'mean_squared_error'
+    >>> get("MeanSquaredError").name
+    'mean_squared_error'
+    """
+    return registry.get(identifier)
+
+
+def serialize(loss: Any) -> Any:
+    """Return a JSON-ready form of a loss. Mirrors `keras.losses.serialize`."""
+    return registry.serialize(loss)
+
+
+def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """Rebuild a loss that `serialize` (or Keras's own) wrote.
+
+    Mirrors `keras.losses.deserialize`; `custom_objects` maps names to a user's classes.
+    """
+    if isinstance(name, dict):
+        kind, config = name.get("class_name"), name.get("config", {})
+        if kind == "function":  # Keras's form of a serialized function
+            return deserialize(config, custom_objects)
+        if custom_objects and kind in custom_objects:
+            cls = custom_objects[kind]
+            return cls.from_config(config) if hasattr(cls, "from_config") else cls(**config)
+    elif custom_objects and name in custom_objects:
+        return custom_objects[name]
+    return registry.deserialize(name)
+
+
+def resolve(
+    identifier: Any,
+    y_true_shape: tuple[int, ...] | None = None,
+    y_pred_shape: tuple[int, ...] | None = None,
+) -> Loss | None:
+    """Return the `Loss` that ``compile(loss=identifier)`` means.
+
+    ``"crossentropy"`` and ``"ce"`` become the binary, sparse or categorical one by
+    the shapes of a batch (which they need), by Keras's rule.
+
+    Raises
+    ------
+    ValueError
+        If the identifier is not known, or the shapes are missing where needed.
+
+    Examples
+    --------
+    >>> resolve("mae").name
+    'mae'
+    >>> resolve("ce", (32,), (32, 10)).fn.__name__
+    'sparse_categorical_crossentropy'
+    """
+    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+        if not y_true_shape or not y_pred_shape:
+            raise ValueError(f"loss {identifier!r} needs the shapes of y_true and y_pred.")
+        if y_pred_shape[-1] == 1:
+            loss = binary_crossentropy
+        elif len(y_true_shape) < len(y_pred_shape) or y_true_shape[-1] == 1:
+            loss = sparse_categorical_crossentropy
+        else:
+            loss = categorical_crossentropy
+    else:
+        loss = get(identifier)
+    if loss is None or isinstance(loss, Loss):
+        return loss
+    name = identifier if isinstance(identifier, str) else getattr(loss, "__name__", None)
+    return LossFunctionWrapper(loss, name=name)

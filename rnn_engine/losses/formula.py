@@ -1,0 +1,113 @@
+"""`Formula`: values and gradient of one built-in loss, by hand.
+
+The public function (`mean_squared_error`) and the public class
+(`MeanSquaredError`) are two views of one formula.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from rnn_engine.losses.inputs import class_labels, match, to_float
+
+Pair = tuple[np.ndarray, np.ndarray]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Formula:
+    """Values and gradient of one loss, and what its inputs must look like.
+
+    Parameters
+    ----------
+    compute : callable
+        ``compute(y_true, y_pred, upstream, **options) -> (values, gradient)``.
+        `upstream` is None (no gradient wanted; None comes back for it), a float,
+        or an array of the values' shape; the gradient is that of
+        ``sum(upstream * values)`` by `y_pred`, in a new array.
+    labels : bool
+        Whether `y_true` holds class labels rather than one target a prediction.
+    broadcast : bool
+        Whether an axis of one in `y_true` may stand for all of `y_pred`'s.
+    axis : int or None
+        Axis the values no longer have (None: all), where no option `axis` names another.
+    valid : callable, optional
+        ``valid(y_true, y_pred, **options) -> mask or None``: the values that count.
+    logits : str, optional
+        The activation that ``from_logits=True`` saves: ``"softmax"`` or ``"sigmoid"``.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[..., tuple[np.ndarray, Any]],
+        *,
+        labels: bool = False,
+        broadcast: bool = False,
+        axis: int | None = -1,
+        valid: Callable[..., np.ndarray | None] | None = None,
+        logits: str | None = None,
+    ) -> None:
+        self.compute = compute
+        self.labels = labels
+        self.broadcast = broadcast
+        self.axis = axis
+        self.valid = valid
+        self.logits = logits
+
+    def function(self, function: _Function) -> _Function:
+        """Decorate the public function of this formula."""
+        _FORMULAS[function] = self
+        return function
+
+    def inputs(self, y_true: Any, y_pred: Any, options: dict[str, Any], dtype: Any = None) -> Pair:
+        """Convert and check the arguments of a call."""
+        if isinstance(options.get("axis"), bool):  # True would pass for axis 1
+            raise ValueError(f"axis must be an int, got {options['axis']!r}.")
+        p = to_float(y_pred, "y_pred", dtype)
+        if self.labels:
+            return class_labels(np.asarray(y_true), p, options.get("axis", -1)), p
+        return match(to_float(y_true, "y_true", p.dtype), p, self.broadcast)
+
+    def values(self, y_true: Any, y_pred: Any, **options: Any) -> Any:
+        """Values of a direct call of the public function."""
+        t, p = self.inputs(y_true, y_pred, options)
+        values = self.compute(t, p, None, **options)[0]
+        return values if values.ndim else values[()]
+
+    def values_shape(self, shape: tuple[int, ...], options: dict[str, Any]) -> tuple[int, ...]:
+        """Shape of the values for predictions of `shape`."""
+        axis = options.get("axis", self.axis)
+        if axis == -1:
+            return shape[:-1]
+        if axis is None:
+            return ()
+        gone = {a % len(shape) for a in np.atleast_1d(axis)}
+        return tuple(n for i, n in enumerate(shape) if i not in gone)
+
+
+_FORMULAS: dict[Callable[..., Any], Formula] = {}
+
+
+def formula_of(function: Any) -> Formula | None:
+    """Return the formula behind a public loss function, None for a user's function."""
+    return _FORMULAS.get(function)
+
+
+def spread(upstream: Any, axis: Any = -1) -> Any:
+    """Give upstream derivatives back the axis that the values have lost."""
+    return np.expand_dims(upstream, axis) if isinstance(upstream, np.ndarray) else upstream
+
+
+def mean(array: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Mean over one axis; an axis of one costs no reduction."""
+    count = array.shape[axis]
+    if axis == -1 and count == 1:
+        return array.reshape(array.shape[:-1])
+    total = np.asarray(np.add.reduce(array, axis=axis))
+    return np.asarray(total / array.dtype.type(count))
+
+
+def scale(slopes: np.ndarray, upstream: Any, axis: int = -1) -> np.ndarray:
+    """Turn slopes of each entry, in place, into the gradient of a mean over `axis`."""
+    slopes *= spread(upstream, axis) / slopes.dtype.type(slopes.shape[axis])
+    return slopes

@@ -1,0 +1,108 @@
+"""Losses of real numbers: squared, absolute, percentage, logarithmic, Huber, log-cosh, cosine."""
+
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.losses.base import registry
+from rnn_engine.losses.formula import Formula, mean, scale
+from rnn_engine.losses.wrapper import LossFunctionWrapper
+
+
+def _squared(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, Any]:
+    error = p - t
+    values = mean(error * error)
+    if upstream is None:
+        return values, None
+    error *= 2
+    return values, scale(error, upstream)
+
+
+def _absolute(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, Any]:
+    error = p - t
+    values = mean(np.abs(error))
+    return values, None if upstream is None else scale(np.sign(error), upstream)
+
+
+_squared_formula = Formula(_squared, broadcast=True)
+_absolute_formula = Formula(_absolute, broadcast=True)
+
+
+@registry.register("mean_squared_error", "mse", "MSE")
+@_squared_formula.function
+def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """Return ``mean((y_true - y_pred)**2, axis=-1)``.
+
+    Mirrors `keras.losses.mean_squared_error`. An axis of one in `y_true` (not the
+    batch axis) stands for all of `y_pred`'s; other shapes must agree up to a
+    trailing axis of one, where Keras would broadcast whatever fits.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> float(mean_squared_error([0.0, 2.0], [1.0, 5.0]))
+    5.0
+    """
+    return _squared_formula.values(y_true, y_pred)
+
+
+@registry.register("mean_absolute_error", "mae", "MAE")
+@_absolute_formula.function
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
+    """Return ``mean(|y_true - y_pred|, axis=-1)``.
+
+    Mirrors `keras.losses.mean_absolute_error`; shapes as in `mean_squared_error`.
+    The slope where prediction and target meet is 0, as in Keras.
+
+    Examples
+    --------
+    >>> float(mean_absolute_error([0.0, 2.0], [1.0, 5.0]))
+    2.0
+    """
+    return _absolute_formula.values(y_true, y_pred)
+
+
+@registry.register()
+class MeanSquaredError(LossFunctionWrapper):
+    """Mean of squared errors. Mirrors `keras.losses.MeanSquaredError`.
+
+    See `Loss` for the parameters and `mean_squared_error` for the formula.
+
+    Examples
+    --------
+    >>> float(MeanSquaredError()([[0.0], [2.0]], [[1.0], [5.0]]))
+    5.0
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(mean_squared_error, reduction, name, dtype)
+
+
+@registry.register()
+class MeanAbsoluteError(LossFunctionWrapper):
+    """Mean of absolute errors. Mirrors `keras.losses.MeanAbsoluteError`.
+
+    See `Loss` for the parameters and `mean_absolute_error` for the formula.
+
+    Examples
+    --------
+    >>> float(MeanAbsoluteError()([[0.0], [2.0]], [[1.0], [5.0]]))
+    2.0
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(mean_absolute_error, reduction, name, dtype)

@@ -1,0 +1,118 @@
+"""`LossFunctionWrapper`: a loss class made of a loss function, as every built-in one is."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+
+from rnn_engine.losses.base import Loss, like, plain, registry
+from rnn_engine.losses.formula import formula_of
+from rnn_engine.losses.reduction import reduce, weigh
+
+
+class LossFunctionWrapper(Loss):
+    """A loss made of a function ``fn(y_true, y_pred, **kwargs) -> values``.
+
+    With one of this package's functions it can be trained on. A plain function of
+    the user's can be evaluated only: wrap it with its gradient in `CustomLoss`.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.fn = fn
+        self._fn_kwargs = kwargs
+        self._formula = formula_of(fn)
+        # Keras shows the options as attributes: loss.from_logits, loss.axis.
+        self.__dict__.update(kwargs)
+
+    @property
+    def logits_activation(self) -> str | None:
+        """See `Loss.logits_activation`."""
+        # Keras loses the logits of a row it has to blank out.
+        if self._formula is None or self._fn_kwargs.get("ignore_class") is not None:
+            return None
+        return self._formula.logits
+
+    def logits_form(self) -> Loss:
+        """See `Loss.logits_form`."""
+        if self.logits_activation is None or self._fn_kwargs.get("from_logits", False):
+            return self
+        form = type(self).__new__(type(self))
+        form.__dict__.update(self.__dict__, from_logits=True)
+        form._fn_kwargs = {**self._fn_kwargs, "from_logits": True}
+        return form
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+    ) -> Any:
+        """See `Loss.__call__`."""
+        if self._formula is None:
+            return super().__call__(y_true, y_pred, sample_weight, mask)
+        values, _, plan, _ = self._run(y_true, y_pred, sample_weight, mask, False)
+        return reduce(values, plan)
+
+    def value_and_gradient(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+    ) -> tuple[Any, np.ndarray]:
+        """See `Loss.value_and_gradient`; one pass gives both."""
+        if self._formula is None:
+            return super().value_and_gradient(y_true, y_pred, sample_weight, mask)
+        values, gradient, plan, p = self._run(y_true, y_pred, sample_weight, mask, True)
+        return plain(reduce(values, plan)), like(gradient, y_pred, p)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the values before weights and reduction."""
+        return self.fn(y_true, y_pred, **self._fn_kwargs)
+
+    def gradient(self, y_true: Any, y_pred: Any, upstream: Any) -> Any:
+        """Return the gradient of ``sum(upstream * values)`` by `y_pred`."""
+        if self._formula is None:
+            return super().gradient(y_true, y_pred, upstream)
+        t, p = self._formula.inputs(y_true, y_pred, self._fn_kwargs, self._dtype)
+        gradient = self._formula.compute(t, p, upstream, **self._fn_kwargs)[1]
+        return gradient.reshape(np.shape(y_pred))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; as in Keras, without the dtype."""
+        config = super().get_config()
+        if type(self) is LossFunctionWrapper:
+            config["fn"] = registry.serialize(self.fn)
+        return {**config, **self._fn_kwargs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the loss that `get_config` described."""
+        if isinstance(config.get("fn"), str):
+            config = {**config, "fn": registry.lookup(config["fn"])}
+        return cls(**config)
+
+    def _run(
+        self, y_true: Any, y_pred: Any, sample_weight: Any, mask: Any, wants_gradient: bool
+    ) -> tuple[np.ndarray, Any, Any, np.ndarray]:
+        formula, options = self._formula, self._fn_kwargs
+        assert formula is not None
+        t, p = formula.inputs(y_true, y_pred, options, self._dtype)
+        if formula.valid is not None:
+            valid = formula.valid(t, p, **options)
+            if valid is not None:
+                mask = valid if mask is None else _both(mask, valid)
+        shape = formula.values_shape(p.shape, options)
+        plan = weigh(shape, p.dtype, sample_weight, mask, self.reduction)
+        values, gradient = formula.compute(
+            t, p, plan.upstream if wants_gradient else None, **options
+        )
+        return values, gradient, plan, p
+
+
+def _both(mask: Any, valid: np.ndarray) -> np.ndarray:
+    mask = np.asarray(mask).astype(bool)
+    if mask.shape != valid.shape:
+        raise ValueError(f"mask of shape {mask.shape} does not fit losses of shape {valid.shape}.")
+    return mask & valid
