@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from reference.compare import FACTOR, knowable, roundoff
+from reference.oracle import Model, make_model
+
 LayerSpec = tuple[str, Mapping[str, Any]]
 
 ACTIVATIONS = ("tanh", "relu", "linear", "sigmoid")
@@ -81,6 +84,17 @@ class Case:
         keeps_time = all(config.get("return_sequences", False) for config in recurrent)
         units = self.layers[-1][1]["units"]
         return (self.batch, self.steps, units) if keeps_time else (self.batch, units)
+
+    def oracle(self, dtype: str) -> Model:
+        """Return the oracle with the weights that a model of `dtype` has."""
+        return make_model(self.layers, self.weights(dtype))
+
+    def comparable(self, dtype: str) -> bool:
+        """Whether rounding leaves anything to compare: no kink within reach, no blow-up."""
+        result = self.oracle(dtype).gradients(*self.data(dtype), self.loss)
+        if result.margin < 2 * FACTOR * roundoff(dtype):
+            return False
+        return all(knowable(q, dtype) for q in (result.output, *result.parameters, result.inputs))
 
     def _targets(self, rng: np.random.Generator, dtype: str) -> np.ndarray:
         shape = self.output_shape()

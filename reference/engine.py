@@ -35,10 +35,10 @@ def gradients(
     """Return ``output``, ``loss``, ``parameters`` (a list) and ``inputs`` of a model."""
     model.compile(optimizer="sgd", loss=loss)
     output = model.predict_on_batch(x)
-    result = model.gradients(x, y, sample_weight=sample_weight)
+    result = model.gradients(x, y, sample_weight, inputs=True, training=False)
     return {
         "output": output,
         "loss": np.asarray(result.loss),
-        "parameters": list(result.parameters),
+        "parameters": list(result),
         "inputs": result.inputs,
     }

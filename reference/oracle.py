@@ -227,6 +227,18 @@ def make_layer(
     raise KeyError(class_name)
 
 
+def make_model(
+    layers: Sequence[tuple[str, Mapping[str, Any]]], weights: Sequence[np.ndarray]
+) -> "Model":
+    """Build the oracle of (class name, config) pairs that share out `weights` in order."""
+    remaining, made = list(weights), []
+    for name, config in layers:
+        count = 1 + (name == "SimpleRNN") + bool(config.get("use_bias", True))
+        made.append(make_layer(name, config, remaining[:count]))
+        remaining = remaining[count:]
+    return Model(made)
+
+
 def knows(class_name: str, config: Mapping[str, Any]) -> bool:
     """Whether the oracle has this layer with these settings, as used in inference."""
     extras = ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer")

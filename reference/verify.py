@@ -17,33 +17,10 @@ import numpy as np
 
 from reference import engine, keras_twin, oracle, oracle_training
 from reference.cases import Case, fixed_cases, random_cases
-from reference.compare import FACTOR, TRAINING, Row, compare, knowable, roundoff, tolerance
+from reference.compare import TRAINING, Row, compare, tolerance
 from reference.running_error import Quantity
 
 DTYPES = ("float32", "float64")
-
-
-def oracle_of(case: Case, dtype: str) -> oracle.Model:
-    """Return the oracle with the weights that a model of `dtype` has."""
-    return oracle_model(case.layers, case.weights(dtype))
-
-
-def oracle_model(layers: Sequence[Any], weights: Sequence[np.ndarray]) -> oracle.Model:
-    """Return the oracle of (class name, config) pairs that share out `weights`."""
-    remaining, made = list(weights), []
-    for name, config in layers:
-        count = 1 + (name == "SimpleRNN") + bool(config.get("use_bias", True))
-        made.append(oracle.make_layer(name, config, remaining[:count]))
-        remaining = remaining[count:]
-    return oracle.Model(made)
-
-
-def comparable(case: Case, dtype: str) -> bool:
-    """Whether rounding leaves anything to compare: no kink within reach, no blow-up."""
-    result = oracle_of(case, dtype).gradients(*case.data(dtype), case.loss)
-    if result.margin < 2 * FACTOR * roundoff(dtype):
-        return False
-    return all(knowable(q, dtype) for q in (result.output, *result.parameters, result.inputs))
 
 
 def rows_of_case(case: Case, dtype: str, mode: str) -> Iterator[Row]:
@@ -51,7 +28,7 @@ def rows_of_case(case: Case, dtype: str, mode: str) -> Iterator[Row]:
     x, y = case.data(dtype)
     ours = engine.model_of(case, dtype)
     twin = keras_twin.twin_of(ours, dtype)
-    reference = oracle_of(case, dtype).gradients(x, y, case.loss)
+    reference = case.oracle(dtype).gradients(x, y, case.loss)
     engine_side = engine.gradients(ours, x, y, case.loss)
     loss = keras_twin.keras_loss(case.loss, dtype)
     keras_side = keras_twin.gradients(twin, x, y, loss, mode)
@@ -101,7 +78,7 @@ def training_rows(case: Case, dtype: str, ours: Any, twin: Any) -> Iterator[Row]
     """Train all three sides from the same weights and yield the rows of the outcome."""
     x, y = case.data(dtype)
     steps, allowed = case.training_steps, TRAINING[dtype]
-    third = oracle_of(case, dtype)
+    third = case.oracle(dtype)
     with keras_twin.floatx(dtype):
         losses = {
             "engine": keras_twin.train(ours, x, y, steps, case.optimizer, case.loss),
@@ -179,7 +156,7 @@ def rows_of_model(model: Any, name: str, loss: str, seed: int, mode: str) -> Ite
 def _third_side(model: Any, x: np.ndarray, y: np.ndarray, loss: str) -> dict[str, Any]:
     layers = keras_twin.describe(model)
     if all(oracle.knows(*layer) for layer in layers):
-        result = oracle_model(layers, model.get_weights()).gradients(x, y, loss)
+        result = oracle.make_model(layers, model.get_weights()).gradients(x, y, loss)
         return vars(result)
     unknown = sorted({name for name, config in layers if not oracle.knows(name, config)})
     note = f"The oracle does not cover {', '.join(unknown)}; Keras in float64 takes its place."
@@ -224,7 +201,7 @@ def all_rows(options: argparse.Namespace) -> Iterator[Row]:
 def _drawn(count: int, seed: int) -> Iterator[Case]:
     left_out = 0
     for case in random_cases(count, seed):
-        if all(comparable(case, dtype) for dtype in DTYPES):
+        if all(case.comparable(dtype) for dtype in DTYPES):
             yield case
         else:
             left_out += 1

@@ -1,0 +1,121 @@
+"""Imports point one way, and the runtime needs numpy and numba only."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ENGINE = sorted((ROOT / "rnn_engine").rglob("*.py"))
+
+RUNTIME = {"numpy", "numba", "rnn_engine"}
+# Packages that an extra brings, each imported inside the one function that needs it.
+LAZY = {"tqdm", "h5py", "matplotlib", "IPython", "tensorboardX", "tensorboard", "threadpoolctl"}
+FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "scipy", "onnxruntime", "openvino"}
+
+SUPPORT = {"config", "registry", "random", "variable", "checks", "utils"}
+FUNCTIONS = {
+    "activations", "losses", "metrics", "optimizers", "initializers", "regularizers", "constraints",
+}  # fmt: skip
+ABOVE_LAYERS = {"model", "models", "training", "callbacks", "saving"}
+
+# What a part of the engine must not know.
+FORBIDDEN = {
+    "kernels": SUPPORT | FUNCTIONS | ABOVE_LAYERS | {"layers"},
+    **dict.fromkeys(SUPPORT, FUNCTIONS | ABOVE_LAYERS | {"layers"}),
+    **dict.fromkeys(FUNCTIONS, ABOVE_LAYERS | {"layers"}),
+    "layers": ABOVE_LAYERS,
+    "training": {"layers", "model", "models", "saving"},
+    "callbacks": {"layers", "model", "models", "saving"},
+}
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the full names that a file imports, and whether at module level."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    lazy = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) not in lazy
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", id(node) not in lazy
+
+
+def part_of(path: Path) -> str:
+    """Return the part of the engine a file belongs to: its package or module."""
+    first = path.relative_to(ROOT / "rnn_engine").parts[0]
+    return first.removesuffix(".py")
+
+
+def test_the_walk_finds_the_engine() -> None:
+    parts = {part_of(path) for path in ENGINE}
+    assert {"kernels", "layers", "losses", "optimizers", "training"} <= parts
+    kernel_names = {name for name, _ in imports(ROOT / "rnn_engine/kernels/simple_rnn.py")}
+    assert "rnn_engine.kernels.gemm.gemm" in kernel_names
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_runtime_dependencies(path: Path) -> None:
+    for name, at_import in imports(path):
+        package = name.split(".")[0]
+        allowed = RUNTIME | set(sys.stdlib_module_names)
+        if part_of(path) == "kernels":
+            allowed |= {"llvmlite"}  # comes with numba; the microkernel emits its IR
+        if not at_import:
+            allowed |= LAZY
+        assert package in allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_directions(path: Path) -> None:
+    part = part_of(path)
+    for name, _ in imports(path):
+        words = name.split(".")
+        if words[0] == "rnn_engine" and len(words) > 1:
+            target = words[1]
+            assert target not in FORBIDDEN.get(part, set()), f"{part} imports {name}"
+
+
+def test_frameworks_stay_on_the_reference_side() -> None:
+    outside = [*ENGINE, *(ROOT / "examples").rglob("*.py")]
+    users = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in outside
+        for name, _ in imports(path)
+        if name.split(".")[0] in FRAMEWORKS
+    ]
+    assert not users
+
+
+def test_the_oracle_does_not_know_the_engine() -> None:
+    for module in ("oracle", "oracle_functions", "oracle_training", "running_error", "compare"):
+        names = {name.split(".")[0] for name, _ in imports(ROOT / "reference" / f"{module}.py")}
+        assert not names & (FRAMEWORKS | {"rnn_engine"}), module
+
+
+def test_importing_the_engine_loads_no_framework() -> None:
+    code = "import sys, rnn_engine; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(done.stdout.split())
+    assert not loaded & (FRAMEWORKS | LAZY)
