@@ -32,7 +32,7 @@ SHORT = {
     "cold_start": "fresh process",
     "cold_start_empty": "first run ever",
     "import": "import",
-    "memory": "memory of training",
+    "memory": "memory",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import subprocess
@@ -10,12 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.peers import ENGINE, PEERS
+from benchmarks.results import Side
 from benchmarks.timing import interleave
-from benchmarks.worker import Failed, quiet_environment
+from benchmarks.worker import Failed, Guarded, quiet_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -90,58 +91,77 @@ class Fresh:
         return spent
 
 
-Samples = dict[str, list[float]]
+@dataclass(frozen=True)
+class Program:
+    """A program to be timed.
+
+    Attributes
+    ----------
+    text : str
+        Python source.
+    warm : bool
+        Whether it runs once untimed, which leaves its compiled code on disk.
+    empty : bool
+        Whether each run gets empty folders for compiled code.
+    """
+
+    text: str
+    warm: bool = False
+    empty: bool = False
 
 
 def _time_all(
-    programs: dict[str, tuple[str, bool]], fresh: Fresh, rounds: int, budget: float
-) -> tuple[Samples, dict[str, str]]:
-    """Time programs in turn; return samples by side, and reasons of those that fail.
+    programs: dict[str, Program], fresh: Fresh, rounds: int, budget: float
+) -> dict[str, Side]:
+    """Time programs in turn and return their sides, those that fail with the reason."""
 
-    Each runs once untimed, which fills caches of files and compiled code.
-    """
-    sides, failures = {}, {}
+    def runner(program: Program) -> Guarded:
+        return Guarded(lambda _: fresh.seconds(program.text, empty_cache=program.empty))
+
     begin = time.perf_counter()
-    for name, (program, empty) in programs.items():
-        try:
-            fresh.seconds(program, empty_cache=empty)
-        except Failed as error:
-            failures[name] = str(error)
-            continue
-        sides[name] = lambda _, p=program, e=empty: fresh.seconds(p, empty_cache=e)
-    left = max(0.0, budget - (time.perf_counter() - begin)) if math.isfinite(budget) else budget
-    return interleave(sides, rounds=rounds, seconds=0.0, budget=left), failures
+    blocks = {name: runner(program) for name, program in programs.items()}
+    for name, program in programs.items():
+        if program.warm:
+            blocks[name](0.0)
+    left = budget - (time.perf_counter() - begin)
+    samples = interleave(blocks, rounds=rounds, seconds=0.0, budget=max(0.0, left))
+    return {
+        name: Side("failed", block.reason) if block.reason else Side(samples=samples[name])
+        for name, block in blocks.items()
+    }
+
+
+Sides = dict[str, Side]
 
 
 def cold_start(
     keys: Sequence[str], fresh: Fresh, rounds: int, budget: float
-) -> tuple[Samples, Samples, dict[str, str]]:
+) -> tuple[Sides, Sides]:
     """Time the program on every side that speaks Keras.
 
     Returns
     -------
     warm, empty : dict
-        Samples by side, with the engine's compiled code cached, and without.
-        The peers have no such cache: their samples are the same in both.
-    failures : dict
-        Reasons by side.
+        Sides with the engine's compiled code on disk, and without. The peers keep
+        no compiled code: their samples are the same in both.
     """
-    programs = {key: (PROGRAM.format(start=STARTS[key]), False) for key in keys if key in STARTS}
-    if ENGINE in programs:
-        programs["empty"] = (programs[ENGINE][0], True)
-    samples, failures = _time_all(programs, fresh, rounds, budget)
-    empty = samples.pop("empty", None)
-    first = {key: value for key, value in samples.items() if key != ENGINE}
-    if empty:
-        first = {ENGINE: empty, **first}
-    return samples, first, failures
-
-
-def imports(
-    keys: Sequence[str], fresh: Fresh, rounds: int, budget: float
-) -> tuple[Samples, dict[str, str]]:
-    """Time the import of each side, and of NumPy and Numba for comparison."""
-    programs = {key: (PEERS[key].start, False) for key in keys if not key.endswith("-xla")} | {
-        name: (f"import {name}", False) for name in ("numpy", "numba")
+    programs = {
+        key: Program(PROGRAM.format(start=STARTS[key]), warm=key == ENGINE)
+        for key in keys
+        if key in STARTS
     }
+    if ENGINE in programs:
+        programs["empty"] = Program(programs[ENGINE].text, empty=True)
+    warm = _time_all(programs, fresh, rounds, budget)
+    first = warm.pop("empty", None)
+    peers = {key: side for key, side in warm.items() if key != ENGINE}
+    return warm, {ENGINE: first, **peers} if first else peers
+
+
+def imports(keys: Sequence[str], fresh: Fresh, rounds: int, budget: float) -> Sides:
+    """Time the import of each side, and of NumPy and Numba for comparison."""
+    # Both forms of Keras are one import.
+    named = {key: PEERS[key].start for key in keys if not key.endswith("-xla")}
+    named |= {name: f"import {name}" for name in ("numpy", "numba")}
+    programs = {name: Program(text, warm=True) for name, text in named.items()}
     return _time_all(programs, fresh, rounds, budget)

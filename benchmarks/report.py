@@ -90,7 +90,8 @@ def table(run: Run, rows: Sequence[Row], *, ratios: bool) -> Table:
     """
     kind = rows[0].case.kind
     bare = kind in LAYER_KINDS
-    measured = {key for row in rows for key in row.sides}
+    # A side that does nothing of the kind gets no column.
+    measured = {k for row in rows for k, side in row.sides.items() if side.status != "unsupported"}
     peers = [key for key in run.peers if key in measured]
     keys = peers + sorted(measured - set(peers))
     throughput = any(row.samples_per_second(ENGINE) for row in rows) and kind != "memory"

@@ -160,7 +160,8 @@ class Run:
 
         A row of the batch needs all recurrent weights at every step, and every
         thread reads them for itself, so that the second bound takes the bandwidth
-        of one core.
+        of one core. None where that is below a microsecond: the time of such a case is
+        that of the call and of one step waiting for the other, which no such line tells.
         """
         case, peak = row.case, self.peak(row.case.dtype)
         if not peak or not case.stream_bytes:
@@ -169,10 +170,9 @@ class Run:
         level = self.level(case.units * case.units * width)
         rates = self.limits.get("bandwidth", {}).get(level or "")
         arithmetic = Limit(case.flops / peak, "FMA")
-        if not rates:
-            return arithmetic
-        stream = Limit(case.stream_bytes / rates["one"], f"{level} bandwidth")
-        return max(arithmetic, stream, key=lambda limit: limit.seconds)
+        stream = Limit(case.stream_bytes / rates["one"] if rates else 0.0, f"{level} bandwidth")
+        limit = max(arithmetic, stream, key=lambda each: each.seconds)
+        return limit if limit.seconds >= 1e-6 else None
 
     def of_kind(self, kind: str, tag: str | None = None) -> list[Row]:
         """Return the rows of a kind, and of a tag where one is given."""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from benchmarks import machine, problem, process
 from benchmarks.cases import Case
-from benchmarks.peers import ENGINE, PEERS
+from benchmarks.peers import PEERS
 from benchmarks.results import Row, Run, Side, from_json
 from benchmarks.timing import interleave
-from benchmarks.worker import MACHINE, Failed, Worker
+from benchmarks.worker import MACHINE, Failed, Guarded, Worker
 
 # Longest wait for an import, for making a case ready, and for a block.
 START_TIMEOUT, PREPARE_TIMEOUT, BLOCK_TIMEOUT = 180.0, 300.0, 300.0
@@ -103,14 +103,16 @@ def measure(cases: Sequence[Case], peers: Sequence[str], options: Options) -> Ru
         _start(workers, peers, run, options, cores)
         # The version of a checkout stands in the package itself.
         run.versions = machine.versions(dict.fromkeys([*names, "numpy"]))
-        for case in cases:
+        for place, case in enumerate(cases):
             progress.say(case.name)
+            budget = min(options.budget, options.left / (len(cases) - place))
             if options.left <= 0:
                 run.left_out[case.name] = "out of time"
-            elif not _is_process(case):
-                run.rows.append(_measure(case, workers, run, options))
+            elif case.size:
+                run.rows.append(_measure(case, workers, run, options, budget))
             elif run.find(case.name) is None:
-                run.rows += _fresh(case, [k for k in peers if k in workers], options, cores)
+                present = [key for key in peers if key in workers]
+                run.rows += _fresh(case, present, options, cores, budget)
             progress.done += 1
     except KeyboardInterrupt:
         seen = {row.case.name for row in run.rows}
@@ -147,33 +149,29 @@ def _start(
             workers.pop(key).stop()
 
 
-def _is_process(case: Case) -> bool:
-    return not case.size
-
-
-def _measure(case: Case, workers: dict[str, Worker], run: Run, options: Options) -> Row:
-    """Prepare, check and time one case on the peers that do it."""
+def _measure(
+    case: Case, workers: dict[str, Worker], run: Run, options: Options, budget: float
+) -> Row:
+    """Prepare, check and time one case on the peers that do it, in `budget` seconds."""
     keys = [k for k in workers if k != MACHINE and (not case.sides or k in case.sides)]
     row = Row(case)
     if case.kind == "memory":
         return _memory(row, keys, options, run.environment["used_cores"])
     ready = _prepare(row, keys, workers, options)
     row.peak = _peak(workers[MACHINE], case.dtype)
-    blocks = {key: partial(_block, workers[key]) for key in ready}
-    try:
-        samples = interleave(
-            blocks,
-            rounds=options.rounds,
-            seconds=options.block,
-            budget=min(options.budget, max(options.left, 0.0)),
-            pause=PAUSE,
-        )
-    except Failed as error:
-        for key in ready:
-            row.sides[key] = Side("failed", f"while it was timed: {error}")
-        samples = {}
+    blocks = {key: Guarded(partial(_block, workers[key])) for key in ready}
+    samples = interleave(
+        blocks,
+        rounds=options.rounds,
+        seconds=options.block,
+        budget=budget,
+        pause=PAUSE,
+    )
     for key, found in samples.items():
-        row.sides[key].samples = found
+        if blocks[key].reason:
+            row.sides[key] = Side("failed", f"while it was timed: {blocks[key].reason}")
+        else:
+            row.sides[key].samples = found
     for key in [k for k in keys if not workers[k].alive]:
         run.missing[key] = f"its process ended in {case.name}"
         workers.pop(key).stop()
@@ -237,22 +235,13 @@ def _memory(row: Row, keys: Sequence[str], options: Options, cores: Sequence[int
     return row
 
 
-def _fresh(case: Case, keys: Sequence[str], options: Options, cores: Sequence[int]) -> list[Row]:
+def _fresh(
+    case: Case, keys: Sequence[str], options: Options, cores: Sequence[int], budget: float
+) -> list[Row]:
     """Time fresh processes; the two forms of the cold start come out of one measurement."""
     fresh = process.Fresh(options.threads, cores)
     rounds = max(1, options.rounds // 3)
-    budget = min(2 * options.budget, max(options.left, 0.0))
     if case.kind == "import":
-        samples, failures = process.imports(keys, fresh, rounds, budget)
-        found = {"import": samples}
-    else:
-        warm, empty, failures = process.cold_start(keys, fresh, rounds, budget)
-        found = {"cold_start": warm, "cold_start_empty": empty}
-    rows = []
-    for kind, by_side in found.items():
-        sides = {key: Side(samples=values) for key, values in by_side.items() if values}
-        broken = {key: Side("failed", why) for key, why in failures.items() if key != "empty"}
-        if kind == "cold_start_empty" and "empty" in failures:
-            broken[ENGINE] = Side("failed", failures["empty"])
-        rows.append(Row(Case(kind), {**sides, **broken}))
-    return rows
+        return [Row(case, process.imports(keys, fresh, rounds, budget))]
+    warm, empty = process.cold_start(keys, fresh, rounds, budget)
+    return [Row(Case("cold_start"), warm), Row(Case("cold_start_empty"), empty)]

@@ -7,13 +7,14 @@ child's server and its arguments. The children wait while one of them is timed.
 from __future__ import annotations
 
 import importlib
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,6 +33,28 @@ class Failed(Exception):
     def __init__(self, message: str, status: str = "failed") -> None:
         super().__init__(message)
         self.status = status
+
+
+class Guarded:
+    """A block that fails once and for all, and does not take the other sides with it.
+
+    Attributes
+    ----------
+    reason : str
+        Why it failed; empty while it has not.
+    """
+
+    def __init__(self, block: Callable[[float], float]) -> None:
+        self.block, self.reason = block, ""
+
+    def __call__(self, seconds: float) -> float:
+        """Return the seconds of one call; infinite after a failure."""
+        if not self.reason:
+            try:
+                return self.block(seconds)
+            except Failed as error:
+                self.reason = str(error) or "failed"
+        return math.inf
 
 
 def quiet_environment(threads: int) -> dict[str, str]:
