@@ -20,8 +20,9 @@ from llvmlite import binding, ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from rnn_engine.kernels.cache import provides_symbols
 from rnn_engine.kernels.formulas import TABLE, Formula
-from rnn_engine.kernels.options import c_function, kernel, on_first_use
+from rnn_engine.kernels.options import c_function, kernel
 from rnn_engine.kernels.pointers import lane_count, load, offset, store
 from rnn_engine.kernels.vector import (
     INT64,
@@ -330,7 +331,7 @@ def _symbol(dtype: types.Float) -> str:
     return f"rnn_engine_gemm_{dtype.name}"
 
 
-@on_first_use
+@provides_symbols
 def _provide(dtype: types.Float) -> None:
     """Compile `gemm` for a float type and tell LLVM its address."""
     compiled = c_function(_signature(dtype), _gemm)

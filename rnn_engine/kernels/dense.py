@@ -1,0 +1,121 @@
+"""Dense: y = act(x·W + b), forward and backward, over rows (N, F) -> (N, U).
+
+    dz = dy ⊙ act'(y)    dW = Σ xᵀ·dz    db = Σ dz    dx = dz·Wᵀ
+"""
+
+from typing import Any
+
+from numba import prange
+
+from rnn_engine.kernels.gemm import gemm, pack, packed_size
+from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.outer import add_outer
+from rnn_engine.kernels.pointers import address, lane_count, offset
+
+
+def weights_size(features: int, units: int, dtype: Any) -> int:
+    """Return the length of the packed weights: W panels, bias."""
+    return packed_size(features, units, dtype) + units
+
+
+def transposed_size(features: int, units: int, dtype: Any) -> int:
+    """Return the length of what backward packs: Wᵀ panels, zeros, a one."""
+    return packed_size(units, features, dtype) + features + 1
+
+
+@kernel
+def pack_weights(w: Any, b: Any, weights: Any) -> None:
+    """Fill `weights` from W (F, U) and b (U,) or an empty b."""
+    f, u = w.shape
+    target = address(weights)
+    width = lane_count(target)
+    pack(address(w), u, 1, f, u, target)
+    start = f * ((u + width - 1) // width * width)
+    for j in range(u):
+        weights[start + j] = b[j] if b.size else 0.0
+
+
+@kernel
+def forward_rows(
+    x: Any, weights: Any, y: Any, z: Any, act: int, first: int, end: int
+) -> None:
+    """Fill rows first..end of y, and of z (the pre-activations) unless it is empty."""
+    f, u = x.shape[1], y.shape[1]
+    w = address(weights)
+    width = lane_count(w)
+    b = offset(w, f * ((u + width - 1) // width * width))
+    target = offset(address(y), first * u)
+    keep, keep_row = target, 0
+    if z.size:
+        keep, keep_row = offset(address(z), first * u), u
+    gemm(end - first, u, f, offset(address(x), first * f), f, 1, w, b, 0, target, u,
+         0, act, keep, keep_row)  # fmt: skip
+
+
+@parallel_kernel
+def forward_tasks(x: Any, weights: Any, y: Any, z: Any, act: int, tasks: int) -> None:
+    """Do what `forward_rows` does for all rows, shared out between `tasks` threads."""
+    rows = y.shape[0]
+    for task in prange(tasks):
+        forward_rows(x, weights, y, z, act, rows * task // tasks, rows * (task + 1) // tasks)
+
+
+@kernel
+def pack_transposed(w: Any, transposed: Any) -> None:
+    """Fill `transposed` from W (F, U)."""
+    f, u = w.shape
+    target = address(transposed)
+    width = lane_count(target)
+    pack(address(w), 1, u, u, f, target)
+    start = u * ((f + width - 1) // width * width)
+    for j in range(f):
+        transposed[start + j] = 0.0
+    transposed[start + f] = 1.0
+
+
+@kernel
+def _share(
+    transposed: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, scratch: Any, task: int,
+    tasks: int,
+) -> None:  # fmt: skip
+    """Add one task's columns of dW and db, fill its rows of dx."""
+    rows, u = dz.shape
+    f = x.shape[1]
+    w = address(transposed)
+    width = lane_count(w)
+    zeros = offset(w, u * ((f + width - 1) // width * width))
+    panel = offset(address(scratch), scratch.size // tasks * task)
+    add_outer(rows, address(dz), u, address(x), f, address(dw), zeros, 0, zeros, address(db),
+              offset(zeros, f), panel, task, tasks)  # fmt: skip
+    if dx.size:
+        first, end = rows * task // tasks, rows * (task + 1) // tasks
+        gemm(end - first, f, u, offset(address(dz), first * u), u, 1, w, zeros, 0,
+             offset(address(dx), first * f), f, 0, 0, zeros, 0)  # fmt: skip
+
+
+@kernel
+def backward(
+    transposed: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, scratch: Any, tasks: int
+) -> None:
+    """Go back on one thread.
+
+    Parameters
+    ----------
+    transposed : from `pack_transposed`
+    x : (N, F)
+    dz : (N, U), gradient by the pre-activations, see `elementwise.apply`
+    dw, db : (F, U), (U,); added to
+    dx : (N, F), overwritten, or empty
+    scratch : (outer.scratch_size(tasks),)
+    tasks : 1
+    """
+    _share(transposed, x, dz, dw, db, dx, scratch, 0, 1)
+
+
+@parallel_kernel
+def backward_tasks(
+    transposed: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, scratch: Any, tasks: int
+) -> None:
+    """Do what `backward` does, shared out between `tasks` threads."""
+    for task in prange(tasks):
+        _share(transposed, x, dz, dw, db, dx, scratch, task, tasks)

@@ -1,0 +1,193 @@
+"""`Dense`."""
+
+from typing import Any
+
+import numpy as np
+
+from rnn_engine import activations, constraints, initializers, regularizers
+from rnn_engine.checks import compact, input_axes, positive_int
+from rnn_engine.kernels import dense as kernels
+from rnn_engine.kernels import threads
+from rnn_engine.kernels.outer import scratch_size
+from rnn_engine.layers.base import Layer, registry
+
+
+@registry.register()
+class Dense(Layer):
+    """y = activation(x·kernel + bias) over the last axis (`keras.layers.Dense`).
+
+    Parameters
+    ----------
+    units : int
+        Size of the output's last axis.
+    activation : str or Activation, optional
+    use_bias : bool
+    kernel_initializer, bias_initializer : str or Initializer
+    kernel_regularizer, bias_regularizer : Regularizer, optional
+    kernel_constraint, bias_constraint : Constraint, optional
+
+    Input shape (..., features), at least two axes; output shape (..., units).
+
+    Raises
+    ------
+    ValueError
+        If `units` is not a positive integer or a name is unknown.
+
+    Examples
+    --------
+    >>> layer = Dense(2, kernel_initializer="ones")
+    >>> layer(np.ones((1, 3), np.float32))
+    array([[3., 3.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self.units = positive_int(units, "units")
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self._empty = np.empty((0, 0), self._np_dtype)
+        self._packed: tuple[Any, Any] = (None, None)
+
+    def create_weights(self, input_shape: Any) -> None:
+        """Create kernel (features, units) and bias (units,)."""
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(
+                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected at '
+                f"least two axes and a known last one, got shape {input_shape}."
+            )
+        self.features = positive_int(input_shape[-1], "features")
+        self.kernel = self.add_weight(
+            (self.features, self.units),
+            self.kernel_initializer,
+            "kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (self.units,),
+                self.bias_initializer,
+                "bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (..., units)."""
+        return (*input_shape[:-1], self.units)
+
+    def _weights(self) -> np.ndarray:
+        """Return the packed weights, packed again if they were written to."""
+        bias = self._empty[0:0, 0] if self.bias is None else self.bias.value
+        key = (self.kernel.version, 0 if self.bias is None else self.bias.version)
+        kept_key, packed = self._packed
+        if key != kept_key:
+            size = kernels.weights_size(self.features, self.units, self._np_dtype)
+            packed = np.empty(size, self._np_dtype)
+            kernels.pack_weights(self.kernel.value, bias, packed)
+            self._packed = (key, packed)
+        return packed
+
+    def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
+        """Return y (..., units) and what backward needs."""
+        input_axes(self.name, x, "(batch, ..., features)", self.features, least=2)
+        # A time-major sequence stays one: its rows are taken as they lie in memory.
+        swapped = x.ndim == 3 and not x.flags.c_contiguous and x.strides[1] > x.strides[0]
+        lying = x.transpose(1, 0, 2) if swapped else x
+        flat = compact(lying).reshape(-1, self.features)
+        act = self.activation
+        y = np.empty((len(flat), self.units), self._np_dtype)
+        z = self._run(flat, y, training)
+        if act.code is None:
+            y = act(y)
+        shape = (*lying.shape[:-1], self.units)
+        out = y.reshape(shape)
+        out = out.transpose(1, 0, 2) if swapped else out
+        return out, (flat, y, z, shape, swapped)
+
+    def _run(self, flat: np.ndarray, y: np.ndarray, training: bool) -> np.ndarray:
+        """Fill y, and return the pre-activations where they are kept, else y."""
+        act = self.activation
+        code = act.code or 0
+        # The cross-entropy of a sigmoid is computed from its logits.
+        keep_z = code and (training and act.from_input or act.name == "sigmoid")
+        z = np.empty_like(y) if keep_z else self._empty
+        rows = len(flat)
+        tasks = threads.tasks(rows * self.features * self.units, rows)
+        if tasks == 1:
+            kernels.forward_rows(flat, self._weights(), y, z, code, 0, rows)
+        else:
+            kernels.forward_tasks(flat, self._weights(), y, z, code, tasks)
+        return z if keep_z else y
+
+    def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
+        """Add the weight gradients; return dx (..., features), or None."""
+        _, y, z, _, swapped = saved
+        dy = dy.transpose(1, 0, 2) if swapped else dy
+        dy = compact(dy.reshape(y.shape))
+        dz = self.activation.backward(dy, z if self.activation.from_input else y)
+        return self._backward(dz, saved, need_dx)
+
+    def logits_of(self, saved: Any) -> np.ndarray:
+        """Return what softmax or sigmoid was applied to, in the shape of the output."""
+        _, _, z, shape, swapped = saved
+        logits = z.reshape(shape)
+        return logits.transpose(1, 0, 2) if swapped else logits
+
+    def backward_from_logits(self, dz: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
+        """Go back from the gradient by the logits, of the shape of the output."""
+        _, y, _, _, swapped = saved
+        dz = dz.transpose(1, 0, 2) if swapped else dz
+        return self._backward(compact(dz.reshape(y.shape)), saved, need_dx)
+
+    def _backward(self, dz: np.ndarray, saved: Any, need_dx: bool) -> Any:
+        flat, _, _, shape, swapped = saved
+        rows, features = flat.shape
+        tasks = threads.tasks(2 * rows * features * self.units, rows)
+        dtype = self._np_dtype
+        transposed = np.empty(kernels.transposed_size(features, self.units, dtype), dtype)
+        kernels.pack_transposed(self.kernel.value, transposed)
+        dx = np.empty((rows, features), dtype) if need_dx else self._empty
+        scratch = np.empty(scratch_size(tasks, dtype), dtype)
+        db = np.zeros(self.units, dtype) if self.bias is None else self.bias.grad
+        run = kernels.backward if tasks == 1 else kernels.backward_tasks
+        run(transposed, flat, dz, self.kernel.grad, db, dx, scratch, tasks)
+        if not need_dx:
+            return None
+        dx = dx.reshape(*shape[:-1], features)
+        return dx.transpose(1, 0, 2) if swapped else dx
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, ready for JSON."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
+        }

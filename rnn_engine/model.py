@@ -1,0 +1,361 @@
+"""`Sequential`: layers in a row, with weights, summary and the training methods."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.checks import as_float_array
+from rnn_engine.layers.base import Layer, Shape, registry
+from rnn_engine.layers.input_layer import InputLayer
+from rnn_engine.summary import summary_table
+from rnn_engine.training import Trainer
+
+
+@registry.register()
+class Sequential(Trainer, Layer):
+    """A stack of layers, each fed with the output of the one before (`keras.Sequential`).
+
+    Parameters
+    ----------
+    layers : list of Layer, optional
+    trainable : bool
+    name : str, optional
+
+    The model is built, that is, has weights, as soon as it knows the shape of its
+    input: from an `Input`, from ``input_shape`` of its first layer, or else from the
+    first data it sees.
+
+    Raises
+    ------
+    ValueError
+        If something else than a layer is added, or two layers have one name.
+
+    Examples
+    --------
+    >>> from rnn_engine.layers import Dense, SimpleRNN
+    >>> model = Sequential([SimpleRNN(10, input_shape=(5, 1)), Dense(1)])
+    >>> model.count_params(), model.output_shape
+    (131, (None, 1))
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(trainable=trainable, name=name, **kwargs)
+        self._layers: list[Layer] = []
+        self._input_layer: InputLayer | None = None
+        for layer in layers or ():
+            self.add(layer, rebuild=False)
+        self._maybe_build()
+
+    # --- the stack ------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without an `InputLayer`."""
+        return self._layers.copy()
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        """The layers inside this one."""
+        return self._layers
+
+    def add(self, layer: Layer, rebuild: bool = True) -> None:
+        """Append a layer.
+
+        Raises
+        ------
+        ValueError
+            If it is no layer, an `Input` behind other layers, or of a name that
+            another layer has.
+        """
+        if not isinstance(layer, Layer):
+            raise ValueError(
+                f"Only instances of `rnn_engine.layers.Layer` can be added to a Sequential model. "
+                f"Received: {layer!r} (of type {type(layer)})"
+            )
+        if isinstance(layer, InputLayer):
+            if self._layers or self._input_layer is not None:
+                raise ValueError(
+                    f"Sequential model '{self.name}' has already been configured: an Input must "
+                    f"come first, and once. Received: {layer!r}"
+                )
+            self._input_layer = layer
+        else:
+            same = [other for other in self._layers if other.name == layer.name]
+            if same and same[0] is not layer:
+                raise ValueError(
+                    f"All layers added to a Sequential model should have unique names. Name "
+                    f"'{layer.name}' is already the name of a layer in this model. Update the "
+                    f"`name` argument to pass a unique name."
+                )
+            self._layers.append(layer)
+        if rebuild:
+            self._maybe_build()
+
+    def pop(self, rebuild: bool = True) -> Layer | None:
+        """Remove the last layer and return it; None if there is none."""
+        if not self._layers:
+            return None
+        layer = self._layers.pop()
+        self.compiled = False
+        if rebuild and self.build_shape is not None:
+            self.built = False
+            self.build(self.build_shape)
+        return layer
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by its name or its place.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or not exactly one of the two is given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError("Provide either a layer name or a layer index at `get_layer`.")
+        if index is not None:
+            if index >= len(self._layers):
+                raise ValueError(
+                    f"Was asked to retrieve layer at index {index} but model only has "
+                    f"{len(self._layers)} layers."
+                )
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in self._layers]
+        raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
+
+    # --- building -------------------------------------------------------------
+
+    def _maybe_build(self) -> None:
+        """Build, or build the layers added since, if the input's shape is known."""
+        shape = self.build_shape or self._known_shape()
+        if shape is not None and self._layers:
+            self.built = False
+            self.build(shape)
+
+    def _known_shape(self) -> Shape | None:
+        if self._input_layer is not None:
+            return self._input_layer.batch_shape
+        return self._layers[0].given_batch_shape if self._layers else None
+
+    def build(self, input_shape: Any = None) -> None:
+        """Build every layer for inputs of `input_shape`, batch axis included.
+
+        Raises
+        ------
+        ValueError
+            If the shape is unknown or does not fit a layer.
+        """
+        shape = self._known_shape() if input_shape is None else tuple(input_shape)
+        if shape is None:
+            raise ValueError(
+                f"Sequential model '{self.name}' has no defined input shape yet: give its first "
+                f"layer an `input_shape`, or call `build(input_shape)`."
+            )
+        if not self.built:
+            self.create_weights(shape)
+            self.build_shape = shape
+            self.built = True
+
+    def create_weights(self, input_shape: Shape) -> None:
+        """Build the layers in their order."""
+        if not self._layers:
+            raise ValueError(f"Sequential model {self.name} cannot be built because it has no layers.")
+        shape: Any = input_shape
+        for layer in self._layers:
+            if not layer.built:
+                layer.path_prefix = f"{self.path_prefix}{self.name}/"
+                layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self._output_shape = shape
+
+    def build_from_data(self, x: np.ndarray) -> None:
+        """Build the model for data like `x`, if it is not built yet."""
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the output for inputs of `input_shape`."""
+        shape = tuple(input_shape)
+        for layer in self._layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input the model was built for."""
+        self._require_built("input_shape")
+        return self.build_shape
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output, batch axis included."""
+        self._require_built("output_shape")
+        return self._output_shape
+
+    def _require_built(self, what: str) -> None:
+        if not self.built:
+            raise AttributeError(
+                f"Sequential model '{self.name}' has no defined {what} yet: it is not built."
+            )
+
+    # --- the way of the data --------------------------------------------------
+
+    @property
+    def takes_integers(self) -> bool:  # type: ignore[override]  # the first layer decides
+        """Whether integer inputs stay integers."""
+        return bool(self._layers) and self._layers[0].takes_integers
+
+    @property
+    def compute_dtype(self) -> str:
+        """The float type of the first layer, to which data are converted."""
+        return self._layers[0].dtype if self._layers else self.dtype
+
+    def convert(self, inputs: Any) -> np.ndarray:
+        """Return the inputs as an array of the first layer's type."""
+        if self.takes_integers:
+            return np.asarray(inputs)
+        return as_float_array(inputs, np.dtype(self.compute_dtype), "inputs")
+
+    def _adjust_rank(self, x: np.ndarray) -> np.ndarray:
+        """Add or drop a last axis of size one where the built shape wants it, as Keras does."""
+        shape = self.build_shape
+        if shape is not None and x.ndim != len(shape):
+            if x.ndim == len(shape) - 1 and shape[-1] == 1:
+                return x[..., None]
+            if x.ndim == len(shape) + 1 and x.shape[-1] == 1:
+                return x[..., 0]
+        return x
+
+    def forward_with_mask(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
+        """Return ``(y, mask of y, saved)``."""
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        x = self._adjust_rank(x)
+        saved = []
+        for layer in self._layers:
+            x, mask, kept = layer.forward_with_mask(x, training, mask)
+            saved.append(kept)
+        return x, mask, saved
+
+    def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
+        """Return ``(y, saved)``."""
+        y, _, saved = self.forward_with_mask(x, training, mask)
+        return y, saved
+
+    def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = False) -> Any:
+        """Go back through the layers, adding the gradients of the weights.
+
+        The gradient by the input is only computed, and returned, with `need_dx`.
+        """
+        return self._backward(dy, saved, len(self._layers) - 1, need_dx)
+
+    def _backward(self, dy: np.ndarray, saved: Any, start: int, need_dx: bool) -> Any:
+        for i in range(start, -1, -1):
+            dy = self._layers[i].backward_with_penalty(dy, saved[i], need_dx or i > 0)
+        return dy
+
+    @property
+    def logits_activation(self) -> str | None:
+        """``"softmax"`` or ``"sigmoid"`` if the last layer is a Dense that ends in it."""
+        last = self._layers[-1] if self._layers else None
+        name = getattr(getattr(last, "activation", None), "name", None)
+        usable = hasattr(last, "backward_from_logits") and last.activity_regularizer is None
+        return name if usable and name in ("softmax", "sigmoid") else None
+
+    def logits_of(self, saved: Any) -> np.ndarray:
+        """Return what the last activation was applied to."""
+        return self._layers[-1].logits_of(saved[-1])  # type: ignore[attr-defined, no-any-return]
+
+    def backward_from_logits(self, dz: np.ndarray, saved: Any, need_dx: bool = False) -> Any:
+        """Go back from the gradient by the logits of the last layer."""
+        last = len(self._layers) - 1
+        dy = self._layers[-1].backward_from_logits(  # type: ignore[attr-defined]
+            dz, saved[-1], need_dx or last > 0
+        )
+        return self._backward(dy, saved, last - 1, need_dx)
+
+    def regularization(self, saved: Any = None) -> float:
+        """Add the gradients of the weights' penalties; return the sum of all penalties.
+
+        Those on activities are in `saved`, their gradients are added by backward.
+        """
+        total = 0.0
+        for variable in self.trainable_variables:
+            if variable.regularizer is not None:
+                total += float(variable.regularizer(variable.value))
+                variable.grad[...] += variable.regularizer.gradient(variable.value)
+        return total
+
+    def reset_state(self) -> None:
+        """Forget what stateful layers carry from batch to batch."""
+        for layer in self._layers:
+            layer.reset_state()
+
+    reset_states = reset_state
+
+    # --- showing and saving ---------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Print a table of the layers (`keras.Model.summary`).
+
+        Parameters
+        ----------
+        line_length : int, optional
+            Width of the table.
+        positions : list of float, optional
+            Ends of the columns, as fractions of the width.
+        print_fn : callable, optional
+            Takes the table as one string instead of `print`.
+        expand_nested, show_trainable : bool
+            Show the layers of nested models; show a column on being trained.
+        layer_range : pair of str, optional
+            Names of the first and last layer to show.
+        """
+        text = summary_table(
+            self, line_length, positions, expand_nested, show_trainable, layer_range
+        )
+        (print_fn or print)(text)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return name and layers, ready for JSON."""
+        config: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": self.dtype,
+            "layers": [],
+        }
+        stack = [self._input_layer] if self._input_layer is not None else []
+        config["layers"] = [registry.serialize(layer) for layer in [*stack, *self._layers]]
+        if self.built:
+            config["build_input_shape"] = self.build_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Sequential":
+        """Build a model from what `get_config` returned; its weights are new."""
+        model = cls(name=config.get("name"))
+        for layer in config["layers"]:
+            model.add(registry.deserialize(layer), rebuild=False)
+        if (shape := config.get("build_input_shape")) is not None:
+            model.build(shape)
+        else:
+            model._maybe_build()
+        model._trainable = config.get("trainable", True)
+        return model

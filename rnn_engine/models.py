@@ -1,0 +1,5 @@
+"""Models: `keras.models`."""
+
+from rnn_engine.model import Sequential
+
+__all__ = ["Sequential"]
