@@ -1,0 +1,114 @@
+"""What happens to strings before they are looked up: reading, cleaning, splitting, n-grams."""
+
+import re
+import string
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+# As TensorFlow's: only ASCII letters are lowered, only ASCII blanks split.
+_LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
+_STRIP: dict[int, str | None] = dict.fromkeys(map(ord, string.punctuation))
+STANDARDIZE: dict[str, dict[int, Any]] = {
+    "lower_and_strip_punctuation": {**_LOWER, **_STRIP},
+    "lower": _LOWER,
+    "strip_punctuation": _STRIP,
+}
+_WORDS = re.compile("[^ \t\n\r\x0b\x0c]+")
+SPLIT: dict[str, Callable[[str], list[str]]] = {"whitespace": _WORDS.findall, "character": list}
+
+
+def read_strings(inputs: Any, encoding: str, argument: str) -> tuple[list[str], tuple[int, ...]]:
+    """Return the strings of a scalar, nested list or array in C order, and its shape.
+
+    Bytes are decoded.
+
+    Raises
+    ------
+    TypeError
+        If an element is no string; the message names the first one.
+    ValueError
+        If a nested list is ragged.
+    """
+    if isinstance(inputs, str | bytes):
+        array = np.empty((), dtype=object)
+        array[()] = inputs
+    else:
+        array = np.asarray(inputs, dtype=object)
+    flat = array.reshape(-1).tolist()
+    for i, element in enumerate(flat):
+        if type(element) is str:
+            continue
+        if isinstance(element, bytes):
+            flat[i] = element.decode(encoding)
+        elif isinstance(element, str):
+            flat[i] = str(element)
+        else:
+            index = tuple(int(k) for k in np.unravel_index(i, array.shape))
+            if isinstance(element, list | tuple | np.ndarray):
+                raise ValueError(
+                    f"{argument} must be rectangular: the lists at index {index} "
+                    f"and elsewhere differ in length."
+                )
+            raise TypeError(
+                f"{argument} must hold strings, got {element!r} of type "
+                f"{type(element).__name__} at index {index}."
+            )
+    return flat, array.shape
+
+
+def make_ngrams(tokens: Sequence[str], widths: Iterable[int]) -> list[str]:
+    """Return runs of tokens joined by a blank, all of one width before the next width.
+
+    Examples
+    --------
+    >>> make_ngrams(["a", "b", "c"], (1, 2))
+    ['a', 'b', 'c', 'a b', 'b c']
+    """
+    return [
+        " ".join(tokens[i : i + width]) for width in widths for i in range(len(tokens) - width + 1)
+    ]
+
+
+def pad_rows(rows: Sequence[Any], length: int | None, value: int) -> np.ndarray:
+    """Return index rows as a matrix, cut or filled up at the end."""
+    width = max(map(len, rows), default=0) if length is None else length
+    matrix = np.full((len(rows), width), value, np.int64)
+    for i, row in enumerate(rows):
+        kept = row[:width]
+        matrix[i, : len(kept)] = kept
+    return matrix
+
+
+def encode(indices: np.ndarray, mode: str, depth: int) -> np.ndarray:
+    """Encode indices, of which the negative ones are dropped.
+
+    Parameters
+    ----------
+    indices : array of int64
+    mode : {"one_hot", "multi_hot", "count"}
+        ``one_hot`` adds an axis, in place of a last one of size 1; the others put
+        one of `depth` in place of the last axis.
+    depth : int
+        Size of the new axis.
+    """
+    if indices.ndim == 0:
+        indices = indices[None]
+    if mode == "one_hot":
+        squeeze = indices.ndim > 1 and indices.shape[-1] == 1
+        indices = indices if squeeze else indices[..., None]
+    flat = indices.reshape(-1, indices.shape[-1]) if indices.size else indices.reshape(0, 1)
+    rows = int(np.prod(indices.shape[:-1]))
+    row, column = np.nonzero(flat >= 0)
+    slots = row * depth + flat[row, column]
+    counts = np.bincount(slots, minlength=rows * depth).astype(np.int64)
+    counts = counts.reshape(*indices.shape[:-1], depth)
+    return counts if mode == "count" else np.minimum(counts, 1)
+
+
+def check_choice(argument: str, value: Any, allowed: Iterable[str]) -> None:
+    """Raise ValueError unless `value` is one of the strings."""
+    allowed = tuple(allowed)
+    if value not in allowed:
+        raise ValueError(f"{argument} must be one of {allowed}, got {value!r}.")

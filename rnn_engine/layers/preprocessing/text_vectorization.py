@@ -1,0 +1,313 @@
+"""`TextVectorization`: texts to index sequences or count vectors."""
+
+import itertools
+import math
+import os
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.layers.preprocessing.arguments import as_list, batches, without_path
+from rnn_engine.layers.preprocessing.string_lookup import StringLookup
+from rnn_engine.layers.preprocessing.text import (
+    SPLIT,
+    STANDARDIZE,
+    check_choice,
+    make_ngrams,
+    pad_rows,
+    read_strings,
+)
+from rnn_engine.utils.naming import auto_name
+
+
+class TextVectorization:
+    """Cleans, splits and looks up texts. Mirrors `keras.layers.TextVectorization`.
+
+    Returns NumPy arrays: int64, for ``tf_idf`` `floatx`. As with TensorFlow only
+    ASCII letters are lowered, only ASCII punctuation stripped, only ASCII blanks
+    split. Differences from Keras: `sparse` and `ragged` are refused, as Keras does on
+    every backend but TensorFlow; a callable gets and returns NumPy arrays (lists)
+    of strings; ``one_hot`` of split texts is filled up with zero vectors to the
+    longest, where Keras returns a ragged tensor.
+
+    Parameters
+    ----------
+    max_tokens : int, optional
+        Largest size of the vocabulary, special tokens included.
+    standardize : {"lower_and_strip_punctuation", "lower", "strip_punctuation"}, callable or None
+        A callable takes and returns an array of strings.
+    split : {"whitespace", "character"}, callable or None
+        A callable takes an array of strings and returns the tokens of each.
+    ngrams : int, tuple of int or None
+        Widths of the runs of tokens that are looked up; a number means all up to it.
+    output_mode : {"int", "one_hot", "multi_hot", "count", "tf_idf"}
+        See `StringLookup`. In mode ``int`` index 0 fills up short texts, 1 is unknown.
+    output_sequence_length : int, optional
+        Length that texts are cut or filled up to, mode ``int`` only; else the longest's.
+    pad_to_max_tokens, vocabulary, idf_weights, sparse, encoding, name
+        See `StringLookup`.
+    ragged : bool
+        Must be False.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Examples
+    --------
+    >>> vectorize = TextVectorization(output_sequence_length=4)
+    >>> vectorize.adapt(["A rose is a rose.", "Is it?"])
+    >>> vectorize.get_vocabulary()
+    ['', '[UNK]', 'rose', 'is', 'a', 'it']
+    >>> vectorize(["It is a tulip!", "A rose"])
+    array([[5, 3, 4, 1],
+           [4, 2, 0, 0]])
+    """
+
+    def __init__(
+        self,
+        max_tokens: int | None = None,
+        standardize: str | Callable[..., Any] | None = "lower_and_strip_punctuation",
+        split: str | Callable[..., Any] | None = "whitespace",
+        ngrams: int | tuple[int, ...] | None = None,
+        output_mode: str = "int",
+        output_sequence_length: int | None = None,
+        pad_to_max_tokens: bool = False,
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        sparse: bool = False,
+        ragged: bool = False,
+        encoding: str = "utf-8",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if standardize is not None and not callable(standardize):
+            check_choice("standardize", standardize, STANDARDIZE)
+        if split is not None and not callable(split):
+            check_choice("split", split, SPLIT)
+        if ragged:
+            raise ValueError("ragged must be False: there are no ragged arrays here.")
+        _check_length(output_sequence_length, output_mode)
+        self.name = name or auto_name(type(self).__name__)
+        self._lookup = StringLookup(
+            max_tokens=max_tokens,
+            vocabulary=vocabulary,
+            idf_weights=idf_weights,
+            pad_to_max_tokens=pad_to_max_tokens,
+            mask_token="",
+            output_mode=output_mode,
+            sparse=sparse,
+            encoding=encoding,
+            name=self.name,
+            **kwargs,
+        )
+        self.standardize = standardize
+        self.split = split
+        self.ngrams = ngrams
+        self._widths = _read_ngrams(ngrams)
+        self.output_mode = self._lookup.output_mode
+        self.output_sequence_length = output_sequence_length
+        self.encoding = encoding
+
+    # --- the vocabulary -----------------------------------------------------------
+
+    def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
+        """Learn the vocabulary: the most frequent tokens first, ties in reverse order.
+
+        Parameters
+        ----------
+        data : list, array or iterable of batches
+            Of texts, each a document for ``tf_idf``.
+        batch_size : int, optional
+            Accepted for Keras's sake.
+        steps : int, optional
+            Batches to take from an iterable.
+        """
+        self.reset_state()
+        for batch in batches(data, steps):
+            self.update_state(batch)
+        self.finalize_state()
+
+    def update_state(self, data: Any) -> None:
+        """Count the tokens of a batch of texts."""
+        rows, _, _ = self._tokenize(data, "data")
+        self._lookup.count_rows(rows)
+
+    def finalize_state(self) -> None:
+        """Make the vocabulary of what was counted."""
+        self._lookup.finalize_state()
+
+    def reset_state(self) -> None:
+        """Forget what was counted; the vocabulary stays."""
+        self._lookup.reset_state()
+
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list[str | None]:
+        """Return the terms by index; see `StringLookup.get_vocabulary`."""
+        return self._lookup.get_vocabulary(include_special_tokens)
+
+    def vocabulary_size(self) -> int:
+        """Return the number of indices, special ones included."""
+        return self._lookup.vocabulary_size()
+
+    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
+        """Replace the vocabulary; see `StringLookup.set_vocabulary`."""
+        self._lookup.set_vocabulary(vocabulary, idf_weights=idf_weights)
+
+    # --- vectorizing --------------------------------------------------------------
+
+    def __call__(self, inputs: Any) -> np.ndarray:
+        """Vectorize texts.
+
+        Parameters
+        ----------
+        inputs : str, list or array of str
+            Where texts are split a last axis must be of size 1, and is dropped.
+
+        Returns
+        -------
+        array
+            The shape of the texts with an axis for tokens (mode ``int``) or for the
+            vocabulary in addition.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no vocabulary yet.
+        ValueError
+            If texts are to be split and the last axis is of another size.
+        """
+        self._lookup._check_ready()
+        rows, lead, dense = self._tokenize(inputs, "inputs")
+        flat = self._lookup.find([token for row in rows for token in row])
+        ends = list(itertools.accumulate(map(len, rows)))
+        found = [flat[end - len(row) : end] for row, end in zip(rows, ends, strict=True)]
+        whole = self.output_mode == "int"
+        length = self.output_sequence_length if whole else None
+        # Filled up with what each mode ignores: the mask's index, or a dropped one.
+        indices = pad_rows(found, length, 0 if whole else -1)
+        if dense is not None and length is None:
+            indices = indices.reshape(dense)
+        else:
+            indices = indices.reshape(*lead, indices.shape[1])
+            if self.output_mode == "one_hot":
+                indices = indices[..., None]  # else texts of one token lost their axis
+        return self._lookup.encode(indices)
+
+    def _tokenize(
+        self, inputs: Any, argument: str
+    ) -> tuple[list[list[str]], tuple[int, ...], tuple[int, ...] | None]:
+        """Return token lists, the shape they are laid out in, and the whole shape if dense."""
+        flat, shape = read_strings(inputs, self.encoding, argument)
+        if callable(self.standardize):
+            given = np.array(flat, dtype=str).reshape(shape)
+            flat, shape = read_strings(self.standardize(given), self.encoding, "standardize(...)")
+        elif self.standardize is not None:
+            table = STANDARDIZE[self.standardize]
+            flat = [text.translate(table) for text in flat]
+        if self.split is None:
+            width = shape[-1] if shape else 1
+            lead = shape[:-1]
+            count = math.prod(lead)
+            rows = [flat[i * width : (i + 1) * width] for i in range(count)]
+        else:
+            if len(shape) > 1 and shape[-1] != 1:
+                raise ValueError(
+                    f"{argument} to be split must be of rank 1 or have a last axis of size 1, "
+                    f"got the shape {shape}."
+                )
+            lead = shape[:-1] if len(shape) > 1 else shape
+            rows = self._split_all(flat, lead)
+        if self._widths is not None:
+            rows = [make_ngrams(row, self._widths) for row in rows]
+        return rows, lead, shape if self.split is None and self._widths is None else None
+
+    def _split_all(self, texts: list[str], lead: tuple[int, ...]) -> list[list[str]]:
+        if isinstance(self.split, str):
+            cut = SPLIT[self.split]
+            return [cut(text) for text in texts]
+        assert self.split is not None
+        rows = self.split(np.array(texts, dtype=str))
+        if len(rows) != len(texts):
+            raise ValueError(
+                f"split must return the tokens of each of the {len(texts)} texts, got {len(rows)}."
+            )
+        return [read_strings(list(row), self.encoding, "split(...)")[0] for row in rows]
+
+    # --- configuration and state --------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments.
+
+        As in Keras a learned vocabulary is not among them; see `save_assets`.
+        """
+        inner = self._lookup.get_config()
+        vocabulary, idf_weights = self._lookup._given
+        return {
+            "name": self.name,
+            "max_tokens": inner["max_tokens"],
+            "standardize": self.standardize,
+            "split": self.split,
+            "ngrams": self.ngrams,
+            "output_mode": self.output_mode,
+            "output_sequence_length": self.output_sequence_length,
+            "pad_to_max_tokens": inner["pad_to_max_tokens"],
+            "sparse": False,
+            "ragged": False,
+            "vocabulary": as_list(vocabulary),
+            "idf_weights": as_list(idf_weights),
+            "encoding": self.encoding,
+            "vocabulary_size": self.vocabulary_size(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "TextVectorization":
+        """Build it from what `get_config` returned, or its JSON.
+
+        Raises
+        ------
+        ValueError
+            If the vocabulary is a path.
+        """
+        settings = without_path(config)
+        if isinstance(settings.get("ngrams"), list):
+            settings["ngrams"] = tuple(settings["ngrams"])
+        return cls(**settings)
+
+    def save_assets(self, dir_path: str | os.PathLike[str]) -> None:
+        """Write the vocabulary to a folder; see `StringLookup.save_assets`."""
+        self._lookup.save_assets(dir_path)
+
+    def load_assets(self, dir_path: str | os.PathLike[str]) -> None:
+        """Read what `save_assets` wrote."""
+        self._lookup.load_assets(dir_path)
+
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        """Put the inverse document frequencies into `store`, if there are any."""
+        self._lookup.save_own_variables(store)
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Take them from `store`; to be called before `load_assets`."""
+        self._lookup.load_own_variables(store)
+
+
+def _read_ngrams(ngrams: Any) -> tuple[int, ...] | None:
+    if ngrams is None:
+        return None
+    if isinstance(ngrams, int) and ngrams > 0:
+        return tuple(range(1, ngrams + 1))
+    if isinstance(ngrams, tuple) and all(isinstance(width, int) and width > 0 for width in ngrams):
+        return ngrams
+    raise ValueError(f"ngrams must be None, a positive integer or a tuple of them, got {ngrams!r}.")
+
+
+def _check_length(length: Any, output_mode: str) -> None:
+    if length is None:
+        return
+    if output_mode != "int":
+        raise ValueError(f"output_sequence_length needs output_mode 'int', got {output_mode!r}.")
+    if not isinstance(length, int) or length < 0:
+        raise ValueError(
+            f"output_sequence_length must be None or an integer, not negative, got {length!r}."
+        )
