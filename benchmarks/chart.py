@@ -114,7 +114,8 @@ def _dots(ax: Any, title: str, rows: Sequence[Row]) -> None:
     for line, row in enumerate(rows):
         ratios = {k: r for k in row.sides if k in PEERS and k != ENGINE if (r := row.ratio(k))}
         low, high = min(low, *ratios.values()), max(high, *ratios.values())
-        ax.plot([1.0, max(ratios.values())], [line, line], color=GRID, lw=3.2, zorder=1)
+        ends = [min(1.0, *ratios.values()), max(1.0, *ratios.values())]
+        ax.plot(ends, [line, line], color=GRID, lw=3.2, zorder=1)
         for key, ratio in ratios.items():
             dot = {"color": PEERS[key].color, "ms": 7.5, "mec": "white", "mew": 0.8}
             ax.plot(ratio, line, "o", zorder=3, clip_on=False, **dot)

@@ -52,7 +52,7 @@ CACHES = ("NUMBA_CACHE_DIR", "RNN_ENGINE_CACHE_DIR", "XDG_CACHE_HOME")
 class Fresh:
     """Runs programs in fresh processes on chosen cores."""
 
-    def __init__(self, threads: int, cores: Sequence[int], timeout: float = 120.0) -> None:
+    def __init__(self, threads: int, cores: Sequence[int], timeout: float = 180.0) -> None:
         self.threads, self.cores, self.timeout = threads, list(cores), timeout
 
     def seconds(self, program: str, *, empty_cache: bool = False) -> float:
@@ -81,7 +81,7 @@ class Fresh:
             )
             spent = time.perf_counter() - begin
         except subprocess.TimeoutExpired as error:
-            raise Failed(f"did not end within {self.timeout:.0f} s") from error
+            raise Failed(f"did not end within {self.timeout:.0f} s", "slow") from error
         finally:
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -126,7 +126,7 @@ def _time_all(
     left = budget - (time.perf_counter() - begin)
     samples = interleave(blocks, rounds=rounds, seconds=0.0, budget=max(0.0, left))
     return {
-        name: Side("failed", block.reason) if block.reason else Side(samples=samples[name])
+        name: Side(block.status, block.reason) if block.reason else Side(samples=samples[name])
         for name, block in blocks.items()
     }
 

@@ -20,7 +20,7 @@ WHY = {
     "growth-b": "growth in B",
 }
 # What stands in a table where there is no figure; the reason is told below it.
-MARKS = {"unsupported": ABSENT, "disagrees": "differs", "failed": "failed"}
+MARKS = {"unsupported": ABSENT, "disagrees": "differs", "failed": "failed", "slow": "too slow"}
 
 
 def label(key: str) -> str:
@@ -214,8 +214,8 @@ def notes(run: Run) -> list[str]:
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in run.rows:
         for key, side in row.sides.items():
-            if side.status in ("disagrees", "failed"):
-                place = (key, f"{side.status}: {side.reason}")
+            if side.status in ("disagrees", "failed", "slow"):
+                place = (key, f"{MARKS[side.status]}: {side.reason}")
                 reasons.setdefault(place, []).append(row.case.name)
     lines += [
         f"{label(key)}, {', '.join(names)}: {reason}" for (key, reason), names in reasons.items()

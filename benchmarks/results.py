@@ -22,7 +22,7 @@ class Side:
     Attributes
     ----------
     status : str
-        ``"ok"``, ``"unsupported"``, ``"disagrees"`` or ``"failed"``.
+        ``"ok"``, ``"unsupported"``, ``"disagrees"``, ``"failed"`` or ``"slow"``.
     reason : str
         Why it is not ``"ok"``.
     samples : list of float

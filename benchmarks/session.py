@@ -40,6 +40,8 @@ class Options:
         Seconds for the rounds of a case; a slow case gets fewer rounds.
     deadline : float
         Reading of `time.perf_counter` after which no case is begun.
+    grace : float
+        Seconds after the deadline in which what is begun has to end, or is stopped.
     """
 
     threads: int = 2
@@ -47,6 +49,11 @@ class Options:
     block: float = 0.05
     budget: float = 60.0
     deadline: float = math.inf
+    grace: float = 0.0
+
+    def patience(self, timeout: float) -> float:
+        """Return how long to wait for an answer that may take `timeout` seconds."""
+        return min(timeout, max(1.0, self.left + self.grace))
 
     @property
     def left(self) -> float:
@@ -159,7 +166,7 @@ def _measure(
         return _memory(row, keys, options, run.environment["used_cores"])
     ready = _prepare(row, keys, workers, options)
     row.peak = _peak(workers[MACHINE], case.dtype)
-    blocks = {key: Guarded(partial(_block, workers[key])) for key in ready}
+    blocks = {key: Guarded(partial(_block, workers[key], options)) for key in ready}
     samples = interleave(
         blocks,
         rounds=options.rounds,
@@ -169,7 +176,7 @@ def _measure(
     )
     for key, found in samples.items():
         if blocks[key].reason:
-            row.sides[key] = Side("failed", f"while it was timed: {blocks[key].reason}")
+            row.sides[key] = Side(blocks[key].status, f"while timed: {blocks[key].reason}")
         else:
             row.sides[key].samples = found
     for key in [k for k in keys if not workers[k].alive]:
@@ -178,9 +185,9 @@ def _measure(
     return row
 
 
-def _block(worker: Worker, seconds: float) -> float:
+def _block(worker: Worker, options: Options, seconds: float) -> float:
     """Return the seconds of one call on a side."""
-    spent: float = worker.ask("block", seconds, timeout=BLOCK_TIMEOUT)
+    spent: float = worker.ask("block", seconds, timeout=options.patience(BLOCK_TIMEOUT))
     return spent
 
 
@@ -200,7 +207,7 @@ def _prepare(
     for key in [k for k in keys if row.sides[k].status == "ok"]:
         side = row.sides[key]
         try:
-            numbers, side.prepare = workers[key].receive(PREPARE_TIMEOUT)
+            numbers, side.prepare = workers[key].receive(options.patience(PREPARE_TIMEOUT))
         except Failed as error:
             row.sides[key] = Side(error.status, str(error))
             continue
@@ -227,7 +234,8 @@ def _memory(row: Row, keys: Sequence[str], options: Options, cores: Sequence[int
     for key in keys:
         worker = Worker(key, options.threads, cores)
         try:
-            row.sides[key] = Side(samples=[worker.ask("memory", row.case, timeout=START_TIMEOUT)])
+            wait = options.patience(START_TIMEOUT)
+            row.sides[key] = Side(samples=[worker.ask("memory", row.case, timeout=wait)])
         except Failed as error:
             row.sides[key] = Side(error.status, str(error))
         finally:
@@ -239,7 +247,7 @@ def _fresh(
     case: Case, keys: Sequence[str], options: Options, cores: Sequence[int], budget: float
 ) -> list[Row]:
     """Time fresh processes; the two forms of the cold start come out of one measurement."""
-    fresh = process.Fresh(options.threads, cores)
+    fresh = process.Fresh(options.threads, cores, options.patience(START_TIMEOUT))
     rounds = max(1, options.rounds // 3)
     if case.kind == "import":
         return [Row(case, process.imports(keys, fresh, rounds, budget))]

@@ -40,12 +40,13 @@ class Guarded:
 
     Attributes
     ----------
-    reason : str
-        Why it failed; empty while it has not.
+    reason, status : str
+        Why and how it failed; the reason is empty while it has not.
     """
 
     def __init__(self, block: Callable[[float], float]) -> None:
-        self.block, self.reason = block, ""
+        self.block = block
+        self.reason, self.status = "", "failed"
 
     def __call__(self, seconds: float) -> float:
         """Return the seconds of one call; infinite after a failure."""
@@ -53,7 +54,7 @@ class Guarded:
             try:
                 return self.block(seconds)
             except Failed as error:
-                self.reason = str(error) or "failed"
+                self.reason, self.status = str(error) or "failed", error.status
         return math.inf
 
 
@@ -133,7 +134,7 @@ class Worker:
         try:
             if not self._pipe.poll(timeout):
                 self.stop()
-                raise Failed(f"no answer within {timeout:.0f} s; stopped")
+                raise Failed(f"no answer within {timeout:.0f} s; stopped", "slow")
             status, answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join(timeout=5)

@@ -52,7 +52,7 @@ def test_terminal_tells_everything(run):
     assert "numba 1.2, jax 3.4" in text
     assert "200 on all" in text
     assert "OpenVINO: not measured, not installed (openvino)" in text
-    assert "OpenVINO, forward/2x4x1x5: disagrees: h is off by 2.0e-01" in text
+    assert "OpenVINO, forward/2x4x1x5: differs: h is off by 2.0e-01" in text
     assert "Not run (out of time): predict/1x1x1x1" in text
     assert "40,960" in text
     line = next(x for x in text.splitlines() if x.startswith("64 × 128 × 64 × 128"))
