@@ -6,51 +6,151 @@
 
 from typing import Any
 
-from rnn_engine.losses.base import Loss, registry
-from rnn_engine.losses.binary import BinaryCrossentropy, binary_crossentropy
-from rnn_engine.losses.categorical import CategoricalCrossentropy, categorical_crossentropy
-from rnn_engine.losses.custom import CustomLoss
+from rnn_engine.losses.base import (
+    Loss,
+    registry,
+)
+from rnn_engine.losses.binary import (
+    BinaryCrossentropy,
+    binary_crossentropy,
+)
+from rnn_engine.losses.categorical import (
+    CategoricalCrossentropy,
+    categorical_crossentropy,
+)
+from rnn_engine.losses.custom import (
+    CustomLoss,
+)
+from rnn_engine.losses.divergence import (
+    KLDivergence,
+    Poisson,
+    kl_divergence,
+    poisson,
+)
+from rnn_engine.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+)
+from rnn_engine.losses.generalized import (
+    CategoricalGeneralizedCrossEntropy,
+    categorical_generalized_cross_entropy,
+)
+from rnn_engine.losses.hinge import (
+    CategoricalHinge,
+    Hinge,
+    SquaredHinge,
+    categorical_hinge,
+    hinge,
+    squared_hinge,
+)
+from rnn_engine.losses.overlap import (
+    Dice,
+    Tversky,
+    dice,
+    tversky,
+)
 from rnn_engine.losses.regression import (
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
     mean_absolute_error,
+    mean_absolute_percentage_error,
     mean_squared_error,
+    mean_squared_logarithmic_error,
+)
+from rnn_engine.losses.robust import (
+    Huber,
+    LogCosh,
+    huber,
+    log_cosh,
+)
+from rnn_engine.losses.similarity import (
+    CosineSimilarity,
+    cosine_similarity,
 )
 from rnn_engine.losses.sparse import (
     SparseCategoricalCrossentropy,
     sparse_categorical_crossentropy,
 )
-from rnn_engine.losses.wrapper import LossFunctionWrapper
+from rnn_engine.losses.wrapper import (
+    LossFunctionWrapper,
+)
 
+# The short names that `keras.losses` also has.
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+msle = MSLE = mean_squared_logarithmic_error
 bce = BCE = binary_crossentropy
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
 
 __all__ = [
     "BCE",
+    "KLD",
     "MAE",
+    "MAPE",
     "MSE",
+    "MSLE",
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
     "CustomLoss",
+    "Dice",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
     "Loss",
     "LossFunctionWrapper",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
     "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "Tversky",
     "bce",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "categorical_hinge",
+    "cosine_similarity",
     "deserialize",
+    "dice",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "kld",
+    "kullback_leibler_divergence",
+    "log_cosh",
+    "logcosh",
     "mae",
+    "mape",
     "mean_absolute_error",
+    "mean_absolute_percentage_error",
     "mean_squared_error",
+    "mean_squared_logarithmic_error",
     "mse",
+    "msle",
+    "poisson",
     "registry",
     "resolve",
     "serialize",
     "sparse_categorical_crossentropy",
+    "squared_hinge",
+    "tversky",
 ]
 
 

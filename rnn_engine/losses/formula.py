@@ -71,7 +71,8 @@ class Formula:
     def values(self, y_true: Any, y_pred: Any, **options: Any) -> Any:
         """Values of a direct call of the public function."""
         t, p = self.inputs(y_true, y_pred, options)
-        values = self.compute(t, p, None, **options)[0]
+        with np.errstate(all="ignore"):  # NaN and infinity pass through without a word
+            values = self.compute(t, p, None, **options)[0]
         return values if values.ndim else values[()]
 
     def values_shape(self, shape: tuple[int, ...], options: dict[str, Any]) -> tuple[int, ...]:

@@ -1,9 +1,10 @@
-"""Losses of real numbers: squared, absolute, percentage, logarithmic, Huber, log-cosh, cosine."""
+"""Losses of real numbers: squared, absolute, percentage, logarithmic."""
 
 from typing import Any
 
 import numpy as np
 
+from rnn_engine.config import epsilon
 from rnn_engine.losses.base import registry
 from rnn_engine.losses.formula import Formula, mean, scale
 from rnn_engine.losses.wrapper import LossFunctionWrapper
@@ -24,8 +25,29 @@ def _absolute(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, 
     return values, None if upstream is None else scale(np.sign(error), upstream)
 
 
+def _percentage(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, Any]:
+    error = (p - t) / np.maximum(np.abs(t), t.dtype.type(epsilon()))
+    values = mean(np.abs(error)) * t.dtype.type(100)
+    if upstream is None:
+        return values, None
+    slopes = np.sign(p - t) / np.maximum(np.abs(t), t.dtype.type(epsilon()))
+    return values, scale(slopes * t.dtype.type(100), upstream)
+
+
+def _logarithmic(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, Any]:
+    least = p.dtype.type(epsilon())
+    above = np.maximum(p, least) + 1
+    error = np.log(above) - np.log(np.maximum(t, least) + 1)
+    values = mean(error * error)
+    if upstream is None:
+        return values, None
+    return values, scale(np.where(p >= least, 2 * error / above, 0), upstream)
+
+
 _squared_formula = Formula(_squared, broadcast=True)
 _absolute_formula = Formula(_absolute, broadcast=True)
+_percentage_formula = Formula(_percentage, broadcast=True)
+_logarithmic_formula = Formula(_logarithmic, broadcast=True)
 
 
 @registry.register("mean_squared_error", "mse", "MSE")
@@ -64,6 +86,39 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     2.0
     """
     return _absolute_formula.values(y_true, y_pred)
+
+
+@registry.register("mean_absolute_percentage_error", "mape", "MAPE")
+@_percentage_formula.function
+def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
+    """Return ``100 mean(|y_true - y_pred| / max(|y_true|, epsilon), axis=-1)``.
+
+    Mirrors `keras.losses.mean_absolute_percentage_error`; shapes as in
+    `mean_squared_error`.
+
+    Examples
+    --------
+    >>> float(mean_absolute_percentage_error([2.0, 4.0], [1.0, 5.0]))
+    37.5
+    """
+    return _percentage_formula.values(y_true, y_pred)
+
+
+@registry.register("mean_squared_logarithmic_error", "msle", "MSLE")
+@_logarithmic_formula.function
+def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
+    """Return ``mean((log(y_true + 1) - log(y_pred + 1))**2, axis=-1)``.
+
+    Mirrors `keras.losses.mean_squared_logarithmic_error`; shapes as in
+    `mean_squared_error`. Both sides are raised to at least epsilon first, so a
+    negative prediction has slope 0.
+
+    Examples
+    --------
+    >>> round(float(mean_squared_logarithmic_error([0.0], [1.0])), 4)
+    0.4805
+    """
+    return _logarithmic_formula.values(y_true, y_pred)
 
 
 @registry.register()
@@ -106,3 +161,47 @@ class MeanAbsoluteError(LossFunctionWrapper):
         dtype: Any = None,
     ) -> None:
         super().__init__(mean_absolute_error, reduction, name, dtype)
+
+
+@registry.register()
+class MeanAbsolutePercentageError(LossFunctionWrapper):
+    """Mean of errors in percent of the targets.
+
+    Mirrors `keras.losses.MeanAbsolutePercentageError`. See `Loss` for the
+    parameters and `mean_absolute_percentage_error` for the formula.
+
+    Examples
+    --------
+    >>> float(MeanAbsolutePercentageError()([[2.0], [4.0]], [[1.0], [5.0]]))
+    37.5
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_percentage_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(mean_absolute_percentage_error, reduction, name, dtype)
+
+
+@registry.register()
+class MeanSquaredLogarithmicError(LossFunctionWrapper):
+    """Mean of squared differences of logarithms.
+
+    Mirrors `keras.losses.MeanSquaredLogarithmicError`. See `Loss` for the
+    parameters and `mean_squared_logarithmic_error` for the formula.
+
+    Examples
+    --------
+    >>> round(float(MeanSquaredLogarithmicError()([[0.0]], [[1.0]])), 4)
+    0.4805
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_logarithmic_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(mean_squared_logarithmic_error, reduction, name, dtype)

@@ -55,8 +55,9 @@ class LossFunctionWrapper(Loss):
         """See `Loss.__call__`."""
         if self._formula is None:
             return super().__call__(y_true, y_pred, sample_weight, mask)
-        values, _, plan, _ = self._run(y_true, y_pred, sample_weight, mask, False)
-        return reduce(values, plan)
+        with np.errstate(all="ignore"):  # NaN and infinity pass through without a word
+            values, _, plan, _ = self._run(y_true, y_pred, sample_weight, mask, False)
+            return reduce(values, plan)
 
     def value_and_gradient(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
@@ -64,8 +65,9 @@ class LossFunctionWrapper(Loss):
         """See `Loss.value_and_gradient`; one pass gives both."""
         if self._formula is None:
             return super().value_and_gradient(y_true, y_pred, sample_weight, mask)
-        values, gradient, plan, p = self._run(y_true, y_pred, sample_weight, mask, True)
-        return plain(reduce(values, plan)), like(gradient, y_pred, p)
+        with np.errstate(all="ignore"):
+            values, gradient, plan, p = self._run(y_true, y_pred, sample_weight, mask, True)
+            return plain(reduce(values, plan)), like(gradient, y_pred, p)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the values before weights and reduction."""
@@ -105,9 +107,8 @@ class LossFunctionWrapper(Loss):
                 mask = valid if mask is None else _both(mask, valid)
         shape = formula.values_shape(p.shape, options)
         plan = weigh(shape, p.dtype, sample_weight, mask, self.reduction)
-        values, gradient = formula.compute(
-            t, p, plan.upstream if wants_gradient else None, **options
-        )
+        upstream = plan.upstream if wants_gradient else None
+        values, gradient = formula.compute(t, p, upstream, **options)
         return values, gradient, plan, p
 
 

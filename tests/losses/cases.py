@@ -102,7 +102,7 @@ def _data(
         y_pred = rng.normal(size=shape) * (2 if smooth else rng.choice([0.1, 2, 30]))
     else:
         y_pred = rng.uniform(0.05, 0.95, shape)
-        if not smooth:  # beyond and at the clip
+        if not smooth and name != "CategoricalGeneralizedCrossEntropy":  # beyond and at the clip
             y_pred[rng.random(shape) < 0.1] = rng.choice([0.0, 1.0, 1e-9])
     if name == "MeanSquaredLogarithmicError" and smooth:
         y_pred = np.abs(y_pred) + 0.1

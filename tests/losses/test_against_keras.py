@@ -18,9 +18,20 @@ tf = pytest.importorskip("tensorflow")
 TOLERANCE = {np.dtype(np.float32): 5e-6, np.dtype(np.float64): 1e-13}
 
 
+# Keras takes the logarithm of 2 in float32 whatever the dtype; by the formula in test_gradients.py
+# ours is right to the last digits.
+ROUGH = {"LogCosh": 1e-8}
+
+
 def keras_twin(case: Case):
     cls = getattr(keras.losses, case.cls.__name__)
     return cls(**case.options, reduction=case.reduction, dtype=case.y_pred.dtype.name)
+
+
+def keras_targets(case: Case) -> np.ndarray:
+    if case.cls.__name__ == "CategoricalGeneralizedCrossEntropy":  # it cannot drop a trailing 1
+        return case.y_true.reshape(case.y_pred.shape[:-1])
+    return case.y_true
 
 
 def keras_value_and_gradient(loss, case: Case):
@@ -30,18 +41,20 @@ def keras_value_and_gradient(loss, case: Case):
     with warnings.catch_warnings(), tf.GradientTape() as tape:
         warnings.simplefilter("ignore")
         tape.watch(p)
-        value = loss(tf.constant(case.y_true), p, case.sample_weight)
+        value = loss(tf.constant(keras_targets(case)), p, case.sample_weight)
     gradient = tape.gradient(value, p)
     return np.asarray(value), np.asarray(gradient)
 
 
-def logit_scale(case: Case) -> float:
-    """Size of the terms p and t whose difference a gradient by logits is."""
-    if not case.options.get("from_logits"):
+def term_scale(case: Case) -> float:
+    """Size of the terms whose difference a gradient is, where it is one."""
+    cosine = case.cls.__name__ == "CosineSimilarity"
+    if not (cosine or case.options.get("from_logits")):
         return 0.0
     shape = np.shape(case.cls(**case.options, reduction=None)(case.y_true, case.y_pred))
     plan = weigh(shape, case.y_pred.dtype, case.sample_weight, case.mask, case.reduction)
-    return float(np.abs(plan.upstream).max())
+    size = float(np.abs(plan.upstream).max())
+    return size / np.linalg.norm(case.y_pred, axis=case.options["axis"]).min() if cosine else size
 
 
 def assert_close(got, wanted, dtype, factor=1.0, size=0.0):
@@ -66,12 +79,13 @@ def test_value_and_gradient(name, data):
     terms = case.cls(**case.options, reduction=None)(case.y_true, case.y_pred)
     floor = TOLERANCE[dtype] * max(1.0, float(np.abs(terms).max(initial=0.0)))
     weights = 1.0 if case.sample_weight is None else np.abs(case.sample_weight).sum() + 1.0
+    rough = ROUGH.get(name, 0.0) * weights * terms.size
     np.testing.assert_allclose(
-        value, wanted_value, rtol=TOLERANCE[dtype], atol=floor * weights * terms.size
+        value, wanted_value, rtol=TOLERANCE[dtype], atol=floor * weights * terms.size + rough
     )
     assert np.shape(value) == wanted_value.shape
     assert gradient.dtype == dtype
-    assert_close(gradient, wanted_gradient, dtype, 2.0, logit_scale(case))
+    assert_close(gradient, wanted_gradient, dtype, 2.0, term_scale(case))
     assert_close(case.loss(case.y_true, case.y_pred, case.sample_weight, case.mask), value, dtype)
 
 
@@ -83,12 +97,9 @@ def test_function_gives_the_values_of_the_class(name, data):
     twin = getattr(keras.losses, function.__name__)
     options = case.loss._fn_kwargs
     got = function(case.y_true, case.y_pred, **options)
-    y_true = case.y_true
-    if name == "CategoricalGeneralizedCrossEntropy":  # Keras's function cannot drop the 1
-        y_true = y_true.reshape(case.y_pred.shape[:-1])
-    wanted = np.asarray(twin(tf.constant(y_true), tf.constant(case.y_pred), **options))
+    wanted = np.asarray(twin(tf.constant(keras_targets(case)), tf.constant(case.y_pred), **options))
     assert got.dtype == case.y_pred.dtype
-    assert_close(got, wanted, got.dtype, 2.0)
+    assert_close(got, wanted, got.dtype, 2.0, ROUGH.get(name, 0.0) / TOLERANCE[got.dtype])
 
 
 @pytest.mark.parametrize("name", [n for n, cls in LOSSES.items() if cls().get_config().get("axis")])
@@ -102,8 +113,10 @@ def test_one_sample_without_a_batch_axis(name, data):
     case.sample_weight = case.mask = None
     value, gradient = case.loss.value_and_gradient(case.y_true, case.y_pred)
     wanted_value, wanted_gradient = keras_value_and_gradient(keras_twin(case), case)
-    assert_close(value, wanted_value, case.y_pred.dtype, 4.0)
-    assert_close(gradient, wanted_gradient, case.y_pred.dtype, 4.0)
+    dtype = case.y_pred.dtype
+    size = max(1.0, ROUGH.get(name, 0.0) / TOLERANCE[dtype])
+    assert_close(value, wanted_value, dtype, 4.0, size)
+    assert_close(gradient, wanted_gradient, dtype, 4.0, term_scale(case))
 
 
 @pytest.mark.parametrize("true_shape", [(6,), (6, 1)])
@@ -169,8 +182,8 @@ def test_logits_form_is_what_keras_does_below_its_last_activation(name, data):
         value = keras_twin(case)(tf.constant(case.y_true), p, case.sample_weight)
     case.options["from_logits"] = True
     wanted = np.asarray(tape.gradient(value, logits))
-    assert_close(got_gradient, wanted, x.dtype, 4.0, logit_scale(case))
-    assert_close(got_value, np.asarray(value), x.dtype, 4.0, logit_scale(case))
+    assert_close(got_gradient, wanted, x.dtype, 4.0, term_scale(case))
+    assert_close(got_value, np.asarray(value), x.dtype, 4.0, term_scale(case))
 
 
 def test_names_are_those_of_keras():
