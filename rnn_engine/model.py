@@ -235,14 +235,16 @@ class Sequential(Trainer, Layer):
                 return x[..., 0]
         return x
 
-    def forward_with_mask(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
-        """Return ``(y, mask of y, saved)``."""
+    def forward_with_mask(
+        self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
+    ) -> Any:
+        """Return ``(y, mask of y, saved)``; `keep` if backward will follow out of training."""
         if not self.built:
             self.build((None, *x.shape[1:]))
         x = self._adjust_rank(x)
         saved = []
         for layer in self._layers:
-            x, mask, kept = layer.forward_with_mask(x, training, mask)
+            x, mask, kept = layer.forward_with_mask(x, training, mask, keep)
             saved.append(kept)
         return x, mask, saved
 

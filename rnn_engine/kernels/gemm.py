@@ -224,16 +224,16 @@ def _finish(
         out, aux = ops.offset(out, INT64(0)), ops.offset(aux, INT64(0))
         end = builder.append_basic_block("end")
         switch = builder.switch(op, end)
-        cases: list[tuple[int, Any, bool]] = []
+        cases: list[tuple[int, Any]] = []
         for code, row in enumerate(TABLE):
             if code:
-                cases.append((code, _forward(row), row.from_input))
-                cases.append((-1 - code, _backward(row), False))
-        for code, formula, keeps_input in cases:
+                cases.append((code, _forward(row)))
+                cases.append((-1 - code, _backward(row)))
+        for code, formula in cases:
             block = builder.append_basic_block(f"op_{code}")
             switch.add_case(INT64(code), block)
             builder.position_at_end(block)
-            _walk(ops, rows, columns, out, out_row, aux, aux_row, formula, code < 0, keeps_input)
+            _walk(ops, rows, columns, out, out_row, aux, aux_row, formula, code < 0)
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
@@ -258,7 +258,7 @@ def _counted(builder: ir.IRBuilder, count: Any, step: int, body: Callable[[Any],
 
 def _walk(
     ops: VectorBuilder, rows: Any, columns: Any, out: Any, out_row: Any, aux: Any, aux_row: Any,
-    formula: Callable[[Any, Any], Any], reads_aux: bool, keeps_input: bool,
+    formula: Callable[[Any, Any], Any], backward: bool,
 ) -> None:  # fmt: skip
     """Emit the loops of one epilogue over rows and vectors."""
     b = ops.builder
@@ -268,14 +268,13 @@ def _walk(
             mask = ops.first_lanes(b.sub(columns, j))
             place = ops.offset(out, b.add(b.mul(r, out_row), j))
             value = Vector(ops, ops.masked_load(place, mask))
+            beside = ops.offset(aux, b.add(b.mul(r, aux_row), j))
             other = None
-            if reads_aux or keeps_input:
-                aux_place = ops.offset(aux, b.add(b.mul(r, aux_row), j))
-            if reads_aux:
-                other = Vector(ops, ops.masked_load(aux_place, mask))
-            if keeps_input:
+            if backward:
+                other = Vector(ops, ops.masked_load(beside, mask))
+            else:
                 with b.if_then(b.icmp_signed("!=", aux_row, INT64(0))):
-                    ops.masked_store(value.value, aux_place, mask)
+                    ops.masked_store(value.value, beside, mask)
             ops.masked_store(formula(value, other).value, place, mask)
 
         _counted(b, columns, ops.lanes, vector)

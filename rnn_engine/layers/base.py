@@ -52,6 +52,8 @@ class Layer:
 
     # Integer inputs (indices) stay integers.
     takes_integers = False
+    # `forward` saves what backward needs only in training, or with its argument `keep`.
+    saves_on_demand = False
 
     def __init__(
         self,
@@ -156,9 +158,14 @@ class Layer:
         """Add the gradients of the weights and return that of the input."""
         raise TypeError(f"{type(self).__name__} must define backward(dy, saved, need_dx).")
 
-    def forward_with_mask(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
-        """Return ``(y, mask of y, saved)``."""
-        y, saved = self.forward(x, training, mask)
+    def forward_with_mask(
+        self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
+    ) -> Any:
+        """Return ``(y, mask of y, saved)``; `keep` if backward will follow out of training."""
+        if self.saves_on_demand:
+            y, saved = self.forward(x, training, mask, keep=keep)  # type: ignore[call-arg]
+        else:
+            y, saved = self.forward(x, training, mask)
         return y, self.compute_mask(x, mask), saved
 
     def backward_with_penalty(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:

@@ -98,7 +98,7 @@ class Dense(Layer):
 
     def _weights(self) -> np.ndarray:
         """Return the packed weights, packed again if they were written to."""
-        bias = self._empty[0:0, 0] if self.bias is None else self.bias.value
+        bias = self._empty.ravel() if self.bias is None else self.bias.value
         key = (self.kernel.version, 0 if self.bias is None else self.bias.version)
         kept_key, packed = self._packed
         if key != kept_key:
@@ -117,7 +117,7 @@ class Dense(Layer):
         flat = compact(lying).reshape(-1, self.features)
         act = self.activation
         y = np.empty((len(flat), self.units), self._np_dtype)
-        z = self._run(flat, y, training)
+        z = self._run(flat, y)
         if act.code is None:
             y = act(y)
         shape = (*lying.shape[:-1], self.units)
@@ -125,12 +125,12 @@ class Dense(Layer):
         out = out.transpose(1, 0, 2) if swapped else out
         return out, (flat, y, z, shape, swapped)
 
-    def _run(self, flat: np.ndarray, y: np.ndarray, training: bool) -> np.ndarray:
+    def _run(self, flat: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Fill y, and return the pre-activations where they are kept, else y."""
         act = self.activation
         code = act.code or 0
         # The cross-entropy of a sigmoid is computed from its logits.
-        keep_z = code and (training and act.from_input or act.name == "sigmoid")
+        keep_z = code and (act.from_input or act.name == "sigmoid")
         z = np.empty_like(y) if keep_z else self._empty
         rows = len(flat)
         tasks = threads.tasks(rows * self.features * self.units, rows)

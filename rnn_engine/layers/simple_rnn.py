@@ -47,6 +47,8 @@ class SimpleRNN(Layer):
     array([[0., 0.]], dtype=float32)
     """
 
+    saves_on_demand = True
+
     def __init__(
         self,
         units: int,
@@ -118,7 +120,7 @@ class SimpleRNN(Layer):
             kernels.pack_weights(
                 self.kernel.value,
                 self.recurrent_kernel.value,
-                self._none2[0:0, 0] if bias is None else bias.value,
+                self._none2.ravel() if bias is None else bias.value,
                 packed,
             )
             self._packed = (key, packed)
@@ -139,30 +141,39 @@ class SimpleRNN(Layer):
         return h0
 
     def forward(
-        self, x: np.ndarray, training: bool = False, mask: Any = None, initial_state: Any = None
+        self,
+        x: np.ndarray,
+        training: bool = False,
+        mask: Any = None,
+        initial_state: Any = None,
+        keep: bool = False,
     ) -> Any:
-        """Return the output, or (output, state) with `return_state`, and `saved`."""
+        """Return the output, or (output, state) with `return_state`, and `saved`.
+
+        `saved` is None unless in training or with `keep`.
+        """
         input_axes(self.name, x, "(batch, timesteps, features)", self.features, rank=3)
         batch, steps, _ = x.shape
         units, dtype = self.units, self._np_dtype
         h0 = self._initial_state(initial_state, batch)
         if self.go_backwards:
             x = x[:, ::-1]
-        x, time_major = _lay_out(x, training)
+        keep = keep or training
+        x, time_major = _lay_out(x, keep)
         work = batch * steps * units * (self.features + units)
         tasks = threads.tasks(work, batch)
         chunk = kernels.chunk_steps(steps, -(-batch // tasks), units)
-        keep = training or self.return_sequences
-        h = np.empty((steps if keep else chunk, batch, units), dtype)
+        kept = steps if keep or self.return_sequences else chunk
+        h = np.empty((kept, batch, units), dtype)
         last = np.empty((batch, units), dtype)
         code = self.activation.code
-        z = np.empty_like(h) if training and self.activation.from_input else self._none3
+        z = np.empty_like(h) if keep and self.activation.from_input else self._none3
         args = (x, time_major, self._weights(), h0, h, z, last, code, chunk)
         if tasks == 1:
             kernels.forward_rows(*args, 0, batch)
         else:
             kernels.forward_tasks(*args, tasks)
-        saved = (x, h, z, h0) if training else None
+        saved = (x, h, z, h0) if keep else None
         y = h.transpose(1, 0, 2) if self.return_sequences else last
         if self.return_state:
             return (y, last if self.return_sequences else last.copy()), saved
@@ -231,13 +242,13 @@ class SimpleRNN(Layer):
         }
 
 
-def _lay_out(x: np.ndarray, training: bool) -> tuple[np.ndarray, bool]:
+def _lay_out(x: np.ndarray, keep: bool) -> tuple[np.ndarray, bool]:
     """Return x as the kernels take it, and whether that is time-major.
 
-    Training wants it time-major, (T, B, F), for the weight gradients; inference
+    Backward wants it time-major, (T, B, F), for the weight gradients; inference
     takes either order as it lies in memory.
     """
     swapped = x.transpose(1, 0, 2)
-    if training or swapped.flags.c_contiguous:
+    if keep or swapped.flags.c_contiguous:
         return compact(swapped), True
     return compact(x), False
