@@ -191,7 +191,7 @@ class TextVectorization:
             indices = indices.reshape(dense)
         else:
             indices = indices.reshape(*lead, indices.shape[1])
-            if self.output_mode == "one_hot":
+            if self.output_mode == "one_hot" and self.split is not None:
                 indices = indices[..., None]  # else texts of one token lost their axis
         return self._lookup.encode(indices)
 

@@ -193,7 +193,9 @@ def test_vocabulary_files(tmp_path):
     path = tmp_path / "terms.txt"
     path.write_text("a\nb c\né\n", encoding="utf-8")
     for given_ in (path, str(path)):
-        assert StringLookup(vocabulary=given_).get_vocabulary() == ["[UNK]", "a", "b c", "é"]
+        lookup = StringLookup(vocabulary=given_)
+        assert lookup.get_vocabulary() == ["[UNK]", "a", "b c", "é"]
+        assert lookup.get_config()["vocabulary"] is None
     theirs = keras.layers.StringLookup(vocabulary=str(path))
     assert theirs.get_vocabulary() == ["[UNK]", "a", "b c", "é"]
     with pytest.raises(ValueError, match="does not exist"):
