@@ -47,10 +47,15 @@ def activation_name(value: Any) -> str:
     return "linear" if value is None else str(value)
 
 
+# Numbers below the normal range of float32 may be flushed to zero on their way; as
+# noise in units of roundoff that is:
+_FLUSHED = 2.0**-126 / 2.0**-24
+
+
 def kink_margin(z: Quantity) -> float:
     """Return the smallest |z| in units of its error, over the z that have one."""
-    rounded = z.error > 0
-    ratio = np.abs(z.value[rounded]) / z.error[rounded]
+    inexact = (z.error > 0) | (z.value != 0)
+    ratio = np.abs(z.value[inexact]) / (z.error[inexact] + _FLUSHED)
     return float(ratio.min()) if ratio.size else np.inf
 
 
