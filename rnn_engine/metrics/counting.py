@@ -115,6 +115,8 @@ def count_outcomes(
         weight = shared if weight is None else weight * shared
 
     limits = np.asarray(thresholds, dtype)
+    if len(limits) == 1 and weight is None and not multi_label:
+        return _count_at(limits[0], y_true.astype(bool), y_pred)
     below_zero = bool(thresholds[0] < 0.0 or thresholds[-1] > 1.0)
     passed = _passed_even(y_pred, len(limits), below_zero) if even else _passed(y_pred, limits)
     positive = y_true.astype(bool)
@@ -125,6 +127,15 @@ def count_outcomes(
         back = np.argsort(np.argsort(limits, kind="stable"), kind="stable")
         tp, fp = tp[back], fp[back]
     return Counts(tp, fp, negatives - fp, positives - tp)
+
+
+def _count_at(limit: Any, positive: Array, scores: Array) -> Counts:
+    """Count at one threshold without weights, the common case, in few calls."""
+    called = scores > limit
+    positives, calls = int(np.count_nonzero(positive)), int(np.count_nonzero(called))
+    hits = int(np.count_nonzero(positive & called))
+    rest = scores.size - positives - (calls - hits)
+    return Counts(*(np.array([float(n)]) for n in (hits, calls - hits, rest, positives - hits)))
 
 
 def _lined_up(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
