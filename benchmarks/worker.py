@@ -6,6 +6,7 @@ child's server and its arguments. The children wait while one of them is timed.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import math
 import multiprocessing
@@ -217,18 +218,15 @@ class PeerServer:
     def memory(self, case: Case) -> float:
         """Return the bytes that one call of `fit` adds at its highest.
 
-        The model, the data and the optimizer are there before, and code is
-        compiled by training on two samples.
+        The model, the data and the optimizer are there before, and the model has
+        trained on two samples, so that no compiler's memory is counted that can be
+        paid before (XLA compiles again for every shape).
         """
         from benchmarks import problem
 
-        drawn = problem.draw(case)
-        task = self.adapter.task(drawn)
-        rows = slice(0, 2)
-        small = problem.Problem(
-            case, **{**vars(drawn), "case": case, "x": drawn.x[rows], "y": drawn.y[rows]}
-        )
-        self.adapter.task(small).call()
+        task = self.adapter.task(problem.draw(case))
+        task.small()
+        gc.collect()
         reset_high_water()
         before = resident("VmRSS")
         task.call()

@@ -26,10 +26,14 @@ class Task:
     check : callable
         Runs the same work once more and returns its numbers, as
         `benchmarks.problem.truth` names them.
+    small : callable or None
+        For `fit`: trains the same model on two samples, which compiles what there is to
+        compile before memory is measured.
     """
 
     call: Callable[[], Any]
     check: Callable[[], Numbers]
+    small: Callable[[], Any] | None = None
 
 
 class Base:

@@ -117,9 +117,11 @@ class Adapter(Base):
             order = np.arange(problem.check_rows)
             return fresh.numbers(epoch(fresh, problem.x, problem.y, order))
 
-        trainer = Trainer(problem)
+        trainer, x, y = Trainer(problem), problem.x, problem.y
         return Task(
-            lambda: epoch(trainer, problem.x, problem.y, rng.permutation(len(problem.x))), check
+            lambda: epoch(trainer, x, y, rng.permutation(len(x))),
+            check,
+            lambda: epoch(trainer, x, y, np.arange(2)),
         )
 
     def train_on_batch(self, problem: Problem) -> Task:

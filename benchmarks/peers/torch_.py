@@ -113,7 +113,9 @@ class Adapter(Base):
             return numbers_of_training(loss, net.keras_weights())
 
         _, step = self._trainer(problem)
-        return Task(lambda: epoch(step, torch.randperm(len(x))), check)
+        return Task(
+            lambda: epoch(step, torch.randperm(len(x))), check, lambda: epoch(step, torch.arange(2))
+        )
 
     def train_on_batch(self, problem: Problem) -> Task:
         def once(step: Any) -> float:
