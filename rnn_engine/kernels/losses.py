@@ -139,16 +139,27 @@ def softmax_cross_entropy(
     wanted = dx.shape[0] == x.shape[0]
     lanes = np.empty(_LANES, np.float64)
     tops = np.empty(_LANES, x.dtype)
+    whole = x.shape[1] - x.shape[1] % _LANES
     for i in range(x.shape[0]):
         e = dx[i if wanted else 0]
-        top = _max_row(x[i], tops)
-        _exp_row(x[i], top, e, series, constants)
+        row = x[i]
+        goal = t[i]
+        top = _max_row(row, tops)
+        _exp_row(row, top, e, series, constants)
         total = _sum_row(e, lanes)
         log_total = np.log(total)
+        lanes[:] = 0.0
+        for j in range(0, whole, _LANES):
+            for lane in range(_LANES):
+                k = j + lane
+                lanes[lane] += goal[k] * (log_total - (np.float64(row[k]) - top))
+        for j in range(whole, x.shape[1]):
+            lanes[j - whole] += goal[j] * (log_total - (np.float64(row[j]) - top))
         value = 0.0
-        for j in range(e.shape[0]):
-            value += t[i, j] * (log_total - (np.float64(x[i, j]) - top))
+        for lane in range(_LANES):
+            value += lanes[lane]
         values[i] = value
         if wanted:
+            inverse = 1.0 / total
             for j in range(e.shape[0]):
-                e[j] = upstream[i] * (e[j] / total - t[i, j])
+                e[j] = upstream[i] * (e[j] * inverse - goal[j])

@@ -61,7 +61,7 @@ class Formula:
 
     def inputs(self, y_true: Any, y_pred: Any, options: dict[str, Any], dtype: Any = None) -> Pair:
         """Convert and check the arguments of a call."""
-        if isinstance(options.get("axis"), bool):  # True would pass for axis 1
+        if options and isinstance(options.get("axis"), bool):  # True would pass for axis 1
             raise ValueError(f"axis must be an int, got {options['axis']!r}.")
         p = to_float(y_pred, "y_pred", dtype)
         if self.labels:
@@ -104,11 +104,12 @@ def mean(array: np.ndarray, axis: int = -1) -> np.ndarray:
     count = array.shape[axis]
     if axis == -1 and count == 1:
         return array.reshape(array.shape[:-1])
-    total = np.asarray(np.add.reduce(array, axis=axis))
-    return np.asarray(total / array.dtype.type(count))
+    total: np.ndarray = np.add.reduce(array, axis=axis, keepdims=True)
+    total /= count
+    return total.squeeze(axis)
 
 
-def scale(slopes: np.ndarray, upstream: Any, axis: int = -1) -> np.ndarray:
-    """Turn slopes of each entry, in place, into the gradient of a mean over `axis`."""
-    slopes *= spread(upstream, axis) / slopes.dtype.type(slopes.shape[axis])
+def scale(slopes: np.ndarray, upstream: Any, axis: int = -1, factor: float = 1.0) -> np.ndarray:
+    """Turn slopes of each entry, in place, into `factor` times the gradient of their mean."""
+    slopes *= spread(upstream, axis) * (factor / slopes.shape[axis])
     return slopes

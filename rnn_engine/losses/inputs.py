@@ -7,7 +7,7 @@ import numpy as np
 from rnn_engine.config import floatx
 from rnn_engine.losses.reduction import align
 
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_SINGLE, _DOUBLE = _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def to_float(value: Any, argument: str, dtype: Any = None) -> np.ndarray:
@@ -18,6 +18,10 @@ def to_float(value: Any, argument: str, dtype: Any = None) -> np.ndarray:
     ValueError
         If it does not hold real numbers.
     """
+    if type(value) is np.ndarray:  # what the training loop hands over passes in no time
+        own_dtype = value.dtype
+        if own_dtype is dtype or (dtype is None and (own_dtype is _SINGLE or own_dtype is _DOUBLE)):
+            return value
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.")

@@ -113,9 +113,8 @@ def reduce(values: np.ndarray, plan: Weighting) -> Any:
     if plan.divisor is None:
         return values if values.ndim else values[()]
     total = np.add.reduce(values, axis=None)
-    if plan.divisor == 0.0:  # every weight is zero: the mean of nothing is 0, as in Keras
-        return total.dtype.type(0)
-    return total / total.dtype.type(plan.divisor)
+    # Where every weight is zero, the mean of nothing is 0, as in Keras.
+    return total / plan.divisor if plan.divisor else total.dtype.type(0)
 
 
 def _fold_mask(

@@ -13,10 +13,7 @@ from rnn_engine.losses.wrapper import LossFunctionWrapper
 def _squared(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, Any]:
     error = p - t
     values = mean(error * error)
-    if upstream is None:
-        return values, None
-    error *= 2
-    return values, scale(error, upstream)
+    return values, None if upstream is None else scale(error, upstream, factor=2.0)
 
 
 def _absolute(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, Any]:
@@ -27,11 +24,11 @@ def _absolute(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, 
 
 def _percentage(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, Any]:
     error = (p - t) / np.maximum(np.abs(t), t.dtype.type(epsilon()))
-    values = mean(np.abs(error)) * t.dtype.type(100)
+    values = 100 * mean(np.abs(error))
     if upstream is None:
         return values, None
     slopes = np.sign(p - t) / np.maximum(np.abs(t), t.dtype.type(epsilon()))
-    return values, scale(slopes * t.dtype.type(100), upstream)
+    return values, scale(slopes, upstream, factor=100.0)
 
 
 def _logarithmic(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarray, Any]:

@@ -31,7 +31,10 @@ def _from_probabilities(
     if upstream is None:
         return values, None
     slopes = np.broadcast_to(1 / total, p.shape).copy()
-    np.put_along_axis(slopes, where, 1 / total - 1 / chosen, -1)
+    # 1 / total - 1 / chosen, without its cancellation for a chosen p near 1.
+    np.put_along_axis(clipped, where, 0, -1)
+    others = clipped.sum(axis=-1, keepdims=True)
+    np.put_along_axis(slopes, where, -others / total / chosen, -1)
     slopes[(p < low) | (p > high)] = 0
     slopes *= spread(upstream)
     return values, slopes
