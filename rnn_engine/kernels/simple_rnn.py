@@ -60,6 +60,44 @@ def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
 
 
 @kernel
+def weight_panels(weights: Any, f: int, u: int) -> Any:
+    """Return pointers to the W panels, the R panels and the bias in `weights`."""
+    w = address(weights)
+    width = lane_count(w)
+    columns = (u + width - 1) // width * width
+    r = offset(w, f * columns)
+    return w, r, offset(r, u * columns)
+
+
+@kernel
+def project(
+    x: Any, time_major: bool, w: Any, b: Any, f: int, u: int, begin: int, count: int, first: int,
+    end: int, target: Any, step: int,
+) -> None:  # fmt: skip
+    """Write b + x[t]·W for `count` steps from `begin` and rows first..end to `target`.
+
+    Steps of `target` are `step` numbers apart, rows u. Tiles of several rows may be
+    taken over the batch or over time, whichever has more.
+    """
+    batch = x.shape[1] if time_major else x.shape[0]
+    steps = x.shape[0] if time_major else x.shape[1]
+    x_row = f if time_major else steps * f
+    x_step = batch * f if time_major else f
+    rows = end - first
+    inputs = offset(address(x), begin * x_step + first * x_row)
+    if time_major and rows == batch and step == batch * u:
+        gemm(count * rows, u, f, inputs, f, 1, w, b, 0, target, u, 0, 0, b, 0)
+    elif rows >= count or rows >= 12:
+        for t in range(count):
+            gemm(rows, u, f, offset(inputs, t * x_step), x_row, 1, w, b, 0,
+                 offset(target, t * step), u, 0, 0, b, 0)  # fmt: skip
+    else:
+        for row in range(rows):
+            gemm(count, u, f, offset(inputs, row * x_row), x_step, 1, w, b, 0,
+                 offset(target, row * u), step, 0, 0, b, 0)  # fmt: skip
+
+
+@kernel
 def forward_rows(
     x: Any, time_major: bool, weights: Any, h0: Any, h: Any, z: Any, last: Any, act: int,
     chunk: int, first: int, end: int,
@@ -80,32 +118,16 @@ def forward_rows(
     batch, u = last.shape
     f = x.shape[2]
     steps = x.shape[0] if time_major else x.shape[1]
-    x_row = f if time_major else steps * f
-    x_step = batch * f if time_major else f
     rows = end - first
     kept = h.shape[0] == steps
     step = batch * u
-    w = address(weights)
-    width = lane_count(w)
-    columns = (u + width - 1) // width * width
-    r = offset(w, f * columns)
-    b = offset(r, u * columns)
-    x_at, h_at, last_at = address(x), address(h), offset(address(last), first * u)
+    w, r, b = weight_panels(weights, f, u)
+    last_at = offset(address(last), first * u)
     for begin in range(0, steps, chunk):
         count = min(chunk, steps - begin)
         base = begin if kept else 0
-        inputs = offset(x_at, begin * x_step + first * x_row)
-        block = offset(h_at, base * step + first * u)
-        if time_major and rows == batch:
-            gemm(count * rows, u, f, inputs, f, 1, w, b, 0, block, u, 0, 0, b, 0)
-        elif rows >= count or rows >= 12:
-            for t in range(count):
-                gemm(rows, u, f, offset(inputs, t * x_step), x_row, 1, w, b, 0,
-                     offset(block, t * step), u, 0, 0, b, 0)  # fmt: skip
-        else:
-            for row in range(rows):
-                gemm(count, u, f, offset(inputs, row * x_row), x_step, 1, w, b, 0,
-                     offset(block, row * u), step, 0, 0, b, 0)  # fmt: skip
+        block = offset(address(h), base * step + first * u)
+        project(x, time_major, w, b, f, u, begin, count, first, end, block, step)
         for t in range(count):
             target = offset(block, t * step)
             depth = u
@@ -180,15 +202,22 @@ def _chain(
 
 
 @kernel
-def _weight_share(
+def weight_share(
     one: Any, x: Any, h: Any, h0: Any, dz: Any, dw: Any, dr: Any, db: Any, scratch: Any,
-    task: int, tasks: int,
+    task: int, tasks: int, shifted: bool,
 ) -> None:  # fmt: skip
-    """Add one task's share of the weight gradients."""
+    """Add one task's share of the weight gradients.
+
+    R was multiplied with ``h[t - 1]`` at step t, or with ``h[t]`` unless `shifted`.
+    """
     steps, batch, u = dz.shape
     f = x.shape[2]
     panel = offset(address(scratch), scratch.size // tasks * task)
-    # The first step multiplies h0, the others the state of the step before.
+    if not shifted:
+        add_outer(steps * batch, address(dz), u, address(x), f, address(dw), address(h), u,
+                  address(dr), address(db), one, panel, task, tasks)  # fmt: skip
+        return
+    # The first step multiplied h0, the others the state of the step before.
     add_outer(batch, address(dz), u, address(x), f, address(dw), address(h0),
               u if h0.size else 0, address(dr), address(db), one, panel, task, tasks)  # fmt: skip
     add_outer((steps - 1) * batch, offset(address(dz), batch * u), u,
@@ -197,7 +226,7 @@ def _weight_share(
 
 
 @kernel
-def _input_share(w: Any, zeros: Any, dz: Any, dx: Any, first: int, end: int) -> None:
+def input_share(w: Any, zeros: Any, dz: Any, dx: Any, first: int, end: int) -> None:
     """Fill rows first..end of dx, seen as (T·B, F)."""
     u, f = dz.shape[2], dx.shape[2]
     gemm(end - first, f, u, offset(address(dz), first * u), u, 1, w, zeros, 0,
@@ -228,11 +257,11 @@ def backward(
     act, tasks : code of the activation; 1
     """
     steps, batch, u = dz.shape
-    zeros, one, w = _places(transposed, x.shape[2], u)
+    zeros, one, w = places(transposed, x.shape[2], u)
     _chain(transposed, zeros, s, dy, dlast, dz, dh0, act, 0, batch)
-    _weight_share(one, x, h, h0, dz, dw, dr, db, scratch, 0, 1)
+    weight_share(one, x, h, h0, dz, dw, dr, db, scratch, 0, 1, True)
     if dx.size:
-        _input_share(w, zeros, dz, dx, 0, steps * batch)
+        input_share(w, zeros, dz, dx, 0, steps * batch)
 
 
 @parallel_kernel
@@ -245,19 +274,19 @@ def backward_tasks(
     The chain and dx are shared out by rows, the weight gradients by columns.
     """
     steps, batch, u = dz.shape
-    zeros, one, w = _places(transposed, x.shape[2], u)
+    zeros, one, w = places(transposed, x.shape[2], u)
     for task in prange(tasks):
         _chain(transposed, zeros, s, dy, dlast, dz, dh0, act,
                batch * task // tasks, batch * (task + 1) // tasks)  # fmt: skip
     for task in prange(tasks):
-        _weight_share(one, x, h, h0, dz, dw, dr, db, scratch, task, tasks)
+        weight_share(one, x, h, h0, dz, dw, dr, db, scratch, task, tasks, True)
         if dx.size:
             total = steps * batch
-            _input_share(w, zeros, dz, dx, total * task // tasks, total * (task + 1) // tasks)
+            input_share(w, zeros, dz, dx, total * task // tasks, total * (task + 1) // tasks)
 
 
 @kernel
-def _places(transposed: Any, f: int, u: int) -> Any:
+def places(transposed: Any, f: int, u: int) -> Any:
     """Return pointers to the zeros, the one and the Wᵀ panels in `transposed`."""
     start = address(transposed)
     width = lane_count(start)

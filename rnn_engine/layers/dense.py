@@ -64,6 +64,7 @@ class Dense(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self._none1 = np.empty(0, self._np_dtype)
         self._empty = np.empty((0, 0), self._np_dtype)
         self._packed: tuple[Any, Any] = (None, None)
 

@@ -5,15 +5,17 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import as_float_array, compact, input_axes, positive_int
-from rnn_engine.kernels import simple_rnn as kernels
-from rnn_engine.kernels import threads
+from rnn_engine.checks import as_float_array, compact, fraction, input_axes, positive_int
+from rnn_engine.kernels import masked_rnn, simple_rnn, threads
 from rnn_engine.kernels.outer import scratch_size
-from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.base import registry
+from rnn_engine.layers.dropout_mask import dropout_mask
+from rnn_engine.layers.recurrent import Recurrent
+from rnn_engine.random import make_generator
 
 
 @registry.register()
-class SimpleRNN(Layer):
+class SimpleRNN(Recurrent):
     """A fully connected recurrent layer (`keras.layers.SimpleRNN`).
 
     h[t] = activation(x[t]·kernel + h[t-1]·recurrent_kernel + bias)
@@ -23,14 +25,20 @@ class SimpleRNN(Layer):
     units : int
         Size of the state and of the output.
     activation : str or Activation
+        An elementwise one.
     use_bias : bool
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
-    return_sequences : bool
-        Return the output of every step, not just of the last.
-    return_state : bool
-        Return the last state too.
-    go_backwards : bool
-        Read the sequence from its end; outputs come in the order of reading.
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : Regularizer, optional
+    activity_regularizer : Regularizer, optional
+    kernel_constraint, recurrent_constraint, bias_constraint : Constraint, optional
+    dropout, recurrent_dropout : float
+        Share of the inputs, and of the state where it meets the recurrent kernel, that
+        training sets to zero; drawn once a batch for all steps. Keras's distribution,
+        not its bits.
+    return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask : bool
+        See `Recurrent`.
+    seed : int, optional
+        Of the dropout.
 
     Input shape (batch, timesteps, features); output shape (batch, units), or
     (batch, timesteps, units) with `return_sequences`.
@@ -38,7 +46,7 @@ class SimpleRNN(Layer):
     Raises
     ------
     ValueError
-        If `units` is not a positive integer or a name is unknown.
+        If `units` is not a positive integer, a rate not within 0..1 or a name unknown.
 
     Examples
     --------
@@ -46,8 +54,6 @@ class SimpleRNN(Layer):
     >>> layer(np.zeros((1, 3, 1), np.float32))
     array([[0., 0.]], dtype=float32)
     """
-
-    saves_on_demand = True
 
     def __init__(
         self,
@@ -57,24 +63,65 @@ class SimpleRNN(Layer):
         kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "orthogonal",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: Any = None,
         **kwargs: Any,
     ) -> None:
         self.units = positive_int(units, "units")
         self.activation = activations.get(activation)
+        if self.activation.code is None:
+            raise ValueError(
+                f"SimpleRNN needs an elementwise activation that its kernels know, got "
+                f"{self.activation.name!r}; use RNN with a cell of your own for others."
+            )
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.recurrent_initializer = initializers.get(recurrent_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
-        self.return_sequences = bool(return_sequences)
-        self.return_state = bool(return_state)
-        self.go_backwards = bool(go_backwards)
-        super().__init__(**kwargs)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.recurrent_constraint = constraints.get(recurrent_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.dropout = fraction(dropout, "dropout")
+        self.recurrent_dropout = fraction(recurrent_dropout, "recurrent_dropout")
+        self.seed = seed
+        super().__init__(
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
+        # The global stream gives a generator only to layers that draw something.
+        self._generator = (
+            make_generator(seed) if self.dropout or self.recurrent_dropout else None
+        )
+        self._none1 = np.empty(0, self._np_dtype)
         self._none2 = np.empty((0, 0), self._np_dtype)
         self._none3 = np.empty((0, 0, 0), self._np_dtype)
         self._packed: tuple[Any, Any] = (None, None)
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """Sizes of the states: there is one."""
+        return [self.units]
 
     def create_weights(self, input_shape: Any) -> None:
         """Create kernel (F, U), recurrent kernel (U, U) and bias (U,)."""
@@ -86,28 +133,32 @@ class SimpleRNN(Layer):
         self.features = positive_int(input_shape[-1], "features")
         cell = "simple_rnn_cell/"  # Keras's weights live in a cell inside the layer
         self.kernel = self.add_weight(
-            (self.features, self.units), self.kernel_initializer, cell + "kernel"
+            (self.features, self.units),
+            self.kernel_initializer,
+            cell + "kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
         self.recurrent_kernel = self.add_weight(
-            (self.units, self.units), self.recurrent_initializer, cell + "recurrent_kernel"
+            (self.units, self.units),
+            self.recurrent_initializer,
+            cell + "recurrent_kernel",
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
         )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, cell + "bias")
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return (batch, units), with timesteps between them under `return_sequences`."""
-        batch, steps = input_shape[:2]
-        y = (batch, steps, self.units) if self.return_sequences else (batch, self.units)
-        return (y, (batch, self.units)) if self.return_state else y
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask where the output has time steps, else None."""
-        return mask if self.return_sequences else None
+            self.bias = self.add_weight(
+                (self.units,),
+                self.bias_initializer,
+                cell + "bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def _weights(self) -> np.ndarray:
         """Return the packed weights, packed again if they were written to."""
-        bias = None if self.bias is None else self.bias
+        bias = self.bias
         key = (
             self.kernel.version,
             self.recurrent_kernel.version,
@@ -115,30 +166,18 @@ class SimpleRNN(Layer):
         )
         kept_key, packed = self._packed
         if key != kept_key:
-            size = kernels.weights_size(self.features, self.units, self._np_dtype)
+            size = simple_rnn.weights_size(self.features, self.units, self._np_dtype)
             packed = np.empty(size, self._np_dtype)
-            kernels.pack_weights(
+            simple_rnn.pack_weights(
                 self.kernel.value,
                 self.recurrent_kernel.value,
-                self._none2.ravel() if bias is None else bias.value,
+                self._none1 if bias is None else bias.value,
                 packed,
             )
             self._packed = (key, packed)
         return packed
 
-    def _initial_state(self, given: Any, batch: int) -> np.ndarray:
-        """Return h0 (B, U), or an empty array for zeros."""
-        if given is None:
-            return self._none2
-        if isinstance(given, list | tuple) and len(given) == 1:
-            given = given[0]
-        h0 = compact(as_float_array(given, self._np_dtype, "initial_state"))
-        if h0.shape != (batch, self.units):
-            raise ValueError(
-                f"initial_state of layer {self.name!r} must have shape (batch, units) = "
-                f"{(batch, self.units)}, got {h0.shape}."
-            )
-        return h0
+    # --- forward --------------------------------------------------------------
 
     def forward(
         self,
@@ -153,31 +192,79 @@ class SimpleRNN(Layer):
         `saved` is None unless in training or with `keep`.
         """
         input_axes(self.name, x, "(batch, timesteps, features)", self.features, rank=3)
-        batch, steps, _ = x.shape
-        units, dtype = self.units, self._np_dtype
-        h0 = self._initial_state(initial_state, batch)
+        given = self.initial_states(initial_state, x.shape[0])
+        h0 = self._none2 if given is None else given[0]
+        open_steps = None if mask is None else self.step_mask(mask, x)
+        drops = training and self._generator is not None
         if self.go_backwards:
             x = x[:, ::-1]
-        keep = keep or training
-        x, time_major = _lay_out(x, keep)
-        work = batch * steps * units * (self.features + units)
-        tasks = threads.tasks(work, batch)
-        chunk = kernels.chunk_steps(steps, -(-batch // tasks), units)
-        kept = steps if keep or self.return_sequences else chunk
-        h = np.empty((kept, batch, units), dtype)
-        last = np.empty((batch, units), dtype)
-        code = self.activation.code
-        z = np.empty_like(h) if keep and self.activation.from_input else self._none3
-        args = (x, time_major, self._weights(), h0, h, z, last, code, chunk)
-        if tasks == 1:
-            kernels.forward_rows(*args, 0, batch)
+        if open_steps is None and not drops:
+            h, last, saved = self._run(x, h0, keep or training)
+            shown = None
         else:
-            kernels.forward_tasks(*args, tasks)
-        saved = (x, h, z, h0) if keep else None
-        y = h.transpose(1, 0, 2) if self.return_sequences else last
+            h, last, saved, shown = self._run_masked(x, h0, open_steps, drops)
+        if self.stateful:
+            self.keep_states([last])
+        y = h if self.return_sequences else last
+        if shown is not None:
+            y = np.where((shown if self.return_sequences else shown[-1])[..., None], y, 0)
+            y = y.astype(self._np_dtype, copy=False)
+        if self.return_sequences:
+            y = y.transpose(1, 0, 2)
         if self.return_state:
-            return (y, last if self.return_sequences else last.copy()), saved
+            return (y, last.copy() if y is last else last), saved
         return y, saved
+
+    def _tasks(self, batch: int, steps: int) -> int:
+        work = batch * steps * self.units * (self.features + self.units)
+        return threads.tasks(work, batch)
+
+    def _run(self, x: np.ndarray, h0: np.ndarray, keep: bool) -> Any:
+        """Return the states (T, B, U), the last one, and saved."""
+        batch, steps, _ = x.shape
+        units, dtype = self.units, self._np_dtype
+        x, time_major = _lay_out(x, keep)
+        tasks = self._tasks(batch, steps)
+        chunk = simple_rnn.chunk_steps(steps, -(-batch // tasks), units)
+        h = np.empty((steps if keep or self.return_sequences else chunk, batch, units), dtype)
+        last = np.empty((batch, units), dtype)
+        z = np.empty_like(h) if keep and self.activation.from_input else self._none3
+        args = (x, time_major, self._weights(), h0, h, z, last, self.activation.code, chunk)
+        if tasks == 1:
+            simple_rnn.forward_rows(*args, 0, batch)
+        else:
+            simple_rnn.forward_tasks(*args, tasks)
+        return h, last, (x, h, z, h0, None) if keep else None
+
+    def _run_masked(
+        self, x: np.ndarray, h0: np.ndarray, open_steps: np.ndarray | None, drops: bool
+    ) -> Any:
+        """Return the states, the last one, saved, and the mask of the steps that show."""
+        batch, steps, _ = x.shape
+        units, dtype = self.units, self._np_dtype
+        x = compact(x.transpose(1, 0, 2))
+        drop_x, drop = None, self._none2
+        if drops and self.dropout:
+            drop_x = dropout_mask(self._generator, self.dropout, (batch, self.features), dtype)
+            x = x * drop_x
+        if drops and self.recurrent_dropout:
+            drop = dropout_mask(self._generator, self.recurrent_dropout, (batch, units), dtype)
+        shown = None if open_steps is None else self.visible(open_steps, h0.size > 0)
+        start = h0 if h0.size else np.zeros((batch, units), dtype)
+        mask = np.empty((0, 0), bool) if open_steps is None else open_steps
+        h = np.empty((steps, batch, units), dtype)
+        z = np.empty_like(h) if self.activation.from_input else self._none3
+        a = np.empty_like(h) if drop.size else self._none3
+        args = (x, self._weights(), start, mask, drop, h, z, a, self.activation.code)
+        tasks = self._tasks(batch, steps)
+        if tasks == 1:
+            masked_rnn.forward_rows(*args, 0, batch)
+        else:
+            masked_rnn.forward_tasks(*args, tasks)
+        saved = (x, h, z, h0, (start, mask, drop, drop_x, a, shown))
+        return h, h[-1].copy(), saved, shown
+
+    # --- backward -------------------------------------------------------------
 
     def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
         """Add the weight gradients; return dx (B, T, F), or None.
@@ -186,45 +273,57 @@ class SimpleRNN(Layer):
         Where the call had an `initial_state`, the pair (dx, gradient by it) is
         returned.
         """
-        x, h, z, h0 = saved
+        x, h, z, h0, masked = saved
         steps, batch, units = h.shape
-        dtype = self._np_dtype
-        sequence, last = self._split_gradient(dy, h.shape)
+        dtype, code = self._np_dtype, self.activation.code
+        sequence, last = self._split_gradient(dy, h.shape, masked and masked[-1])
         tasks = threads.tasks(2 * batch * steps * units * (self.features + units), batch)
-        transposed = np.empty(kernels.transposed_size(self.features, units, dtype), dtype)
-        kernels.pack_transposed(self.kernel.value, self.recurrent_kernel.value, transposed)
+        transposed = np.empty(simple_rnn.transposed_size(self.features, units, dtype), dtype)
+        simple_rnn.pack_transposed(self.kernel.value, self.recurrent_kernel.value, transposed)
         dx = np.empty(x.shape, dtype) if need_dx else self._none3
-        dh0 = np.empty_like(h0)
+        dz, s = np.empty(h.shape, dtype), z if z.size else h
+        dw, dr = self.kernel.grad, self.recurrent_kernel.grad
         db = np.zeros(units, dtype) if self.bias is None else self.bias.grad
-        run = kernels.backward if tasks == 1 else kernels.backward_tasks
-        run(
-            transposed, x, h, z if z.size else h, h0, sequence, last, np.empty(h.shape, dtype),
-            self.kernel.grad, self.recurrent_kernel.grad, db, dx, dh0,
-            np.empty(scratch_size(tasks, dtype), dtype), self.activation.code, tasks,
-        )  # fmt: skip
+        scratch = np.empty(scratch_size(tasks, dtype), dtype)
+        if masked is None:
+            dh0 = np.empty_like(h0)
+            run = simple_rnn.backward if tasks == 1 else simple_rnn.backward_tasks
+            run(transposed, x, h, s, h0, sequence, last, dz, dw, dr, db, dx, dh0, scratch,
+                code, tasks)  # fmt: skip
+        else:
+            start, mask, drop, drop_x, a, _ = masked
+            dh0, carry = np.empty_like(start), np.zeros_like(start)
+            run = masked_rnn.backward if tasks == 1 else masked_rnn.backward_tasks
+            run(transposed, x, a if drop.size else h, s, start, mask, drop, sequence, last, carry,
+                dz, dw, dr, db, dx, dh0, scratch, code, tasks)  # fmt: skip
+            if drop_x is not None and need_dx:
+                dx *= drop_x
         out = None
         if need_dx:
             out = dx.transpose(1, 0, 2)
             out = out[:, ::-1] if self.go_backwards else out
-        return (out, dh0) if h0.size else out
+        return (out, dh0) if h0.size and not self.stateful else out
 
-    def _split_gradient(self, dy: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gradients of all outputs (T, B, U) and of the last state; one is empty."""
+    def _split_gradient(
+        self, dy: Any, shape: tuple[int, ...], shown: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the gradients of all states (T, B, U) and of the last one; one is empty."""
+        steps, batch, units = shape
         dstate = None
         if self.return_state:
             dy, dstate = dy
+        if dy is None:
+            dy = np.zeros((batch, steps, units) if self.return_sequences else (batch, units))
+        dy = as_float_array(dy, self._np_dtype, "dy")
         if self.return_sequences:
-            if dy is None:
-                dy = np.zeros((shape[1], shape[0], shape[2]), self._np_dtype)
-            sequence = compact(as_float_array(dy, self._np_dtype, "dy").transpose(1, 0, 2))
-            if dstate is not None:
-                sequence = sequence.copy()
-                sequence[-1] += dstate
-            return sequence, self._none2
-        parts = [compact(as_float_array(d, self._np_dtype, "dy")) for d in (dy, dstate)
-                 if d is not None]  # fmt: skip
-        last = parts[0] if len(parts) == 1 else parts[0] + parts[1]
-        return self._none3, last
+            dy = dy.transpose(1, 0, 2)
+        if shown is not None:
+            dy = np.where((shown if self.return_sequences else shown[-1])[..., None], dy, 0)
+        if dstate is not None:
+            dy = dy.copy()
+            dy[(-1,) if self.return_sequences else ...] += dstate
+        dy = compact(dy.astype(self._np_dtype, copy=False))
+        return (dy, self._none2) if self.return_sequences else (self._none3, dy)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
@@ -236,9 +335,15 @@ class SimpleRNN(Layer):
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "recurrent_initializer": initializers.serialize(self.recurrent_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
-            "return_sequences": self.return_sequences,
-            "return_state": self.return_state,
-            "go_backwards": self.go_backwards,
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "recurrent_regularizer": regularizers.serialize(self.recurrent_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "recurrent_constraint": constraints.serialize(self.recurrent_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "seed": self.seed,
         }
 
 

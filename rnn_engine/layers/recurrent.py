@@ -1,0 +1,197 @@
+"""What recurrent layers share: their arguments, their states, their outputs under a mask."""
+
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.checks import as_float_array, as_mask, compact
+from rnn_engine.layers.base import Layer
+from rnn_engine.variable import Variable
+
+
+class Recurrent(Layer):
+    """Base of the layers that read a sequence step by step.
+
+    Parameters
+    ----------
+    return_sequences : bool
+        Return the output of every step, not just of the last.
+    return_state : bool
+        Return the last states too, after the output.
+    go_backwards : bool
+        Read the sequence from its end; outputs come in the order of reading.
+    stateful : bool
+        Start each batch with the last states of the batch before.
+    unroll : bool
+        Accepted; the result is the same.
+    zero_output_for_mask : bool
+        A masked step's output is zero, not the output of the step before.
+    """
+
+    saves_on_demand = True
+
+    def __init__(
+        self,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.return_sequences = bool(return_sequences)
+        self.return_state = bool(return_state)
+        self.go_backwards = bool(go_backwards)
+        self.stateful = bool(stateful)
+        self.unroll = bool(unroll)
+        self.zero_output_for_mask = bool(zero_output_for_mask)
+        self.states: list[Variable] | None = None
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """Sizes of the states."""
+        raise TypeError(f"{type(self).__name__} must define state_sizes.")
+
+    @property
+    def output_size(self) -> int:
+        """Size of the output of a step."""
+        return self.state_sizes[0]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (batch, units), with timesteps between them under `return_sequences`."""
+        batch, steps = input_shape[:2]
+        size = self.output_size
+        y = (batch, steps, size) if self.return_sequences else (batch, size)
+        return (y, *((batch, n) for n in self.state_sizes)) if self.return_state else y
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the mask where the output has time steps, else None."""
+        return mask if self.return_sequences else None
+
+    # --- states ---------------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights, and the states of a stateful layer.
+
+        Raises
+        ------
+        ValueError
+            If the layer is stateful and the batch size unknown.
+        """
+        shape = tuple(input_shape)
+        if self.stateful and self.states is None:
+            if shape[0] is None:
+                raise ValueError(
+                    "When using `stateful=True` in a RNN, the batch size must be static. Found "
+                    f"dynamic batch size: sequence.shape={shape}. Give `batch_shape` or "
+                    f"`batch_size` to the Input."
+                )
+            super().build(shape)
+            self._create_states(shape[0])
+        super().build(shape)
+
+    def _create_states(self, batch: int) -> None:
+        self.states = [
+            Variable(
+                np.zeros((batch, size), self._np_dtype),
+                name="rnn_state",
+                path=f"{self.path_prefix}{self.name}/rnn_state",
+                trainable=False,
+            )
+            for size in self.state_sizes
+        ]
+
+    def __call__(self, inputs: Any, initial_state: Any = None, **kwargs: Any) -> Any:
+        """Apply the layer; a stateful one is built for the batch size it meets first."""
+        x = self.convert(inputs)
+        if not self.built:
+            self.build(x.shape if self.stateful else (None, *x.shape[1:]))
+        if initial_state is not None:
+            kwargs["initial_state"] = initial_state
+        return super().__call__(x, **kwargs)
+
+    def reset_state(self) -> None:
+        """Make the states of a stateful layer zero."""
+        for state in self.states or ():
+            state.assign(np.zeros(state.shape))
+
+    reset_states = reset_state
+
+    def initial_states(self, given: Any, batch: int) -> list[np.ndarray] | None:
+        """Return the states to start from, or None for zeros.
+
+        Raises
+        ------
+        ValueError
+            If number or shape differ, or a stateful layer meets another batch size.
+        """
+        if self.stateful and self.states is not None:
+            expected = self.states[0].shape[0]
+            if expected != batch:
+                raise ValueError(
+                    "If an RNN is stateful, the batch size of the input sequences must be the "
+                    f"same as the batch size of the initial state. Expected batch size: "
+                    f"{expected}. Received batch size: {batch}."
+                )
+            if given is None:
+                return [state.numpy() for state in self.states]
+        if given is None:
+            return None
+        values = list(given) if isinstance(given, list | tuple) else [given]
+        sizes = self.state_sizes
+        if len(values) != len(sizes):
+            raise ValueError(
+                f"Layer {self.name!r} has {len(sizes)} state(s), initial_state has {len(values)}."
+            )
+        states = []
+        for value, size in zip(values, sizes, strict=True):
+            state = compact(as_float_array(value, self._np_dtype, "initial_state"))
+            if state.shape != (batch, size):
+                raise ValueError(
+                    f"initial_state of layer {self.name!r} must have shape (batch, units) = "
+                    f"{(batch, size)}, got {state.shape}."
+                )
+            states.append(state)
+        return states
+
+    def keep_states(self, states: list[np.ndarray]) -> None:
+        """Remember the last states of a stateful layer."""
+        for variable, state in zip(self.states or (), states, strict=True):
+            variable.assign(state)
+
+    # --- masks ----------------------------------------------------------------
+
+    def step_mask(self, mask: Any, x: np.ndarray) -> np.ndarray | None:
+        """Return the mask in the order of reading, (T, B), or None if every step is open."""
+        if mask is None:
+            return None
+        mask = as_mask(mask, x.shape[:2])
+        if mask.all():
+            return None
+        if self.go_backwards:
+            mask = mask[:, ::-1]
+        return np.ascontiguousarray(mask.T)
+
+    def visible(self, mask: np.ndarray, states: bool) -> np.ndarray | None:
+        """Return which steps (T, B) show the state as their output; the others show zero.
+
+        Keras's sequence of outputs starts from zeros, also where the states do not
+        (`states`): before its first open step a row's output is zero.
+        """
+        if self.zero_output_for_mask:
+            return mask
+        return np.logical_or.accumulate(mask, axis=0) if states else None
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, ready for JSON."""
+        return {
+            **super().get_config(),
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+            "go_backwards": self.go_backwards,
+            "stateful": self.stateful,
+            "unroll": self.unroll,
+            "zero_output_for_mask": self.zero_output_for_mask,
+        }
