@@ -24,7 +24,8 @@ CHECK_STEPS = 3
 # by about 1e-6 (tanh, order of sums); a wrong gate, axis or scale misses by 1e-2 or more.
 # Adam divides a gradient by its own size, which lifts rounding in the smallest ones.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
-TRAINING_TOLERANCE = {"float32": 1e-3, "float64": 1e-7}
+# Keras keeps the learning rate and Adam's powers in float32 whatever the weights are.
+TRAINING_TOLERANCE = {"float32": 1e-3, "float64": 1e-5}
 
 
 @dataclass

@@ -259,7 +259,7 @@ def terminal(run: Run) -> str:
 def markdown(run: Run, chart: str | None) -> str:
     """Return the whole run as Markdown; `chart` is the picture's file name."""
     lines = ["# rnn_engine and its peers", ""]
-    lines += ["", *(f"- {line}" for line in environment_lines(run))]
+    lines += [*(f"- {line}" for line in environment_lines(run))]
     lines += [f"- Command: `{run.command}`", ""]
     if chart:
         lines += [f"![Time of each peer over rnn_engine's]({chart})", ""]
@@ -276,7 +276,9 @@ def markdown(run: Run, chart: str | None) -> str:
     found = goal_table(run)
     if found:
         lines += ["## Goals", "", *_piped(*found), ""]
-    lines += ["## Agreement", "", *_piped(*_agreement(run)), ""]
+    head, body = _agreement(run)
+    if body:
+        lines += ["## Agreement", "", *_piped(head, body), ""]
     told = notes(run)
     if told:
         lines += ["## What has no figure", "", *(f"- {line}" for line in told), ""]
