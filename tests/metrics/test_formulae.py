@@ -89,6 +89,80 @@ def test_roc_area_is_the_chance_to_rank_right(seed: int, grid: int, weighted: bo
     np.testing.assert_allclose(metric.result(), (better * pairs).sum() / pairs.sum(), rtol=1e-9)
 
 
+@given(seed=SEEDS)
+def test_pr_area_is_the_integral_of_interpolated_precision(seed: int) -> None:
+    """Davis and Goadrich: between two thresholds TP grows evenly with what is called."""
+    rng = np.random.default_rng(seed)
+    y_true, rank = rng.permutation(np.arange(40) % 3 == 0), rng.integers(0, 6, 40)
+    metric = metrics.AUC(num_thresholds=7, curve="PR", dtype="float64")
+    metric.update_state(y_true, (rank + 0.5) / 6)
+    area = 0.0
+    for limit in range(6):
+        called, hits = (rank > limit).sum(), (y_true & (rank > limit)).sum()
+        more, gain = (rank == limit).sum(), (y_true & (rank == limit)).sum()
+        if more:
+            share = (np.arange(20000) + 0.5) / 20000
+            precision = (hits + share * gain) / (called + share * more)
+            area += precision.mean() * gain / y_true.sum()
+    np.testing.assert_allclose(metric.result(), area, rtol=1e-6)
+
+
+@given(seed=SEEDS, bound=st.sampled_from([0.11, 0.37, 0.61, 0.83]))
+def test_rate_at_rate_is_the_best_over_thresholds(seed: int, bound: float) -> None:
+    rng = np.random.default_rng(seed)
+    y_true, rank = rng.permutation(np.arange(24) % 2 == 0), rng.integers(0, 7, 24)
+    rates: dict[str, list[float]] = {name: [] for name in ("se", "sp", "pr")}
+    for limit in range(-1, 7):
+        called = rank > limit
+        rates["se"].append((called & y_true).sum() / y_true.sum())
+        rates["sp"].append((~called & ~y_true).sum() / (~y_true).sum())
+        rates["pr"].append((called & y_true).sum() / max(called.sum(), 1))
+    table = {name: np.array(values) for name, values in rates.items()}
+    for cls, wanted, bounded in (
+        (metrics.SensitivityAtSpecificity, "se", "sp"),
+        (metrics.SpecificityAtSensitivity, "sp", "se"),
+        (metrics.PrecisionAtRecall, "pr", "se"),
+        (metrics.RecallAtPrecision, "se", "pr"),
+    ):
+        metric = cls(bound, num_thresholds=8, dtype="float64")
+        metric.update_state(y_true, (rank + 0.5) / 7)
+        best = table[wanted][table[bounded] >= bound]
+        np.testing.assert_allclose(metric.result(), best.max() if best.size else 0.0)
+
+
+@given(seed=SEEDS, k=st.integers(1, 5))
+def test_top_k_sorts(seed: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.random((9, 5)), rng.integers(0, 5, 9)
+    best = np.argsort(-scores, axis=1)[:, :k]
+    expected = np.mean([label in row for label, row in zip(labels, best, strict=True)])
+    for cls, y_true in (
+        (metrics.SparseTopKCategoricalAccuracy, labels),
+        (metrics.TopKCategoricalAccuracy, np.eye(5)[labels]),
+    ):
+        metric = cls(k=k)
+        metric.update_state(y_true, scores)
+        np.testing.assert_allclose(metric.result(), expected, rtol=1e-6)
+    ids = metrics.SparseTopKCategoricalAccuracy(k=k, from_sorted_ids=True)
+    ids.update_state(labels, np.argsort(-scores, axis=1))
+    np.testing.assert_allclose(ids.result(), expected, rtol=1e-6)
+
+
+@given(seed=SEEDS)
+def test_correlations(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y_true, y_pred = rng.normal(size=(2, 4, 7)) * [[[2.0]], [[0.7]]] + [[[1.0]], [[-0.5]]]
+    pearson = [np.corrcoef(t, p)[0, 1] for t, p in zip(y_true, y_pred, strict=True)]
+    np.testing.assert_allclose(metrics.pearson_correlation(y_true, y_pred), pearson, rtol=1e-9)
+    concordance = [
+        2 * np.cov(t, p, bias=True)[0, 1] / (t.var() + p.var() + (t.mean() - p.mean()) ** 2)
+        for t, p in zip(y_true, y_pred, strict=True)
+    ]
+    np.testing.assert_allclose(
+        metrics.concordance_correlation(y_true, y_pred), concordance, rtol=1e-5, atol=1e-7
+    )
+
+
 @given(
     seed=SEEDS,
     thresholds=st.lists(st.sampled_from([0.0, 0.2, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=5),
