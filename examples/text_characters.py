@@ -61,8 +61,8 @@ def write(model: rnn_engine.Sequential, start: str, letters: str, length: int, s
 def main() -> None:
     """Train, score the held-out sonnets, write some lines."""
     parser = argparse.ArgumentParser(description="Predict the next character of the sonnets.")
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--units", type=int, default=192)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--units", type=int, default=128)
     parser.add_argument("--length", type=int, default=240, help="characters to write")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
