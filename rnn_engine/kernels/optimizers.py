@@ -202,3 +202,282 @@ def merge_rows(place, values, g, q, absolute, hyper):  # type: ignore[no-untyped
             gk = -limit if gk < -limit else gk
             g[row, j] += gk
             q[row, j] += abs(gk) if absolute else gk * gk
+
+
+@kernel
+def adamax(w, g, q, m, u, hyper):  # type: ignore[no-untyped-def]
+    """``w -= rate m / ((1 - beta_1^t)(u + epsilon))``.
+
+    Before that ``m += (g - m)(1 - beta_1)``, ``u = max(beta_2 u, |g|)``.
+    """
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    fresh, beta_2, correction, epsilon = hyper[4], hyper[5], hyper[6], hyper[7]
+    for i in range(w.size):
+        gi = g[i] * scale
+        gi = limit if gi > limit else gi
+        gi = -limit if gi < -limit else gi
+        qi = q[i] * scale
+        qi = limit if qi > limit else qi
+        qi = -limit if qi < -limit else qi
+        wi = w[i]
+        wi -= wi * decay * rate
+        mi = m[i]
+        mi += (gi - mi) * fresh
+        m[i] = mi
+        ui = beta_2 * u[i]
+        size = abs(qi)
+        ui = ui if ui > size else size
+        u[i] = ui
+        w[i] = wi - rate * mi / (correction * (ui + epsilon))
+
+
+@kernel
+def nadam(w, g, q, m, v, hyper):  # type: ignore[no-untyped-def]
+    """Adam looking ahead: ``w -= rate m̂ / (sqrt(v / (1 - beta_2^t)) + epsilon)``.
+
+    ``m̂ = ahead m / rest_ahead + now g / rest_now``: `ahead` is the momentum of
+    the next step, `now` one less that of this one, the rests one less the
+    products of the momenta so far.
+    """
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    fresh_1, fresh_2, epsilon, correction = hyper[4], hyper[5], hyper[6], hyper[7]
+    ahead, rest_ahead, now, rest_now = hyper[8], hyper[9], hyper[10], hyper[11]
+    for i in range(w.size):
+        gi = g[i] * scale
+        gi = limit if gi > limit else gi
+        gi = -limit if gi < -limit else gi
+        qi = q[i] * scale
+        qi = limit if qi > limit else qi
+        qi = -limit if qi < -limit else qi
+        wi = w[i]
+        wi -= wi * decay * rate
+        mi = m[i]
+        mi += (gi - mi) * fresh_1
+        m[i] = mi
+        vi = v[i]
+        vi += (qi * qi - vi) * fresh_2
+        v[i] = vi
+        hat = ahead * mi / rest_ahead + now * gi / rest_now
+        w[i] = wi - hat * rate / (math.sqrt(vi / correction) + epsilon)
+
+
+@kernel
+def adagrad(w, g, q, a, hyper):  # type: ignore[no-untyped-def]
+    """``w -= rate g / sqrt(a + epsilon)``, after ``a += g²``."""
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    epsilon = hyper[4]
+    for i in range(w.size):
+        gi = g[i] * scale
+        gi = limit if gi > limit else gi
+        gi = -limit if gi < -limit else gi
+        qi = q[i] * scale
+        qi = limit if qi > limit else qi
+        qi = -limit if qi < -limit else qi
+        wi = w[i]
+        wi -= wi * decay * rate
+        ai = a[i] + qi * qi
+        a[i] = ai
+        w[i] = wi - rate * gi / math.sqrt(ai + epsilon)
+
+
+@kernel
+def adadelta(w, g, q, a, d, hyper):  # type: ignore[no-untyped-def]
+    """``step = g sqrt(d + epsilon) / sqrt(a + epsilon)``, ``w -= rate step``.
+
+    Before it ``a = rho a + (1 - rho) g²``, after it ``d = rho d + (1 - rho) step²``.
+    """
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    rho, fresh, epsilon = hyper[4], hyper[5], hyper[6]
+    for i in range(w.size):
+        gi = g[i] * scale
+        gi = limit if gi > limit else gi
+        gi = -limit if gi < -limit else gi
+        qi = q[i] * scale
+        qi = limit if qi > limit else qi
+        qi = -limit if qi < -limit else qi
+        wi = w[i]
+        wi -= wi * decay * rate
+        ai = rho * a[i] + fresh * (qi * qi)
+        a[i] = ai
+        di = d[i]
+        top = math.sqrt(di + epsilon)
+        bottom = math.sqrt(ai + epsilon)
+        squared = top * qi / bottom
+        d[i] = rho * di + fresh * (squared * squared)
+        w[i] = wi - rate * (top * gi / bottom)
+
+
+@kernel
+def ftrl(w, g, q, a, z, hyper):  # type: ignore[no-untyped-def]
+    """Follow the regularized leader: the new `w` is read off `a` and `z` alone.
+
+    ``n = a + g²``, ``z += g + twice_shrink w - (n^power - a^power) / rate w``,
+    ``w = (clip(z, -l1, l1) - z) / (n^power / rate + twice_l2)``, ``a = n``.
+    """
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    power, l1, twice_l2, twice_shrink = hyper[4], hyper[5], hyper[6], hyper[7]
+    # The default, -0.5: a square root vectorizes, a power is a call an element.
+    root = power * 2 == 1
+    for i in range(w.size):
+        gi = g[i] * scale
+        gi = limit if gi > limit else gi
+        gi = -limit if gi < -limit else gi
+        qi = q[i] * scale
+        qi = limit if qi > limit else qi
+        qi = -limit if qi < -limit else qi
+        wi = w[i]
+        wi -= wi * decay * rate
+        old = a[i]
+        new = old + qi * qi
+        a[i] = new
+        new_power = math.sqrt(new) if root else new**power
+        old_power = math.sqrt(old) if root else old**power
+        zi = z[i] + ((gi + twice_shrink * wi) - (new_power - old_power) / rate * wi)
+        z[i] = zi
+        clipped = l1 if zi > l1 else zi
+        clipped = -l1 if clipped < -l1 else clipped
+        w[i] = (clipped - zi) / (new_power / rate + twice_l2)
+
+
+@kernel
+def lion(w, g, q, m, hyper):  # type: ignore[no-untyped-def]
+    """``w -= rate sign(beta_1 m + (1 - beta_1) g)``, ``m = beta_2 m + (1 - beta_2) g``."""
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    beta_1, fresh_1, beta_2, fresh_2 = hyper[4], hyper[5], hyper[6], hyper[7]
+    for i in range(w.size):
+        gi = g[i] * scale
+        gi = limit if gi > limit else gi
+        gi = -limit if gi < -limit else gi
+        wi = w[i]
+        wi -= wi * decay * rate
+        mi = m[i]
+        m[i] = mi * beta_2 + gi * fresh_2
+        blend = mi * beta_1 + gi * fresh_1
+        step = rate if blend > 0 else blend * 0
+        step = -rate if blend < 0 else step
+        w[i] = wi - step
+
+
+@kernel
+def lamb(w, g, q, m, v, u, hyper):  # type: ignore[no-untyped-def]
+    """``w -= |w| / |u| rate u`` with Adam's direction `u`, kept between the two passes.
+
+    ``u = m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)``. Norms are
+    summed in float64, in a fixed order.
+    """
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    fresh_1, fresh_2, epsilon = hyper[4], hyper[5], hyper[6]
+    correction_1, correction_2 = hyper[7], hyper[8]
+    for i in range(w.size):
+        gi = g[i] * scale
+        gi = limit if gi > limit else gi
+        gi = -limit if gi < -limit else gi
+        qi = q[i] * scale
+        qi = limit if qi > limit else qi
+        qi = -limit if qi < -limit else qi
+        wi = w[i]
+        w[i] = wi - wi * decay * rate
+        mi = m[i]
+        mi += (gi - mi) * fresh_1
+        m[i] = mi
+        vi = v[i]
+        vi += (qi * qi - vi) * fresh_2
+        v[i] = vi
+        u[i] = (mi / correction_1) / (math.sqrt(vi / correction_2) + epsilon)
+    w_norm = math.sqrt(sum_of_squares(w))
+    u_norm = math.sqrt(sum_of_squares(u))
+    ratio = rate
+    if w_norm > 0 and u_norm > 0:
+        ratio = w.dtype.type(w_norm / u_norm) * rate
+    for i in range(w.size):
+        w[i] -= ratio * u[i]
+
+
+@kernel
+def adafactor_vector(w, g, q, v, hyper):  # type: ignore[no-untyped-def]
+    """Adafactor without factors: ``v = beta v + (1 - beta)(g² + epsilon_1)``.
+
+    Then ``w -= max(epsilon_2, rms(w)) rate' u / max(1, rms(u) / threshold)`` with
+    ``u = g / sqrt(v)``; means are taken in float64.
+    """
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    beta, fresh, epsilon_1, epsilon_2 = hyper[4], hyper[5], hyper[6], hyper[7]
+    pace, threshold = hyper[8], hyper[9]
+    w_sum = 0.0
+    u_sum = 0.0
+    for i in range(w.size):
+        qi = min(max(q[i] * scale, -limit), limit)
+        wi = w[i]
+        wi -= wi * decay * rate
+        w[i] = wi
+        w_sum += np.float64(wi) * np.float64(wi)
+        vi = beta * v[i] + fresh * (qi * qi + epsilon_1)
+        v[i] = vi
+        ui = np.float64(qi / math.sqrt(vi))
+        u_sum += ui * ui
+    step = _adafactor_step(w, w_sum, u_sum, epsilon_2, pace, threshold)
+    for i in range(w.size):
+        gi = min(max(g[i] * scale, -limit), limit)
+        w[i] -= step * (gi / math.sqrt(v[i]))
+
+
+@kernel
+def adafactor(w, g, q, r, c, v, sums, hyper):  # type: ignore[no-untyped-def]
+    """Adafactor: `v` as the outer product of row and column means over ``g² + epsilon_1``.
+
+    ``r (N,R)`` and ``c (N,C)`` are running means over columns and rows of the last
+    two axes, ``v = r / mean(r) c``; `w`, `g`, `q`, `v` are flat (N,R,C), `sums` (C,)
+    is room for the column sums in float64. The step is that of `adafactor_vector`.
+    """
+    scale, limit, decay, rate = hyper[0], hyper[1], hyper[2], hyper[3]
+    beta, fresh, epsilon_1, epsilon_2 = hyper[4], hyper[5], hyper[6], hyper[7]
+    pace, threshold = hyper[8], hyper[9]
+    rows, columns = r.shape[1], c.shape[1]
+    number = w.dtype.type
+    w_sum = 0.0
+    u_sum = 0.0
+    for n in range(r.shape[0]):
+        sums[:] = 0.0
+        r_sum = 0.0
+        for i in range(rows):
+            at = (n * rows + i) * columns
+            row_sum = 0.0
+            for j in range(columns):
+                qi = min(max(q[at + j] * scale, -limit), limit)
+                square = np.float64(qi * qi + epsilon_1)
+                row_sum += square
+                sums[j] += square
+                wi = w[at + j]
+                wi -= wi * decay * rate
+                w[at + j] = wi
+                w_sum += np.float64(wi) * np.float64(wi)
+            ri = beta * r[n, i] + fresh * number(row_sum / columns)
+            r[n, i] = ri
+            r_sum += ri
+        for j in range(columns):
+            c[n, j] = beta * c[n, j] + fresh * number(sums[j] / rows)
+        r_mean = number(r_sum / rows)
+        for i in range(rows):
+            at = (n * rows + i) * columns
+            share = r[n, i] / r_mean
+            for j in range(columns):
+                vi = share * c[n, j]
+                v[at + j] = vi
+                qi = min(max(q[at + j] * scale, -limit), limit)
+                ui = np.float64(qi / math.sqrt(vi))
+                u_sum += ui * ui
+    step = _adafactor_step(w, w_sum, u_sum, epsilon_2, pace, threshold)
+    for i in range(w.size):
+        gi = min(max(g[i] * scale, -limit), limit)
+        w[i] -= step * (gi / math.sqrt(v[i]))
+
+
+@kernel
+def _adafactor_step(w, w_sum, u_sum, epsilon_2, pace, threshold):  # type: ignore[no-untyped-def]
+    """Return the factor of ``g / sqrt(v)``, in the dtype of `w`."""
+    number = w.dtype.type
+    w_rms = number(math.sqrt(w_sum / w.size))
+    u_rms = number(math.sqrt(u_sum / w.size))
+    alpha = (w_rms if w_rms > epsilon_2 else epsilon_2) * pace
+    excess = u_rms / threshold
+    return alpha / excess if excess > 1 else alpha

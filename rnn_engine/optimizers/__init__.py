@@ -3,8 +3,16 @@
 from typing import Any
 
 from rnn_engine.optimizers import schedules
+from rnn_engine.optimizers.adadelta import Adadelta
+from rnn_engine.optimizers.adafactor import Adafactor
+from rnn_engine.optimizers.adagrad import Adagrad
 from rnn_engine.optimizers.adam import Adam, AdamW
+from rnn_engine.optimizers.adamax import Adamax
 from rnn_engine.optimizers.base import Optimizer
+from rnn_engine.optimizers.ftrl import Ftrl
+from rnn_engine.optimizers.lamb import Lamb
+from rnn_engine.optimizers.lion import Lion
+from rnn_engine.optimizers.nadam import Nadam
 from rnn_engine.optimizers.rmsprop import RMSprop
 from rnn_engine.optimizers.sgd import SGD
 from rnn_engine.optimizers.sparse import SparseGrad
@@ -12,8 +20,16 @@ from rnn_engine.optimizers.table import registry
 
 __all__ = [
     "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lamb",
+    "Lion",
+    "Nadam",
     "Optimizer",
     "RMSprop",
     "SparseGrad",

@@ -121,9 +121,6 @@ class Optimizer(OptimizerState):
             trainable_variables = list(trainable_variables)
             self.build(trainable_variables)
         work = self._match(grads, trainable_variables)
-        if self.loss_scale_factor is not None:
-            # Keras's division merges the rows of a sparse gradient.
-            work = [(p, g.merged() if isinstance(g, SparseGrad) else g) for p, g in work]
         rate = self._rate()
         if self.gradient_accumulation_steps:
             self._accumulate(work, rate)
@@ -392,7 +389,9 @@ class Optimizer(OptimizerState):
                 id(variable): self._plan(index, variable)
                 for index, variable in enumerate(self._trainable_variables)
             }
-            self._custom = type(self).update_step is not Optimizer.update_step
+            self._custom = type(self).update_step is not Optimizer.update_step or any(
+                plan.kernel is None for plan in self._plans.values()
+            )
             options = (self.weight_decay, self.clipnorm, self.clipvalue, self.global_clipnorm)
             self._plain = not self._custom and all(option is None for option in options)
         return self._plans

@@ -72,13 +72,6 @@ class SparseGrad:
         np.add.at(dense, self.indices, self.values)
         return dense
 
-    def merged(self) -> "SparseGrad":
-        """Return the same gradient with every index once, in increasing order."""
-        rows, place = np.unique(self.indices, return_inverse=True)
-        values = np.zeros((rows.size, *self.shape[1:]), self.values.dtype)
-        np.add.at(values, place.reshape(-1), self.values)
-        return SparseGrad(rows, values, self.shape)
-
     @staticmethod
     def concatenate(parts: "Sequence[SparseGrad]") -> "SparseGrad":
         """Return the sum of several gradients of one variable, every occurrence kept."""

@@ -1,0 +1,44 @@
+"""The update kernels: vectorized where that is the point, and exact sums."""
+
+import math
+import platform
+import re
+
+import numpy as np
+import pytest
+
+from rnn_engine.kernels import optimizers as kernels
+from rnn_engine.optimizers import Adam
+from rnn_engine.variable import Variable
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="reads the names of x86 instructions"
+)
+def test_adam_is_vectorized() -> None:
+    w = Variable(np.ones(64), dtype="float32")
+    Adam().apply([np.ones(64, "f")], [w])
+    signature = next(s for s in kernels.adam.signatures if "float32" in str(s[0]))
+    assembly = kernels.adam.inspect_asm(signature)
+    for operation in ("sqrt", "div", "mul", "sub"):
+        assert re.search(rf"\bv?{operation}ps\b", assembly), operation
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sum_of_squares(size: int, dtype: str) -> None:
+    x = np.random.default_rng(size).normal(size=size).astype(dtype)
+    expected = math.fsum(float(value) ** 2 for value in x)
+    assert kernels.sum_of_squares(x) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_merge_rows(absolute: bool) -> None:
+    values = np.array([[1.0, -9.0], [2.0, 0.5], [-4.0, 1.0]])
+    g, q = np.zeros((2, 2)), np.zeros((2, 2))
+    hyper = np.array([0.5, 2.0])
+    kernels.merge_rows(np.array([1, 0, 1]), values, g, q, absolute, hyper)
+    # Halved, then clipped to [-2, 2]: (0.5, -2), (1, 0.25), (-2, 0.5).
+    np.testing.assert_array_equal(g, [[1.0, 0.25], [-1.5, -1.5]])
+    expected = [[1.0, 0.25], [2.5, 2.5]] if absolute else [[1.0, 0.0625], [4.25, 4.25]]
+    np.testing.assert_array_equal(q, expected)
