@@ -30,6 +30,7 @@ from rnn_engine.kernels.vector import (
     REGISTERS,
     Vector,
     VectorBuilder,
+    allow_widest,
 )
 
 # Vectors a tile of so many rows may be wide. Few rows need wide tiles to have enough
@@ -105,13 +106,12 @@ class _Tile:
         ops, b = self.ops, self.ops.builder
         before = b.block
         body, done = b.append_basic_block("k"), b.append_basic_block("k_done")
-        # Four rows share a pointer: their offsets 0, 1, 2, 3 strides fit x86's addressing,
-        # so twelve rows need three pointers and not twelve registers.
-        offsets = [INT64(0), a_row, b.mul(a_row, INT64(2)), b.mul(a_row, INT64(3))]
-        starts = [
-            ops.offset(a, b.mul(a_row, INT64(4 * g))) for g in range((self.rows + 3) // 4)
-        ]
-        steps = [b.mul(panel_step, INT64(v)) for v in range(self.vectors)]
+        # Four rows, and four panels, share a pointer: their offsets of 0 to 3 strides fit
+        # x86's addressing, so twelve rows need three pointers and not twelve registers.
+        down = [INT64(0), a_row, b.mul(a_row, INT64(2)), b.mul(a_row, INT64(3))]
+        right = [INT64(0), panel_step, b.mul(panel_step, INT64(2)), b.mul(panel_step, INT64(3))]
+        row_starts = [ops.offset(a, b.mul(a_row, INT64(r))) for r in range(0, self.rows, 4)]
+        starts = [ops.offset(panel, b.mul(panel_step, INT64(v))) for v in range(0, self.vectors, 4)]
         b.cbranch(b.icmp_signed(">", depth, INT64(0)), body, done)
         b.position_at_end(body)
 
@@ -120,14 +120,16 @@ class _Tile:
             phi.add_incoming(value, before)
             return phi
 
-        left, column = running(depth), running(panel)
-        groups = [running(start) for start in starts]
+        left = running(depth)
+        groups, columns = [running(p) for p in row_starts], [running(p) for p in starts]
         running_sums = [running(s) for s in sums]
-        weights = [ops.load(ops.offset(column, step)) for step in steps]
+        weights = [
+            ops.load(ops.offset(columns[v // 4], right[v % 4])) for v in range(self.vectors)
+        ]
         new = []
         for (r, v), total in zip(self.cells, running_sums, strict=True):
             if v == 0:
-                place = ops.offset(groups[r // 4], offsets[r % 4])
+                place = ops.offset(groups[r // 4], down[r % 4])
                 number = ops.broadcast(ops.load_scalar(place))
             new.append(ops.fma(number, weights[v], total))
         # Without this fence LLVM unrolls by two, hoists the loads and spills the sums:
@@ -135,7 +137,8 @@ class _Tile:
         b.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
         remaining = b.sub(left, INT64(1))
         left.add_incoming(remaining, body)
-        column.add_incoming(ops.offset(column, INT64(ops.lanes)), body)
+        for column in columns:
+            column.add_incoming(ops.offset(column, INT64(ops.lanes)), body)
         for group in groups:
             group.add_incoming(ops.offset(group, a_k), body)
         for total, value in zip(running_sums, new, strict=True):
@@ -161,6 +164,7 @@ def _tile(
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         rows, vectors, a, a_row, a_k, depth, panel, step, init, init_row, out, out_row = args[:12]
         tail, add = args[12:]
+        allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[2].dtype)
         a, panel, init, out = (ops.offset(p, INT64(0)) for p in (a, panel, init, out))
         mask = ops.first_lanes(tail)
@@ -220,6 +224,7 @@ def _finish(
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         op, rows, columns, out, out_row, aux, aux_row = args
+        allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[3].dtype)
         out, aux = ops.offset(out, INT64(0)), ops.offset(aux, INT64(0))
         end = builder.append_basic_block("end")

@@ -15,33 +15,38 @@ INT32 = ir.IntType(32)
 INT64 = ir.IntType(64)
 
 
-def register_bytes(features: str | None = None) -> int:
-    """Return the width of the widest vector register that Numba compiles for.
+def cpu_features() -> str:
+    """Return the CPU features that Numba compiles for, as LLVM writes them."""
+    if config.CPU_FEATURES is not None:
+        return str(config.CPU_FEATURES)
+    try:
+        return str(binding.get_host_cpu_features().flatten())
+    except RuntimeError:  # LLVM does not know this host
+        return ""
 
-    AVX-512 has 64 bytes, AVX 32, SSE and NEON 16. `NUMBA_CPU_FEATURES`, or a CPU
-    named by `NUMBA_CPU_NAME`, overrules what the machine could do.
-    """
-    if features is None:
-        features = config.CPU_FEATURES
-    if features is None and config.CPU_NAME is not None and config.CPU_NAME != "host":
-        features = "+avx512f" if config.CPU_NAME in _AVX512_NAMES else "+avx2"
-    if features is None:
-        try:
-            features = binding.get_host_cpu_features().flatten()
-        except RuntimeError:
-            features = ""
+
+def register_bytes(features: str) -> int:
+    """Return the width of the widest vector register: AVX-512 64, AVX 32, SSE and NEON 16."""
     if "+avx512f" in features:
         return 64
-    if "+avx" in features:
-        return 32
-    return 16
+    return 32 if "+avx2" in features else 16
 
 
-_AVX512_NAMES = ("skylake-avx512", "icelake-server", "sapphirerapids", "znver4", "znver5")
-
-REGISTER_BYTES = register_bytes()
+REGISTER_BYTES = register_bytes(cpu_features())
 # AVX-512 and NEON have 32 vector registers, AVX2 and SSE 16.
-REGISTERS = 16 if REGISTER_BYTES == 32 else 32
+REGISTERS = 32 if REGISTER_BYTES == 64 or "+neon" in cpu_features() else 16
+
+
+def allow_widest(function: ir.Function) -> None:
+    """Let a function use registers of the full width.
+
+    For many Intel CPUs LLVM prefers 256 bits and would cut each 512-bit vector in two:
+    a tile of 24 registers becomes one of 48, half of them spilled.
+    """
+    if REGISTER_BYTES == 64:
+        for key in ("min-legal-vector-width", "prefer-vector-width"):
+            # llvmlite refuses attributes that it does not know; LLVM takes them.
+            set.add(function.attributes, f'"{key}"="512"')
 
 
 def lanes(dtype: types.Float) -> int:
