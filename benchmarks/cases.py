@@ -270,7 +270,7 @@ def _new_cases(item: str, cases: list[Case]) -> list[Case]:
 
 
 def with_dtype(cases: list[Case], dtype: str | None) -> list[Case]:
-    """Return `cases` all in `dtype`; as they are when it is None."""
+    """Return `cases` in `dtype`, but for those without a size; as they are when it is None."""
     if dtype is None:
         return list(cases)
-    return _without_repeats([replace(case, dtype=dtype) for case in cases])
+    return _without_repeats([replace(c, dtype=dtype) if c.size else c for c in cases])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +39,12 @@ assert len(history.history['loss']) == 3 and np.isfinite(history.history['loss']
 assert predictions.shape == (2, 1) and np.isfinite(predictions).all()
 """
 
-# How each side is named in the program above.
+# How each side is named in the program above. Both forms of Keras are one program, which
+# leaves it to Keras how to compile; the first of them that is there stands for it.
 STARTS = {
     ENGINE: "import types, rnn_engine; tf = types.SimpleNamespace(keras=rnn_engine)",
     "keras-graph": "import tensorflow as tf",
+    "keras-xla": "import tensorflow as tf",
 }
 
 # Where the engine and Numba keep compiled code; a fresh folder stands for a first run ever.
@@ -50,10 +52,15 @@ CACHES = ("NUMBA_CACHE_DIR", "RNN_ENGINE_CACHE_DIR", "XDG_CACHE_HOME")
 
 
 class Fresh:
-    """Runs programs in fresh processes on chosen cores."""
+    """Runs programs in fresh processes on chosen cores.
 
-    def __init__(self, threads: int, cores: Sequence[int], timeout: float = 180.0) -> None:
-        self.threads, self.cores, self.timeout = threads, list(cores), timeout
+    `patience` tells, before each run, how many seconds it may last.
+    """
+
+    def __init__(
+        self, threads: int, cores: Sequence[int], patience: Callable[[], float] = lambda: 180.0
+    ) -> None:
+        self.threads, self.cores, self.patience = threads, list(cores), patience
 
     def seconds(self, program: str, *, empty_cache: bool = False) -> float:
         """Return the seconds from starting `program` to its exit.
@@ -69,6 +76,7 @@ class Fresh:
             values |= dict.fromkeys(CACHES, folder)
         if set(self.cores) != set(machine.available_cores()):
             program = f"import os; os.sched_setaffinity(0, {self.cores!r})\n{program}"
+        timeout = self.patience()
         try:
             begin = time.perf_counter()
             done = subprocess.run(
@@ -76,12 +84,12 @@ class Fresh:
                 env=values,
                 capture_output=True,
                 text=True,
-                timeout=self.timeout,
+                timeout=timeout,
                 check=False,
             )
             spent = time.perf_counter() - begin
         except subprocess.TimeoutExpired as error:
-            raise Failed(f"did not end within {self.timeout:.0f} s", "slow") from error
+            raise Failed(f"did not end within {timeout:.0f} s", "slow") from error
         finally:
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -131,6 +139,12 @@ def _time_all(
     }
 
 
+def _once(starts: dict[str, str]) -> dict[str, str]:
+    """Return `starts` without later keys of a text that stands already."""
+    first = {text: key for key, text in reversed(starts.items())}
+    return {key: text for key, text in starts.items() if first[text] == key}
+
+
 Sides = dict[str, Side]
 
 
@@ -145,10 +159,10 @@ def cold_start(
         Sides with the engine's compiled code on disk, and without. The peers keep
         no compiled code: their samples are the same in both.
     """
+    starts = _once({key: STARTS[key] for key in keys if key in STARTS})
     programs = {
-        key: Program(PROGRAM.format(start=STARTS[key]), warm=key == ENGINE)
-        for key in keys
-        if key in STARTS
+        key: Program(PROGRAM.format(start=start), warm=key == ENGINE)
+        for key, start in starts.items()
     }
     if ENGINE in programs:
         programs["empty"] = Program(programs[ENGINE].text, empty=True)
@@ -160,8 +174,7 @@ def cold_start(
 
 def imports(keys: Sequence[str], fresh: Fresh, rounds: int, budget: float) -> Sides:
     """Time the import of each side, and of NumPy and Numba for comparison."""
-    # Both forms of Keras are one import.
-    named = {key: PEERS[key].start for key in keys if not key.endswith("-xla")}
+    named = _once({key: PEERS[key].start for key in keys})
     named |= {name: f"import {name}" for name in ("numpy", "numba")}
     programs = {name: Program(text, warm=True) for name, text in named.items()}
     return _time_all(programs, fresh, rounds, budget)

@@ -247,7 +247,7 @@ def _fresh(
     case: Case, keys: Sequence[str], options: Options, cores: Sequence[int], budget: float
 ) -> list[Row]:
     """Time fresh processes; the two forms of the cold start come out of one measurement."""
-    fresh = process.Fresh(options.threads, cores, options.patience(START_TIMEOUT))
+    fresh = process.Fresh(options.threads, cores, partial(options.patience, START_TIMEOUT))
     rounds = max(1, options.rounds // 3)
     if case.kind == "import":
         return [Row(case, process.imports(keys, fresh, rounds, budget))]
