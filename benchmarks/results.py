@@ -139,7 +139,7 @@ class Run:
         seen = [row.peak for row in self.rows if row.case.dtype == dtype and row.peak]
         rates = self.limits.get("flops", {}).get(dtype)
         if rates:
-            seen.append(rates["all"])
+            seen += rates.values()
         return max(seen) if seen else None
 
     def share(self, row: Row, key: str) -> float | None:
