@@ -168,7 +168,9 @@ class Sequential(Trainer, Layer):
     def create_weights(self, input_shape: Shape) -> None:
         """Build the layers in their order."""
         if not self._layers:
-            raise ValueError(f"Sequential model {self.name} cannot be built because it has no layers.")
+            raise ValueError(
+                f"Sequential model {self.name} cannot be built because it has no layers."
+            )
         shape: Any = input_shape
         for layer in self._layers:
             if not layer.built:
@@ -270,12 +272,14 @@ class Sequential(Trainer, Layer):
         """``"softmax"`` or ``"sigmoid"`` if the last layer is a Dense that ends in it."""
         last = self._layers[-1] if self._layers else None
         name = getattr(getattr(last, "activation", None), "name", None)
-        usable = hasattr(last, "backward_from_logits") and last.activity_regularizer is None
-        return name if usable and name in ("softmax", "sigmoid") else None
+        if last is None or last.activity_regularizer is not None:
+            return None
+        usable = hasattr(last, "backward_from_logits") and name in ("softmax", "sigmoid")
+        return name if usable else None
 
     def logits_of(self, saved: Any) -> np.ndarray:
         """Return what the last activation was applied to."""
-        return self._layers[-1].logits_of(saved[-1])  # type: ignore[attr-defined, no-any-return]
+        return self._layers[-1].logits_of(saved[-1])  # type: ignore[attr-defined]
 
     def backward_from_logits(self, dz: np.ndarray, saved: Any, need_dx: bool = False) -> Any:
         """Go back from the gradient by the logits of the last layer."""

@@ -102,9 +102,7 @@ def summary_table(
         rows = [row for row in rows if row[0].split(" ")[0] in kept]
 
     def wrapped(row: list[str]) -> list[list[str]]:
-        return [
-            textwrap.wrap(text, w) or [""] for text, w in zip(row, widths, strict=True)
-        ]
+        return [textwrap.wrap(text, w) or [""] for text, w in zip(row, widths, strict=True)]
 
     lines = [f'Model: "{model.name}"', _rule(widths, "┏", "┳", "┓", "━")]
     lines += _line(wrapped(head), widths, "┃")
@@ -132,4 +130,3 @@ def _totals(model: Any) -> list[str]:
         count, memory = sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
         lines.append(f" {name}: {count:,} ({_memory(memory)})")
     return lines
-

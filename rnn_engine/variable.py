@@ -1,6 +1,5 @@
 """`Variable`: a named array that a layer, a metric or an optimizer owns."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,8 +34,8 @@ class Variable:
         path: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
-        regularizer: Callable[..., Any] | None = None,
-        constraint: Callable[..., Any] | None = None,
+        regularizer: Any = None,
+        constraint: Any = None,
     ) -> None:
         self.value: np.ndarray = np.array(value, dtype=dtype, order="C", copy=True)
         self.name = name

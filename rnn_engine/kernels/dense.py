@@ -1,6 +1,6 @@
 """Dense: y = act(x·W + b), forward and backward, over rows (N, F) -> (N, U).
 
-    dz = dy ⊙ act'(y)    dW = Σ xᵀ·dz    db = Σ dz    dx = dz·Wᵀ
+dz = dy ⊙ act'(y)    dW = Σ xᵀ·dz    db = Σ dz    dx = dz·Wᵀ
 """
 
 from typing import Any
@@ -36,9 +36,7 @@ def pack_weights(w: Any, b: Any, weights: Any) -> None:
 
 
 @kernel
-def forward_rows(
-    x: Any, weights: Any, y: Any, z: Any, act: int, first: int, end: int
-) -> None:
+def forward_rows(x: Any, weights: Any, y: Any, z: Any, act: int, first: int, end: int) -> None:
     """Fill rows first..end of y, and of z (the pre-activations) unless it is empty."""
     f, u = x.shape[1], y.shape[1]
     w = address(weights)

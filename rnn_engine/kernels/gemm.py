@@ -123,9 +123,7 @@ class _Tile:
         left = running(depth)
         groups, columns = [running(p) for p in row_starts], [running(p) for p in starts]
         running_sums = [running(s) for s in sums]
-        weights = [
-            ops.load(ops.offset(columns[v // 4], right[v % 4])) for v in range(self.vectors)
-        ]
+        weights = [ops.load(ops.offset(columns[v // 4], right[v % 4])) for v in range(self.vectors)]
         new = []
         for (r, v), total in zip(self.cells, running_sums, strict=True):
             if v == 0:

@@ -15,12 +15,11 @@ then the units, in this order, whoever computes it.
 
 from typing import Any
 
-import numpy as np
 from numba import prange
 
 from rnn_engine.kernels.gemm import gemm, pack, packed_size
 from rnn_engine.kernels.options import kernel, parallel_kernel
-from rnn_engine.kernels.outer import add_outer, scratch_size
+from rnn_engine.kernels.outer import add_outer
 from rnn_engine.kernels.pointers import address, lane_count, offset
 
 # The projected inputs of a chunk of time should stay in the second-level cache until
@@ -40,8 +39,10 @@ def weights_size(features: int, units: int, dtype: Any) -> int:
 
 def transposed_size(features: int, units: int, dtype: Any) -> int:
     """Return the length of what backward packs: Rᵀ panels, Wᵀ panels, zeros, a one."""
-    return packed_size(units, units, dtype) + packed_size(units, features, dtype) + (
-        max(units, features) + 1
+    return (
+        packed_size(units, units, dtype)
+        + packed_size(units, features, dtype)
+        + (max(units, features) + 1)
     )
 
 

@@ -59,8 +59,6 @@ def _has_safe_layer() -> bool:
     return False
 
 
-
-
 _threads = _from_environment()
 _safe: bool | None = None
 _forked = False

@@ -49,7 +49,7 @@ class InputLayer(Layer):
         return {"batch_shape": self.batch_shape, "dtype": self.input_dtype, "name": self.name}
 
 
-def Input(  # noqa: N802  # Keras's name
+def Input(  # Keras's name
     shape: Any = None,
     batch_size: int | None = None,
     dtype: Any = None,

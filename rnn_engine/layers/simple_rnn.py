@@ -110,9 +110,7 @@ class SimpleRNN(Recurrent):
             **kwargs,
         )
         # The global stream gives a generator only to layers that draw something.
-        self._generator = (
-            make_generator(seed) if self.dropout or self.recurrent_dropout else None
-        )
+        self._generator = make_generator(seed) if self.dropout or self.recurrent_dropout else None
         self._none1 = np.empty(0, self._np_dtype)
         self._none2 = np.empty((0, 0), self._np_dtype)
         self._none3 = np.empty((0, 0, 0), self._np_dtype)
