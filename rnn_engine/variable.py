@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 
-class Variable:
+class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     """A named array with a stable identity: writing to it never moves it.
 
     Mirrors `keras.Variable` as far as a NumPy engine needs it. Kernels and
@@ -110,6 +110,34 @@ class Variable:
         if copy is False and (dtype is None or dtype == self.value.dtype):
             return self.value
         return np.array(self.value, dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Let arithmetic work on the value; its result is an array, as in Keras.
+
+        ``variable += x`` writes to the variable (in Keras, it makes a tensor).
+        """
+        arrays = [x.value if isinstance(x, Variable) else x for x in inputs]
+        targets = kwargs.pop("out", ())
+        if not targets:
+            return getattr(ufunc, method)(*arrays, **kwargs)
+        out = tuple(x.value if isinstance(x, Variable) else x for x in targets)
+        getattr(ufunc, method)(*arrays, out=out, **kwargs)
+        for target in targets:
+            if isinstance(target, Variable):
+                target.touch()
+        return targets[0] if len(targets) == 1 else targets
+
+    def __hash__(self) -> int:
+        """Hash by identity: arithmetic comparison gives arrays."""
+        return id(self)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a part of the value, as a copy."""
+        return np.array(self.value[key])
+
+    def __len__(self) -> int:
+        """Return the length of the first axis."""
+        return len(self.value)
 
     def __float__(self) -> float:
         """Return the value of a variable of one element."""
