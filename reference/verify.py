@@ -230,6 +230,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table and return the exit status."""
     options = parse(arguments)
+    # Every case is another graph; TensorFlow would warn that there are many.
+    keras_twin.tf.get_logger().setLevel("ERROR")
     try:
         total, missed = print_rows(all_rows(options))
     except ValueError as error:

@@ -1,0 +1,81 @@
+"""A small check of the kernels against the oracle, run in a process of its own.
+
+`test_mutations` runs it on copies of the engine with one fault each. Arguments are
+the parts to check, ``rnn`` and ``dense``: the fewer, the less is compiled. It exits
+with 0 if all is right, with 1 and a line for each wrong quantity if not.
+"""
+
+import sys
+
+import numpy as np
+
+import rnn_engine
+from reference import oracle
+from reference.compare import relative_error, tolerance
+from rnn_engine.layers import Dense, SimpleRNN
+
+B, T, F, U = 5, 4, 3, 6
+
+
+def check_layer(activation: str, in_time: bool) -> list[str]:
+    """Compare a SimpleRNN with an initial state and a bias, all gradients included."""
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=shape).astype("float32") * 0.6 for shape in ((F, U), (U, U), (U,))]
+    x, h0 = rng.normal(size=(B, T, F)).astype("float32"), rng.normal(size=(B, U)).astype("float32")
+    dy = rng.normal(size=(B, T, U) if in_time else (B, U)).astype("float32")
+    layer = SimpleRNN(U, activation=activation, return_sequences=in_time)
+    layer.build((None, T, F))
+    layer.set_weights(weights)
+    y, saved = layer.forward(x, True, None, initial_state=h0)
+    y = np.array(y)
+    dx, dh0 = layer.backward(dy, saved)
+    naive = oracle.SimpleRNN(*weights, activation, return_sequences=in_time)
+    expected, _ = naive.forward(x, h0)
+    grads = naive.backward(dy)
+    found = [y, dx, dh0, *(v.grad for v in layer.trainable_weights)]
+    names = ["x", "initial_state", "kernel", "recurrent_kernel", "bias"]
+    label = f"{activation}, {'every output' if in_time else 'last output'}"
+    return wrong(label, ["output", *names], found, [expected, *(grads[n] for n in names)])
+
+
+def check_dense() -> list[str]:
+    """Compare a model of two Dense layers under the mean squared error."""
+    rng = np.random.default_rng(1)
+    shapes = ((F, U), (U,), (U, 2), (2,))
+    weights = [rng.normal(size=shape).astype("float32") * 0.6 for shape in shapes]
+    x, y = rng.normal(size=(B, F)).astype("float32"), rng.normal(size=(B, 2)).astype("float32")
+    model = rnn_engine.Sequential([rnn_engine.Input((F,)), Dense(U, "tanh"), Dense(2)])
+    model.set_weights(weights)
+    model.compile(optimizer="sgd", loss="mse")
+    found = model.gradients(x, y, inputs=True)
+    layers = [("Dense", {"units": U, "activation": "tanh"}), ("Dense", {"units": 2})]
+    expected = oracle.make_model(layers, weights).gradients(x, y)
+    names = ["loss", *(v.path for v in model.trainable_variables), "x"]
+    actual = [np.asarray(found.loss), *found, found.inputs]
+    return wrong("model", names, actual, [expected.loss, *expected.parameters, expected.inputs])
+
+
+def wrong(label: str, names: list[str], found: list, expected: list) -> list[str]:
+    """Return a line for each quantity that is off."""
+    errors = [relative_error(a, b, "float32") for a, b in zip(found, expected, strict=True)]
+    limit = tolerance("float32")
+    return [
+        f"{label}: {name} is off by {error:.1e}"
+        for name, error in zip(names, errors, strict=True)
+        if not error <= limit
+    ]
+
+
+def main(parts: list[str]) -> int:
+    """Run the parts and print what is wrong."""
+    print(rnn_engine.__file__)
+    lines = check_dense() if "dense" in parts else []
+    if "rnn" in parts:
+        for activation in ("tanh", "sigmoid", "relu"):
+            lines += check_layer(activation, False) + check_layer(activation, True)
+    print(*lines, sep="\n")
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+"""The mutation test: a fault planted in a kernel turns the equivalence check red.
+
+Each mutation replaces a piece of source text, which has to be there, in a copy of
+the engine; `mutation_check` then runs on the copy in its own process.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A fault: in `file`, `text` becomes `fault`, which `part` of the check sees."""
+
+    name: str
+    file: str
+    text: str
+    fault: str
+
+    @property
+    def part(self) -> str:
+        """What is checked: the recurrent kernels if the fault is there."""
+        return "rnn" if self.file in (RNN, FORMULAS, GEMM) else "dense"
+
+
+RNN, GEMM, OUTER = "kernels/simple_rnn.py", "kernels/gemm.py", "kernels/outer.py"
+DENSE, FORMULAS, LOSSES = "kernels/dense.py", "kernels/formulas.py", "losses/regression.py"
+
+MUTATIONS = (
+    Mutation(
+        "transposed R forward",
+        RNN,
+        "pack(address(r), u, 1, u, u, offset(target, f * columns))",
+        "pack(address(r), 1, u, u, u, offset(target, f * columns))",
+    ),
+    Mutation(
+        "R not transposed backward",
+        RNN,
+        "pack(address(r), 1, u, u, u, target)",
+        "pack(address(r), u, 1, u, u, target)",
+    ),
+    Mutation(
+        "swapped F and U in dx",
+        RNN,
+        "pack(address(w), 1, u, u, f,",
+        "pack(address(w), 1, f, u, f,",
+    ),
+    Mutation("missing bias", RNN, "b[j] if b.size else 0.0", "0.0"),
+    Mutation("missing bias of Dense", DENSE, "b[j] if b.size else 0.0", "0.0"),
+    Mutation(
+        "off-by-one time",
+        RNN,
+        "previous = offset(target, -step)",
+        "previous = offset(target, -step if t < 2 else -2 * step)",
+    ),
+    Mutation("stale h0", RNN, "if h0.size:\n", "if h0.size > h.size:\n"),
+    Mutation("dropped h0 in dR", RNN, "u if h0.size else 0", "0"),
+    Mutation(
+        "dropped first step backward",
+        RNN,
+        "for t in range(steps - 1, -1, -1):",
+        "for t in range(steps - 1, 0, -1):",
+    ),
+    Mutation(
+        "dropped gradient of the later step",
+        RNN,
+        "depth = u if t < steps - 1 else 0",
+        "depth = u if t < steps - 2 else 0",
+    ),
+    Mutation(
+        "half the batch in the weight gradients",
+        OUTER,
+        "depth = min(BLOCK, rows - start)",
+        "depth = min(BLOCK, (rows - start + 1) // 2)",
+    ),
+    Mutation("half the batch forward", DENSE, "gemm(end - first,", "gemm((end - first + 1) // 2,"),
+    Mutation(
+        "gradient overwritten instead of accumulated",
+        GEMM,
+        "new = [builder.fadd(i, s) for i, s in zip(old, sums, strict=True)]",
+        "new = sums",
+    ),
+    Mutation("no gradient of the bias", OUTER, "if vectors >= tasks or task == 0:", "if task > 0:"),
+    Mutation("wrong derivative of tanh", FORMULAS, "fma(-y, y, 1.0)", "fma(-y, 1.0, 1.0)"),
+    Mutation("wrong derivative of sigmoid", FORMULAS, "fma(-y, y, y)", "fma(-y, y, 1.0)"),
+    Mutation(
+        "wrong derivative of relu",
+        FORMULAS,
+        "lambda y: where((-y).less(0.0), _one(y), 0.0)",
+        "lambda y: _one(y)",
+    ),
+    Mutation("unscaled gradient of the loss", LOSSES, "factor=2.0", "factor=1.0"),
+)
+
+
+def check(folder: Path, *parts: str) -> subprocess.CompletedProcess[str]:
+    """Run the check on the engine in `folder`, with a cache of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+        "RNN_ENGINE_CACHE_DIR": str(folder / "cache"),
+    }
+    program = str(ROOT / "tests" / "mutation_check.py")
+    return subprocess.run(
+        [sys.executable, program, *parts],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+    )
+
+
+def copy_engine(folder: Path) -> Path:
+    skip = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(ROOT / "rnn_engine", folder / "rnn_engine", ignore=skip))
+
+
+def test_the_engine_itself_passes(tmp_path: Path) -> None:
+    copied = copy_engine(tmp_path)
+    done = check(tmp_path, "rnn", "dense")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(str(copied))
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_fault_is_seen(mutation: Mutation, tmp_path: Path) -> None:
+    place = copy_engine(tmp_path) / mutation.file
+    source = place.read_text()
+    assert source.count(mutation.text) >= 1, f"{mutation.file} has no {mutation.text!r}"
+    place.write_text(source.replace(mutation.text, mutation.fault))
+    done = check(tmp_path, mutation.part)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "is off by" in done.stdout
