@@ -44,11 +44,11 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
         pred, mask, saved = forward(x, True)
         if from_logits:
             value, dz = value_and_gradient(y, model.logits_of(saved), weight, mask)
-            penalty = regularization()
+            penalty = regularization(saved)
             model.backward_from_logits(dz, saved)
         else:
             value, dpred = value_and_gradient(y, pred, weight, mask)
-            penalty = regularization()
+            penalty = regularization(saved)
             backward(dpred, saved)
         if scale is not None:  # the optimizer divides by it
             for variable in variables:
@@ -78,6 +78,6 @@ def make_test_step(model: Any, loss: Any, metrics: Any) -> Step:
         value = evaluate(y, output, weight, mask)
         if metrics is not None:
             metrics.update_state(y, pred, weight, mask)
-        return scalar(value) + regularization()
+        return scalar(value) + regularization(saved)
 
     return step

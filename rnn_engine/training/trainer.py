@@ -501,14 +501,14 @@ class Trainer(Compiled):
         variables = model.trainable_variables
         for variable in variables:
             variable.grad.fill(0)
-        pred, mask, saved = model.forward_with_mask(x, training)
+        pred, mask, saved = model.forward_with_mask(x, training, keep=True)
         if uses_logits(model, loss):
             output, backward = model.logits_of(saved), model.backward_from_logits
             loss = loss.logits_form()
         else:
             output, backward = pred, model.backward
         value, slope = loss.value_and_gradient(y, output, sample_weight, mask)
-        penalty = model.regularization()
+        penalty = model.regularization(saved)
         dx = backward(slope, saved, need_dx=True) if inputs else backward(slope, saved)
         arrays = [variable.grad.copy() for variable in variables]
         return Gradients(
