@@ -112,8 +112,9 @@ class Dense(Layer):
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return y (..., units) and what backward needs."""
         input_axes(self.name, x, "(batch, ..., features)", self.features, least=2)
-        # A time-major sequence stays one: its rows are taken as they lie in memory.
-        swapped = x.ndim == 3 and not x.flags.c_contiguous and x.strides[1] > x.strides[0]
+        # Sequences are taken time-major, as recurrent layers lay them out, whatever their
+        # layout: the order of the rows is the order of the sums in the weight gradient.
+        swapped = x.ndim == 3
         lying = x.transpose(1, 0, 2) if swapped else x
         flat = compact(lying).reshape(-1, self.features)
         act = self.activation
