@@ -13,7 +13,9 @@ first. With 1, inf and 0 these change no bit. From 4 on a kernel has its own.
 The loops are elementwise, so LLVM vectorizes them and no bit depends on the
 width. `q` passed beside `g` costs nothing measurable (the line is in L1 already,
 and the division and square root bound the loop); as an optional argument it
-would cost 0.3 µs a call and a second compilation.
+would cost 0.3 µs a call and a second compilation. On one thread: a second one,
+measured on 65 thousand to 5 million elements of Adam, gained nothing before 5
+million and 4% there.
 """
 
 import math

@@ -37,6 +37,8 @@ class Plan:
     slots: tuple[np.ndarray, ...]
     hyper: np.ndarray
     decays: bool
+    buffer: np.ndarray | None = None
+    flat_buffer: Any = None
 
 
 class Optimizer(OptimizerState):
@@ -131,7 +133,7 @@ class Optimizer(OptimizerState):
         for plan, _ in work:
             if plan.variable.constraint is not None:
                 plan.variable.assign(plan.variable.constraint(plan.variable.value))
-        self._iterations.value[...] += 1
+        self._iterations.value[...] = self._iterations.value.item() + 1
         self._iterations.version += 1
 
     def update_step(self, gradient: np.ndarray, variable: Variable, learning_rate: Any) -> None:
@@ -165,7 +167,9 @@ class Optimizer(OptimizerState):
             if gradient is None:
                 missing.append(variable.path)
                 continue
-            # The common case first: one comparison each, no call into NumPy.
+            if gradient is plan.buffer:
+                work.append((plan, plan.flat_buffer))
+                continue
             if type(gradient) is not np.ndarray or gradient.dtype is not plan.dtype:
                 gradient = _convert(gradient, plan, position)
             if gradient.shape != plan.shape:
@@ -173,7 +177,13 @@ class Optimizer(OptimizerState):
                     f"grads[{position}] has shape {tuple(gradient.shape)}, its variable "
                     f"{variable.path!r} has shape {plan.shape}."
                 )
-            work.append((plan, gradient.ravel() if type(gradient) is np.ndarray else gradient))
+            if type(gradient) is np.ndarray:
+                flat = gradient.ravel()
+                if gradient is variable._grad:
+                    # The variable's own buffer comes back at every step: checked once.
+                    plan.buffer, plan.flat_buffer = gradient, flat
+                gradient = flat
+            work.append((plan, gradient))
         if not work:
             raise ValueError("No gradients provided for any variable.")
         if missing:
@@ -193,11 +203,18 @@ class Optimizer(OptimizerState):
 
     def _update(self, work: list[tuple[Plan, Gradient]], rate: float, scale: float) -> None:
         """Run the kernel of each variable; `scale` multiplies every gradient."""
-        step = int(self.iterations)
+        step = self._iterations.value.item() // (self.gradient_accumulation_steps or 1)
         self._begin_update(step)
         for hyper in self._hypers.values():
             self._fill(hyper, rate, step)
-        if self._plain and all(type(gradient) is np.ndarray for _, gradient in work):
+        plain = (
+            not self._custom
+            and self.weight_decay is None
+            and self.clipnorm is None
+            and self.clipvalue is None
+            and self.global_clipnorm is None
+        )
+        if plain and SparseGrad not in [type(gradient) for _, gradient in work]:
             if scale != 1.0:
                 for hyper in self._hypers.values():
                     hyper[kernels.SCALE] = scale
@@ -392,8 +409,6 @@ class Optimizer(OptimizerState):
             self._custom = type(self).update_step is not Optimizer.update_step or any(
                 plan.kernel is None for plan in self._plans.values()
             )
-            options = (self.weight_decay, self.clipnorm, self.clipvalue, self.global_clipnorm)
-            self._plain = not self._custom and all(option is None for option in options)
         return self._plans
 
     def _plan(self, index: int, variable: Variable) -> Plan:

@@ -262,6 +262,26 @@ def test_nan_in_a_gradient_shows_in_its_weight(cls: type) -> None:
         assert np.isnan(w.value[0]), options
 
 
+def test_options_changed_between_steps_count_from_the_next_one() -> None:
+    w, optimizer = Variable([0.0], dtype="float32"), SGD(1.0)
+    optimizer.apply([np.array([8.0])], [w])
+    optimizer.clipvalue = 0.5
+    optimizer.apply([np.array([8.0])], [w])
+    assert w.value[0] == -8.5
+
+
+def test_the_variables_own_gradient_buffers() -> None:
+    mine, theirs = variables(), variables()
+    one, other = Adam(0.1), Adam(0.1)
+    for seed in range(3):
+        for v, g in zip(mine, gradients(seed), strict=True):
+            v.grad[...] = g
+        one.apply([v.grad for v in mine], mine)
+        other.apply(gradients(seed), theirs)
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(a.value, b.value)
+
+
 def test_scale_loss() -> None:
     assert SGD(loss_scale_factor=4.0).scale_loss(2.0) == 8.0
     assert SGD().scale_loss(2.0) == 2.0
