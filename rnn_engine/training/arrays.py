@@ -93,7 +93,6 @@ def make_gather(array: np.ndarray, dtype: np.dtype, size: int, time_major: bool)
     ready = array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
     major = time_major and array.ndim == 3
     buffers: dict[int, np.ndarray] = {}
-    straight: Any = np.arange(len(array)) if major and ready else None
 
     def buffer(length: int) -> np.ndarray:
         if length not in buffers:
@@ -106,7 +105,8 @@ def make_gather(array: np.ndarray, dtype: np.dtype, size: int, time_major: bool)
 
     def gather_major(rows: Any, start: int, stop: int) -> np.ndarray:
         out = buffer(stop - start)
-        gather_time_major(array, (straight if rows is None else rows)[start:stop], out)
+        part = np.arange(start, stop) if rows is None else rows[start:stop]
+        gather_time_major(array, part, out)
         return out.transpose(1, 0, 2)
 
     def gather_rows(rows: Any, start: int, stop: int) -> np.ndarray:
@@ -121,7 +121,8 @@ def make_gather(array: np.ndarray, dtype: np.dtype, size: int, time_major: bool)
         view[...] = array[start:stop] if rows is None else array[rows[start:stop]]
         return view
 
-    if not ready:
+    # Numba would compile the kernel anew for read-only arrays; NumPy copies twice instead.
+    if not ready or (major and not array.flags.writeable):
         return gather_converting
     return gather_major if major else gather_rows
 

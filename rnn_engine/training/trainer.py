@@ -1,6 +1,5 @@
-"""`Trainer`: fit, evaluate, predict and their one-batch forms, as a mixin of the model."""
+"""`Trainer`: fit, evaluate and predict, as a mixin of the model."""
 
-from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -9,22 +8,13 @@ import numpy as np
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.random import make_generator
 from rnn_engine.training import arguments as check
-from rnn_engine.training.arrays import (
-    ArraySource,
-    check_counts,
-    class_to_sample_weight,
-    split_validation,
-)
-from rnn_engine.training.compiled import scalar
-from rnn_engine.training.compiling import Compiled
-from rnn_engine.training.data import make_source, unpack_x_y_sample_weight
-from rnn_engine.training.gradients import Gradients
-from rnn_engine.training.source import Batch, Epochs, Source, warn_out_of_data
-from rnn_engine.training.step import uses_logits
-from rnn_engine.training.window import WindowSource, check_stateful
+from rnn_engine.training.arrays import split_validation
+from rnn_engine.training.data import unpack_x_y_sample_weight
+from rnn_engine.training.one_batch import OneBatch
+from rnn_engine.training.source import Epochs, warn_out_of_data
 
 
-class Trainer(Compiled):
+class Trainer(OneBatch):
     """The training methods of a model. Mirrors those of `keras.Model`.
 
     The order of samples under ``shuffle=True`` comes from this library's seeded
@@ -158,25 +148,6 @@ class Trainer(Compiled):
         self._run(training, validation, callbacks, initial_epoch, epochs, frequency)
         return self.history
 
-    def _source(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Source:
-        dtype, integer_x = self._data_policy()
-        options.setdefault("time_major", True)
-        return make_source(x, y, sample_weight, dtype=dtype, integer_x=integer_x, **options)
-
-    def _windows(self, source: Source, window: int) -> Source:
-        check_stateful(self)
-        return WindowSource(source, window, self)
-
-    def _prepare(self, source: Source, kind: str) -> None:
-        """Build the model and look for a loss where the data is known beforehand."""
-        if isinstance(source, ArraySource):
-            x, y = source.arrays[0], source.arrays[1]
-            assert x is not None
-            model: Any = self
-            model.build_from_data(x[:1])
-            if kind != "predict":
-                self._loss_for(x, y)
-
     def _run(
         self,
         training: Epochs,
@@ -219,62 +190,6 @@ class Trainer(Compiled):
                 raise
             callbacks.on_train_end(logs)
 
-    def _batches(self, epochs: Epochs) -> Generator[Batch]:
-        """Yield the batches of an epoch; those that were not seen before are checked."""
-        if isinstance(epochs.source, ArraySource):
-            yield from epochs.epoch()
-            return
-        model: Any = self
-        for batch in epochs.epoch():
-            model.build_from_data(batch[0])
-            yield batch
-
-    def _pass(self, kind: str, epochs: Epochs, callbacks: CallbackList) -> int:
-        """Train ("train") or evaluate ("test") on one epoch; return how many batches came."""
-        seen = 0
-        tracker = self._loss_tracker
-        with closing(self._batches(epochs)) as batches:
-            for batch in self._hooked(batches, callbacks, kind):
-                if seen == 0:
-                    step = self._step(kind, batch[0], batch[1])
-                size = len(batch[0])
-                tracker.total += step(*batch) * size
-                tracker.count += size
-                seen += 1
-        return seen
-
-    def _hooked(
-        self, batches: Iterator[Batch], callbacks: CallbackList, phase: str
-    ) -> Iterator[Batch]:
-        """Yield the batches and call the batch hooks around each.
-
-        Where nobody listens the loop has nothing to do but to watch for a stop.
-        """
-        stop = {"train": "stop_training", "test": "stop_evaluating"}[phase]
-        begin, end = f"on_{phase}_batch_begin", f"on_{phase}_batch_end"
-        if not callbacks.listens(begin) and not callbacks.listens(end):
-            for batch in batches:
-                yield batch
-                if getattr(self, stop):
-                    return
-            return
-        every, bar = self.steps_per_execution, callbacks.only_bar(end)
-        call_begin, call_end = getattr(callbacks, begin), getattr(callbacks, end)
-        index = -1
-        for index, batch in enumerate(batches):
-            if index % every == 0:
-                call_begin(index)
-            yield batch
-            if index % every == every - 1:
-                if bar is None or bar.due():
-                    call_end(index, self.get_metrics_result())
-                else:
-                    bar.seen = index + 1
-                if getattr(self, stop):
-                    return
-        if index % every != every - 1:  # a short last group, numbered as if it were full
-            call_end(index - index % every + every - 1, self.get_metrics_result())
-
     def evaluate(
         self,
         x: Any = None,
@@ -310,27 +225,6 @@ class Trainer(Compiled):
         self._prepare(source, "test")
         logs = self._evaluate(epochs, callbacks)
         return logs if return_dict else self._in_order(logs)
-
-    def _callback_list(self, callbacks: Any, verbose: int, epochs: Epochs) -> CallbackList:
-        return CallbackList(
-            callbacks,
-            add_progbar=verbose != 0,
-            model=self,
-            verbose=verbose,
-            epochs=1,
-            steps=epochs.num_batches,
-        )
-
-    def _evaluate(self, epochs: Epochs, callbacks: CallbackList) -> dict[str, Any]:
-        self.stop_evaluating = False
-        callbacks.on_test_begin()
-        self.reset_metrics()
-        seen = self._pass("test", epochs, callbacks)
-        if not seen:
-            warn_out_of_data()
-        logs = self.get_metrics_result() if seen else {}
-        callbacks.on_test_end(logs)
-        return logs
 
     def predict(
         self,
@@ -372,10 +266,6 @@ class Trainer(Compiled):
             outputs = self._predict_watched(epochs, callbacks)
         return join_outputs(outputs)
 
-    def _forward(self) -> Any:
-        model: Any = self
-        return model.forward
-
     def _predict_watched(self, epochs: Epochs, callbacks: CallbackList) -> list[np.ndarray]:
         """Predict batch by batch with hooks; a short last group is numbered as if full."""
         self.stop_predicting = False
@@ -399,135 +289,6 @@ class Trainer(Compiled):
                 callbacks.on_predict_batch_end(last, {"outputs": join_outputs(group)})
         callbacks.on_predict_end()
         return outputs
-
-    def train_on_batch(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        class_weight: dict[int, float] | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Update the weights once; return as `evaluate`. Mirrors Keras's method.
-
-        Raises
-        ------
-        ValueError
-            As `fit`, or if both kinds of weights are given.
-        """
-        self._require_compiled()
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ValueError(
-                    "Arguments `sample_weight` and `class_weight` cannot be specified at the "
-                    "same time."
-                )
-            weights = check.check_class_weight(class_weight)
-            assert weights is not None
-            sample_weight = class_to_sample_weight(y, weights, self._data_policy()[0])
-        return self._on_batch("train", x, y, sample_weight, return_dict)
-
-    def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
-    ) -> Any:
-        """Evaluate one batch; return as `evaluate`. Mirrors Keras's method.
-
-        Raises
-        ------
-        ValueError
-            As `fit`.
-        """
-        self._require_compiled()
-        return self._on_batch("test", x, y, sample_weight, return_dict)
-
-    def _on_batch(self, kind: str, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
-        x, y, sample_weight = self._checked_batch(x, y, sample_weight)
-        step = self._step(kind, x, y)
-        self.reset_metrics()
-        self._loss_tracker.update_state(step(x, y, sample_weight), len(x))
-        logs = self.get_metrics_result()
-        return logs if return_dict else self._in_order(logs)
-
-    def _checked_batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        batch = self._convert_batch(x, y, sample_weight)
-        check_batch(*batch)
-        model: Any = self
-        model.build_from_data(batch[0])
-        return batch
-
-    def predict_on_batch(self, x: Any) -> np.ndarray:
-        """Return the outputs of one batch. Mirrors Keras's method.
-
-        Raises
-        ------
-        ValueError
-            If `x` does not fit the model.
-        """
-        batch, _, _ = self._checked_batch(x, None, None)
-        return self._forward()(batch, False)[0]
-
-    def gradients(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        inputs: bool = False,
-        training: bool = True,
-    ) -> Gradients:
-        """Return the loss of a batch and its gradient by every trainable variable.
-
-        What a training step computes before the optimizer runs; no weight changes.
-        Keras has no such method: there one writes a `GradientTape`.
-
-        Parameters
-        ----------
-        x, y, sample_weight : array-like
-            One batch.
-        inputs : bool
-            Also return the gradient by `x`.
-        training : bool
-            Whether layers behave as in training (dropout draws its masks).
-
-        Raises
-        ------
-        ValueError
-            As `fit`.
-        """
-        self._require_compiled()
-        x, y, sample_weight = self._checked_batch(x, y, sample_weight)
-        loss = self._loss_for(x, y)
-        model: Any = self
-        variables = model.trainable_variables
-        for variable in variables:
-            variable.grad.fill(0)
-        pred, mask, saved = model.forward_with_mask(x, training, keep=True)
-        if uses_logits(model, loss):
-            output, backward = model.logits_of(saved), model.backward_from_logits
-            loss = loss.logits_form()
-        else:
-            output, backward = pred, model.backward
-        value, slope = loss.value_and_gradient(y, output, sample_weight, mask)
-        penalty = model.regularization(saved)
-        dx = backward(slope, saved, need_dx=True) if inputs else backward(slope, saved)
-        arrays = [variable.grad.copy() for variable in variables]
-        return Gradients(
-            scalar(value) + penalty, list(variables), arrays, np.array(dx) if inputs else None
-        )
-
-
-def check_batch(x: np.ndarray, y: Any, sample_weight: Any) -> None:
-    """Check that the arrays of one batch have the same, non-zero number of samples.
-
-    Raises
-    ------
-    ValueError
-        If not.
-    """
-    count = len(x)
-    if count == 0 or (y is not None and len(y) != count) or sample_weight is not None:
-        named = {"x": x, "y": y, "sample_weight": sample_weight}
-        check_counts({name: array for name, array in named.items() if array is not None})
 
 
 def join_outputs(outputs: list[np.ndarray]) -> Any:
