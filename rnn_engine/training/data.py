@@ -2,9 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +15,9 @@ from rnn_engine.training.arrays import (
     is_array_like,
 )
 from rnn_engine.training.source import Batch, Source
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 
 class PyDataset:
@@ -206,19 +208,27 @@ class DatasetSource(Source):
             return self.rng.permutation(self.num_batches).tolist()
         return range(self.num_batches)
 
-    def _pool(self) -> Executor | None:
+    def _pool(self) -> "tuple[Executor, Any] | None":
+        """Return a pool and the function that fetches a batch in it, if workers are wanted."""
         workers = getattr(self.data, "workers", 1)
-        if getattr(self.data, "use_multiprocessing", False) and workers > 0:
-            return ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(self.data,))
-        return ThreadPoolExecutor(workers) if workers > 1 else None
+        processes = getattr(self.data, "use_multiprocessing", False) and workers > 0
+        if not processes and workers <= 1:
+            return None
+        # Imported here: it takes 5 ms, and most programs have no workers.
+        from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+        if processes:
+            pool = ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(self.data,))
+            return pool, _fetch
+        return ThreadPoolExecutor(workers), self.data.__getitem__
 
     def _raw(self) -> Iterator[tuple[int, Any]]:
-        pool = self._pool()
-        if pool is None:
+        found = self._pool()
+        if found is None:
             for index in self._indices():
                 yield index, self.data[index]
             return
-        fetch = _fetch if isinstance(pool, ProcessPoolExecutor) else self.data.__getitem__
+        pool, fetch = found
         ahead = max(1, getattr(self.data, "max_queue_size", 10))
         queue: deque[tuple[int, Future[Any]]] = deque()
         try:
