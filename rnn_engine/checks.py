@@ -47,7 +47,7 @@ def compact(array: np.ndarray) -> np.ndarray:
 
     Numba compiles a kernel anew for read-only arrays, so those are copied.
     """
-    return np.require(array, requirements=("C", "A", "W"))
+    return array if array.flags.carray else np.require(array, requirements=("C", "A", "W"))
 
 
 def positive_int(value: Any, argument: str) -> int:

@@ -103,14 +103,19 @@ class Recurrent(Layer):
             for size in self.state_sizes
         ]
 
-    def __call__(self, inputs: Any, initial_state: Any = None, **kwargs: Any) -> Any:
+    def __call__(
+        self,
+        inputs: Any,
+        initial_state: Any = None,
+        *,
+        training: bool | None = None,
+        mask: Any = None,
+    ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
         x = self.convert(inputs)
         if not self.built:
             self.build(x.shape if self.stateful else (None, *x.shape[1:]))
-        if initial_state is not None:
-            kwargs["initial_state"] = initial_state
-        return super().__call__(x, **kwargs)
+        return self.forward(x, bool(training), mask, initial_state)[0]
 
     def reset_state(self) -> None:
         """Make the states of a stateful layer zero."""

@@ -189,9 +189,12 @@ class SimpleRNN(Recurrent):
 
         `saved` is None unless in training or with `keep`.
         """
-        input_axes(self.name, x, "(batch, timesteps, features)", self.features, rank=3)
-        given = self.initial_states(initial_state, x.shape[0])
-        h0 = self._none2 if given is None else given[0]
+        if x.ndim != 3 or x.shape[2] != self.features or not x.size:
+            input_axes(self.name, x, "(batch, timesteps, features)", self.features, rank=3)
+        h0 = self._none2
+        if initial_state is not None or self.stateful:
+            given = self.initial_states(initial_state, x.shape[0])
+            h0 = h0 if given is None else given[0]
         open_steps = None if mask is None else self.step_mask(mask, x)
         drops = training and self._generator is not None
         if self.go_backwards:
@@ -219,11 +222,15 @@ class SimpleRNN(Recurrent):
 
     def _run(self, x: np.ndarray, h0: np.ndarray, keep: bool) -> Any:
         """Return the states (T, B, U), the last one, and saved."""
-        batch, steps, _ = x.shape
+        batch, steps, features = x.shape
         units, dtype = self.units, self._np_dtype
         x, time_major = _lay_out(x, keep)
-        tasks = self._tasks(batch, steps)
-        chunk = simple_rnn.chunk_steps(steps, -(-batch // tasks), units)
+        # Small calls are a matter of a microsecond: no more Python than needed.
+        work = batch * steps * units * (features + units)
+        tasks = 1 if work < threads.SERIAL_WORK else threads.tasks(work, batch)
+        chunk = steps
+        if batch * steps * units > simple_rnn.CHUNK_NUMBERS:
+            chunk = simple_rnn.chunk_steps(steps, -(-batch // tasks), units)
         h = np.empty((steps if keep or self.return_sequences else chunk, batch, units), dtype)
         last = np.empty((batch, units), dtype)
         z = np.empty_like(h) if keep and self.activation.from_input else self._none3
@@ -351,6 +358,8 @@ def _lay_out(x: np.ndarray, keep: bool) -> tuple[np.ndarray, bool]:
     Backward wants it time-major, (T, B, F), for the weight gradients; inference
     takes either order as it lies in memory.
     """
+    if not keep and x.flags.carray:
+        return x, False
     swapped = x.transpose(1, 0, 2)
     if keep or swapped.flags.c_contiguous:
         return compact(swapped), True
