@@ -9,6 +9,7 @@ from rnn_engine.checks import as_float_array, compact, fraction, input_axes, pos
 from rnn_engine.kernels import masked_rnn, simple_rnn, threads
 from rnn_engine.kernels.outer import scratch_size
 from rnn_engine.layers.base import registry
+from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.random import make_generator
@@ -115,6 +116,7 @@ class SimpleRNN(Recurrent):
         self._none2 = np.empty((0, 0), self._np_dtype)
         self._none3 = np.empty((0, 0, 0), self._np_dtype)
         self._packed: tuple[Any, Any] = (None, None)
+        self._buffers = BufferPool()
 
     @property
     def state_sizes(self) -> list[int]:
@@ -165,7 +167,7 @@ class SimpleRNN(Recurrent):
         kept_key, packed = self._packed
         if key != kept_key:
             size = simple_rnn.weights_size(self.features, self.units, self._np_dtype)
-            packed = np.empty(size, self._np_dtype)
+            packed = self._buffers.empty((size,), self._np_dtype)
             simple_rnn.pack_weights(
                 self.kernel.value,
                 self.recurrent_kernel.value,
@@ -231,9 +233,12 @@ class SimpleRNN(Recurrent):
         chunk = steps
         if batch * steps * units > simple_rnn.CHUNK_NUMBERS:
             chunk = simple_rnn.chunk_steps(steps, -(-batch // tasks), units)
-        h = np.empty((steps if keep or self.return_sequences else chunk, batch, units), dtype)
+        kept = steps if keep or self.return_sequences else chunk
+        h = self._buffers.empty((kept, batch, units), dtype)
         last = np.empty((batch, units), dtype)
-        z = np.empty_like(h) if keep and self.activation.from_input else self._none3
+        z = self._none3
+        if keep and self.activation.from_input:
+            z = self._buffers.empty(h.shape, dtype)
         args = (x, time_major, self._weights(), h0, h, z, last, self.activation.code, chunk)
         if tasks == 1:
             simple_rnn.forward_rows(*args, 0, batch)
@@ -283,13 +288,14 @@ class SimpleRNN(Recurrent):
         dtype, code = self._np_dtype, self.activation.code
         sequence, last = self._split_gradient(dy, h.shape, masked and masked[-1])
         tasks = threads.tasks(2 * batch * steps * units * (self.features + units), batch)
-        transposed = np.empty(simple_rnn.transposed_size(self.features, units, dtype), dtype)
+        size = simple_rnn.transposed_size(self.features, units, dtype)
+        transposed = self._buffers.empty((size,), dtype)
         simple_rnn.pack_transposed(self.kernel.value, self.recurrent_kernel.value, transposed)
-        dx = np.empty(x.shape, dtype) if need_dx else self._none3
-        dz, s = np.empty(h.shape, dtype), z if z.size else h
+        dx = self._buffers.empty(x.shape, dtype) if need_dx else self._none3
+        dz, s = self._buffers.empty(h.shape, dtype), z if z.size else h
         dw, dr = self.kernel.grad, self.recurrent_kernel.grad
         db = np.zeros(units, dtype) if self.bias is None else self.bias.grad
-        scratch = np.empty(scratch_size(tasks, dtype), dtype)
+        scratch = self._buffers.empty((scratch_size(tasks, dtype),), dtype)
         if masked is None:
             dh0 = np.empty_like(h0)
             run = simple_rnn.backward if tasks == 1 else simple_rnn.backward_tasks
