@@ -128,7 +128,7 @@ class SimpleRNN:
         dz = dh * act.backward(self.pre[row, step], self.post[row, step])
         add_to(grads["kernel"], self._input(row, t).outer(dz))
         add_to(grads["recurrent_kernel"], self._state(row, self.before[row, step]).outer(dz))
-        add_to(grads["bias"], Quantity(dz.value, dz.error + np.abs(dz.value)))
+        add_to(grads["bias"], dz)
         dx = dz @ self.kernel.T
         grads["x"][row, t] = dx if self.input_mask is None else dx * self.input_mask[row]
         return self._state(row, dz @ self.recurrent_kernel.T)
@@ -178,7 +178,7 @@ class Dense:
 
 
 def add_to(total: Quantity, term: Quantity) -> None:
-    """Add in place; the rounding of the sum is in the error of the terms' sizes."""
+    """Add in place, errors at their worst: those of the steps of one row depend on each other."""
     total.value += term.value
     total.error += term.error
 

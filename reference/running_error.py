@@ -1,13 +1,19 @@
-"""`Quantity`: a float64 value that carries a bound of its own rounding error.
+"""`Quantity`: a float64 value that carries the size of its own rounding error.
 
 How close two correct float32 programs can come depends on the data: a sum that
 cancels, or a recurrence that amplifies, loses digits in every program. A
 tolerance relative to the result alone is then either too strict or too loose.
-So the oracle computes, beside each value, the first-order running error
-analysis of the naive formula (Higham, Accuracy and Stability of Numerical
-Algorithms, section 3.3): `error` is such that a computation in a format of unit
-roundoff `u` may be off by a small multiple of `u * error`. The comparison
-divides by it, and one small constant serves for all shapes and values.
+So the oracle computes, beside each value, a first-order running error analysis of
+the naive formula (Higham, Accuracy and Stability of Numerical Algorithms, section
+3.3): `error` is such that a computation in a format of unit roundoff `u` is off by
+a small multiple of `u * error`. The comparison divides by it, and one small
+constant serves for all shapes and values.
+
+The roundings of one sum are counted at their worst, as the sum of the absolute
+values of its terms. Errors that come in from before are joined as independent
+ones, in quadrature: at their worst they would grow with every step of a recurrence
+as the absolute values of its matrix do, by orders of magnitude more than they
+ever do in fact, and the comparison would see nothing.
 
 The first order has an end: once `u * error` comes near the value itself,
 nothing is known about the result, and a caller should not compare.
@@ -58,12 +64,12 @@ class Quantity:
     def __add__(self, other: Any) -> "Quantity":
         other = exact(other)
         value = self.value + other.value
-        return Quantity(value, self.error + other.error + np.abs(value))
+        return Quantity(value, joined(self.error, other.error, np.abs(value)))
 
     def __sub__(self, other: Any) -> "Quantity":
         other = exact(other)
         value = self.value - other.value
-        return Quantity(value, self.error + other.error + np.abs(value))
+        return Quantity(value, joined(self.error, other.error, np.abs(value)))
 
     def __rsub__(self, other: Any) -> "Quantity":
         return exact(other) - self
@@ -71,16 +77,17 @@ class Quantity:
     def __mul__(self, other: Any) -> "Quantity":
         other = exact(other)
         value = self.value * other.value
-        error = self.error * np.abs(other.value) + np.abs(self.value) * other.error
-        return Quantity(value, error + np.abs(value))
+        parts = (self.error * other.value, self.value * other.error, value)
+        return Quantity(value, joined(*parts))
 
     __rmul__ = __mul__
     __radd__ = __add__
 
     def __matmul__(self, other: Any) -> "Quantity":
         other = exact(other)
-        a, b = np.abs(self.value), np.abs(other.value)
-        return Quantity(self.value @ other.value, a @ b + self.error @ b + a @ other.error)
+        rounding = np.abs(self.value) @ np.abs(other.value)
+        carried = self.error**2 @ other.value**2 + self.value**2 @ other.error**2
+        return Quantity(self.value @ other.value, np.sqrt(rounding**2 + carried))
 
     def __rmatmul__(self, other: Any) -> "Quantity":
         return exact(other) @ self
@@ -88,21 +95,26 @@ class Quantity:
     def outer(self, other: Any) -> "Quantity":
         """Outer product of two vectors."""
         other = exact(other)
-        a, b = np.abs(self.value), np.abs(other.value)
-        error = np.outer(a, b + other.error) + np.outer(self.error, b)
-        return Quantity(np.outer(self.value, other.value), error)
+        value = np.outer(self.value, other.value)
+        parts = (np.outer(self.error, other.value), np.outer(self.value, other.error), value)
+        return Quantity(value, joined(*parts))
 
     def sum(self, axis: int | None = None) -> "Quantity":
-        """Sum, whose rounding is counted relative to the sum of absolute values."""
-        error = self.error.sum(axis) + np.abs(self.value).sum(axis)
-        return Quantity(self.value.sum(axis), error)
+        """Return the sum; its rounding is relative to the sum of absolute values."""
+        carried = np.sqrt((self.error**2).sum(axis))
+        return Quantity(self.value.sum(axis), joined(carried, np.abs(self.value).sum(axis)))
 
     def map(
         self, function: Callable[[np.ndarray], Any], slope: Callable[[np.ndarray], Any]
     ) -> "Quantity":
         """Apply a scalar function of known derivative, correctly rounded."""
         value = np.asarray(function(self.value))
-        return Quantity(value, np.abs(slope(self.value)) * self.error + np.abs(value))
+        return Quantity(value, joined(slope(self.value) * self.error, value))
+
+
+def joined(*errors: np.ndarray) -> np.ndarray:
+    """Return the size of independent errors together."""
+    return np.sqrt(sum(np.square(error) for error in errors))
 
 
 def exact(value: Any) -> Quantity:
