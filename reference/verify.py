@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from reference import engine, keras_twin, oracle, oracle_training
 from reference.cases import Case, fixed_cases, random_cases
@@ -231,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table and return the exit status."""
     options = parse(arguments)
     # Every case is another graph; TensorFlow would warn that there are many.
-    keras_twin.tf.get_logger().setLevel("ERROR")
+    tf.get_logger().setLevel("ERROR")
     try:
         total, missed = print_rows(all_rows(options))
     except ValueError as error:

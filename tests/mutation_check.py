@@ -1,7 +1,7 @@
 """A small check of the kernels against the oracle, run in a process of its own.
 
 `test_mutations` runs it on copies of the engine with one fault each. Arguments are
-the parts to check, ``rnn`` and ``dense``: the fewer, the less is compiled. It exits
+the parts to check, ``rnn``, ``mask`` and ``dense``: the fewer, the less is compiled. It exits
 with 0 if all is right, with 1 and a line for each wrong quantity if not.
 """
 
@@ -17,8 +17,9 @@ from rnn_engine.layers import Dense, SimpleRNN
 B, T, F, U = 5, 4, 3, 6
 
 
-def check_layer(activation: str, in_time: bool) -> list[str]:
+def check_layer(activation: str, in_time: bool, masked: bool = False) -> list[str]:
     """Compare a SimpleRNN with an initial state and a bias, all gradients included."""
+    mask = np.random.default_rng(2).random((B, T)) > 0.4 if masked else None
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=shape).astype("float32") * 0.6 for shape in ((F, U), (U, U), (U,))]
     x, h0 = rng.normal(size=(B, T, F)).astype("float32"), rng.normal(size=(B, U)).astype("float32")
@@ -26,15 +27,15 @@ def check_layer(activation: str, in_time: bool) -> list[str]:
     layer = SimpleRNN(U, activation=activation, return_sequences=in_time)
     layer.build((None, T, F))
     layer.set_weights(weights)
-    y, saved = layer.forward(x, True, None, initial_state=h0)
+    y, saved = layer.forward(x, True, mask, initial_state=h0)
     y = np.array(y)
     dx, dh0 = layer.backward(dy, saved)
     naive = oracle.SimpleRNN(*weights, activation, return_sequences=in_time)
-    expected, _ = naive.forward(x, h0)
+    expected, _ = naive.forward(x, h0, mask)
     grads = naive.backward(dy)
     found = [y, dx, dh0, *(v.grad for v in layer.trainable_weights)]
     names = ["x", "initial_state", "kernel", "recurrent_kernel", "bias"]
-    label = f"{activation}, {'every output' if in_time else 'last output'}"
+    label = f"{activation}, {'every output' if in_time else 'last output'}, masked: {masked}"
     return wrong(label, ["output", *names], found, [expected, *(grads[n] for n in names)])
 
 
@@ -73,6 +74,8 @@ def main(parts: list[str]) -> int:
     if "rnn" in parts:
         for activation in ("tanh", "sigmoid", "relu"):
             lines += check_layer(activation, False) + check_layer(activation, True)
+    if "mask" in parts:
+        lines += check_layer("tanh", False, True) + check_layer("tanh", True, True)
     print(*lines, sep="\n")
     return 1 if lines else 0
 

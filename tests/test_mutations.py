@@ -28,9 +28,12 @@ class Mutation:
     @property
     def part(self) -> str:
         """What is checked: the recurrent kernels if the fault is there."""
+        if self.file == MASKED:
+            return "mask"
         return "rnn" if self.file in (RNN, FORMULAS, GEMM) else "dense"
 
 
+MASKED = "kernels/masked_rnn.py"
 RNN, GEMM, OUTER = "kernels/simple_rnn.py", "kernels/gemm.py", "kernels/outer.py"
 DENSE, FORMULAS, LOSSES = "kernels/dense.py", "kernels/formulas.py", "losses/regression.py"
 
@@ -97,6 +100,18 @@ MUTATIONS = (
         "lambda y: where((-y).less(0.0), _one(y), 0.0)",
         "lambda y: _one(y)",
     ),
+    Mutation(
+        "state not kept under a mask",
+        MASKED,
+        "h[t, i, j] = h[t - 1, i, j] if t else h0[i, j]",
+        "h[t, i, j] = 0.0",
+    ),
+    Mutation(
+        "swapped mask",
+        MASKED,
+        "closed = mask.size and not mask[t, i]",
+        "closed = mask.size and mask[t, i]",
+    ),
     Mutation("unscaled gradient of the loss", LOSSES, "factor=2.0", "factor=1.0"),
 )
 
@@ -125,7 +140,7 @@ def copy_engine(folder: Path) -> Path:
 
 def test_the_engine_itself_passes(tmp_path: Path) -> None:
     copied = copy_engine(tmp_path)
-    done = check(tmp_path, "rnn", "dense")
+    done = check(tmp_path, "rnn", "mask", "dense")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith(str(copied))
 

@@ -1,6 +1,5 @@
 """SimpleRNN, layer by itself: every option crossed, against oracle, Keras and differences."""
 
-import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -14,23 +13,9 @@ from rnn_engine.layers import SimpleRNN
 from tests import strategies, tolerances
 from tests.strategies import RnnProblem, rnn_problems
 
-# The property tests turn to masks as soon as the layer has the argument for them.
-HAS_MASKS = "zero_output_for_mask" in inspect.signature(SimpleRNN).parameters
-
-
-def for_engine(problem: RnnProblem) -> RnnProblem:
-    """Leave out what the layer does not offer."""
-    if HAS_MASKS:
-        return problem
-    options = {**problem.options, "zero_output_for_mask": False}
-    return replace(problem, mask=None, options=options)
-
 
 def make_layer(problem: RnnProblem) -> Any:
-    options = dict(problem.options)
-    if not HAS_MASKS:
-        del options["zero_output_for_mask"]
-    layer = SimpleRNN(**options, dtype=problem.dtype)
+    layer = SimpleRNN(**problem.options, dtype=problem.dtype)
     layer.build((None, *problem.x.shape[1:]))
     layer.set_weights(problem.weights)
     return layer
@@ -119,7 +104,6 @@ def solvable(problem: RnnProblem) -> dict[str, Any]:
 
 @given(rnn_problems())
 def test_engine_agrees_with_the_oracle(problem: RnnProblem) -> None:
-    problem = for_engine(problem)
     expected = solvable(problem)
     check(engine_pass(problem), expected, expected, problem.dtype)
 
@@ -127,7 +111,6 @@ def test_engine_agrees_with_the_oracle(problem: RnnProblem) -> None:
 @settings(max_examples=strategies.keras_examples())
 @given(rnn_problems())
 def test_engine_agrees_with_keras(problem: RnnProblem) -> None:
-    problem = for_engine(problem)
     sizes = solvable(problem)
     check(engine_pass(problem), keras_pass(problem), sizes, problem.dtype)
 
@@ -135,47 +118,58 @@ def test_engine_agrees_with_keras(problem: RnnProblem) -> None:
 @settings(max_examples=strategies.keras_examples())
 @given(rnn_problems())
 def test_oracle_agrees_with_keras(problem: RnnProblem) -> None:
-    """With masks in all forms, whatever the engine has of them."""
     expected = solvable(problem)
     check(keras_pass(problem), expected, expected, problem.dtype)
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("activation", ["tanh", "relu", "linear", "sigmoid"])
-def test_oracle_dropout_agrees_with_keras(activation: str, training: bool) -> None:
-    """Both dropout masks are drawn once a batch and shared by all time steps."""
-    keras_twin = pytest.importorskip("reference.keras_twin")
-    rng = np.random.default_rng(3)
-    b, t, f, u = 4, 6, 3, 5
-    weights = [rng.normal(size=s) for s in ((f, u), (u, u), (u,))]
-    x, dy = rng.normal(size=(b, t, f)), rng.normal(size=(b, u))
-    masks = [(rng.random((b, n)) > rate) / (1 - rate) for n, rate in ((f, 0.5), (u, 0.2))]
-    config = {"units": u, "activation": activation, "dropout": 0.5, "recurrent_dropout": 0.2}
-    layer = keras_twin.keras_layer("SimpleRNN", config, "float64")
-    layer.build((None, t, f))
-    layer.set_weights(weights)
-    keras_twin.fix_dropout(layer, *masks)
-    found = keras_twin.layer_pass(layer, x, dy, "eager", training=training)
-    from reference.oracle import SimpleRNN as Oracle
+def dropout_problem(activation: str, go_backwards: bool) -> tuple[RnnProblem, list[np.ndarray]]:
+    """Return a problem, and dropout masks of rates 0.5 and 0.2 for input and state."""
+    problem = large(3, "float64", (4, 6, 3, 5), activation=activation, go_backwards=go_backwards)
+    rng = np.random.default_rng(4)
+    mask = strategies.a_mask(rng, "holes", 4, 6)
+    dropped = [(rng.random((4, n)) > rate) / (1 - rate) for n, rate in ((3, 0.5), (5, 0.2))]
+    options = {**problem.options, "dropout": 0.5, "recurrent_dropout": 0.2}
+    return replace(problem, options=options, mask=mask), dropped
 
-    oracle = Oracle(*weights, activation)
-    if training:
-        oracle.input_mask, oracle.recurrent_mask = masks
-    output, _ = oracle.forward(x)
-    grads = oracle.backward(dy)
-    wanted = [output, grads["x"], *(grads[n] for n in ("kernel", "recurrent_kernel", "bias"))]
-    for value, quantity in zip(
-        [found["output"], found["inputs"], *found["parameters"]], wanted, strict=True
-    ):
-        error = tolerances.relative_error(value, quantity, "float64")
-        assert error <= tolerances.tolerance("float64")
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "linear", "sigmoid"])
+def test_dropout(activation: str, go_backwards: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both dropout masks are drawn once a batch and shared by all time steps."""
+    problem, dropped = dropout_problem(activation, go_backwards)
+    oracle = problem.oracle()
+    oracle.input_mask, oracle.recurrent_mask = dropped
+    output, _ = oracle.forward(problem.x, None, problem.mask)
+    grads = oracle.backward(problem.dy)
+    expected = {
+        "output": output, "state": None, "inputs": grads["x"], "initial_state": None,
+        "parameters": [grads[name] for name in problem.names()],
+    }  # fmt: skip
+    drawn = iter(dropped)
+    place = "rnn_engine.layers.simple_rnn.dropout_mask"
+    monkeypatch.setattr(place, lambda *settings: next(drawn))
+    check(engine_pass(problem), expected, expected, "float64")
+
+    keras_twin = pytest.importorskip("reference.keras_twin")
+    layer = keras_twin.keras_layer("SimpleRNN", problem.options, "float64")
+    layer.build((None, 6, 3))
+    layer.set_weights(problem.weights)
+    keras_twin.fix_dropout(layer, *dropped)
+    found = keras_twin.layer_pass(layer, problem.x, problem.dy, mask=problem.mask, training=True)
+    check(found, expected, expected, "float64")
+
+
+def test_no_dropout_in_inference() -> None:
+    problem, _ = dropout_problem("tanh", False)
+    output = forward(make_layer(problem), problem, False)[0]
+    plain = replace(problem, options={**problem.options, "dropout": 0, "recurrent_dropout": 0})
+    np.testing.assert_array_equal(output, forward(make_layer(plain), plain, False)[0])
 
 
 @settings(max_examples=10)
 @given(rnn_problems(kinds=("normal",)), st.data())
 def test_gradients_by_finite_differences(problem: RnnProblem, data: st.DataObject) -> None:
     """The slope along a drawn direction of weights, input and state, in float64."""
-    problem = for_engine(problem)
     assume(problem.dtype == "float64")
     _, margin = oracle_pass(problem)
     d = tolerances.DIFFERENCE_STEP
@@ -208,7 +202,6 @@ def test_gradients_by_finite_differences(problem: RnnProblem, data: st.DataObjec
 
 @given(rnn_problems())
 def test_inference_gives_the_bits_of_training(problem: RnnProblem) -> None:
-    problem = for_engine(problem)
     layer = make_layer(problem)
     for a, b in zip(
         forward(layer, problem, True)[:2], forward(layer, problem, False)[:2], strict=True
@@ -218,7 +211,6 @@ def test_inference_gives_the_bits_of_training(problem: RnnProblem) -> None:
 
 @given(rnn_problems())
 def test_layout_makes_no_difference(problem: RnnProblem) -> None:
-    problem = for_engine(problem)
     laid_out, plain = engine_pass(problem), engine_pass(replace(problem, layout="plain"))
     for a, b in zip(flat(laid_out).values(), flat(plain).values(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -226,7 +218,6 @@ def test_layout_makes_no_difference(problem: RnnProblem) -> None:
 
 @given(rnn_problems(), st.data())
 def test_a_row_has_the_same_bits_in_any_batch(problem: RnnProblem, data: st.DataObject) -> None:
-    problem = for_engine(problem)
     row = data.draw(st.integers(0, len(problem.x) - 1))
     layer = make_layer(problem)
     whole = forward(layer, problem, False)
@@ -245,7 +236,7 @@ def test_a_row_has_the_same_bits_in_any_batch(problem: RnnProblem, data: st.Data
 @given(rnn_problems(), st.data())
 def test_time_can_be_split_at_any_step(problem: RnnProblem, data: st.DataObject) -> None:
     options = {**problem.options, "go_backwards": False, "return_state": True}
-    problem = for_engine(replace(problem, options=options, mask=None))
+    problem = replace(problem, options=options, mask=None)
     steps = problem.x.shape[1]
     assume(steps > 1)
     cut = data.draw(st.integers(1, steps - 1))
@@ -263,7 +254,6 @@ def test_time_can_be_split_at_any_step(problem: RnnProblem, data: st.DataObject)
 @settings(max_examples=10)
 @given(rnn_problems(kinds=("normal",)))
 def test_backward_adds_to_the_gradients(problem: RnnProblem) -> None:
-    problem = for_engine(problem)
     layer = make_layer(problem)
     dy: Any = (problem.dy, problem.dstate) if problem.options["return_state"] else problem.dy
     *_, saved = forward(layer, problem, True)
