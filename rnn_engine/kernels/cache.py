@@ -3,161 +3,226 @@
 Numba's own cache looks at the file of one function only, so it would not see an edit
 of the microkernel; it keeps an index that processes starting at once overwrite for
 each other; and it fails where no folder is writable. Here every compiled function is
-one file, named after a hash of its signature, the CPU and the sources of all kernels,
-written whole and checked when read. Whatever is wrong with a file or the folder, the
-kernel is compiled again, quietly.
+one file, named after a hash of its signature, the CPU, Numba's options and the sources
+of all kernels, written whole and checked when read. Whatever is wrong with a file or
+the folder, the kernel is compiled again, quietly.
 """
 
 import functools
 import hashlib
 import os
 import pickle
+import re
+import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import numba
-from numba.core import types
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+import numpy as np
+from numba.core import config, types
+from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 
+from rnn_engine.kernels import notice
+
 _SUFFIX = ".kernel"
+# Folders of other versions that nothing has read for so long are removed.
+_KEEP_SECONDS = 30 * 24 * 3600
 
 
-@functools.cache
-def source_digest() -> str:
-    """Return a hash of the kernels' sources and of the versions that compile them."""
-    digest = hashlib.sha256(repr((numba.__version__, llvmlite.__version__, sys.version)).encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+def _hash_of_sources() -> str | None:
+    """Return a hash of the kernels' sources and of the versions that compile them.
+
+    None where the sources are not files (a zip, bytecode alone): what cannot be told
+    apart from another version is not cached.
+    """
+    versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
+    digest = hashlib.sha256(repr(versions).encode())
+    try:
+        paths = sorted(Path(__file__).parent.rglob("*.py"))
+        if not any(path.name == "cache.py" for path in paths):
+            return None
+        for path in paths:
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    except OSError:
+        return None
     return digest.hexdigest()
+
+
+# Taken when the first kernel is imported: from then on the files may be replaced.
+_SOURCES = _hash_of_sources()
 
 
 @functools.cache
 def folder() -> Path | None:
     """Return the cache folder, made private to the user, or None if there cannot be one.
 
-    `RNN_ENGINE_CACHE_DIR` if set, else ``rnn_engine`` in `XDG_CACHE_HOME` or
+    Below `RNN_ENGINE_CACHE_DIR` if set, else below ``rnn_engine`` in `XDG_CACHE_HOME` or
     ``~/.cache``. A folder that others own or may write to is not used: what is read
     from it is run.
     """
-    given = os.environ.get("RNN_ENGINE_CACHE_DIR")
+    if _SOURCES is None:
+        return None
     try:
+        given = os.environ.get("RNN_ENGINE_CACHE_DIR")
         if given:
-            base = Path(given)
+            base = Path(given).resolve()
         else:
             home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-            base = Path(home) / "rnn_engine"
-        path = base / source_digest()[:16]
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for place in (base, path):
-            place.chmod(0o700)
-            info = place.stat()
-            if hasattr(os, "getuid"):
-                others = info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-                if info.st_uid != os.getuid() or others:
-                    return None
+            base = Path(home).resolve() / "rnn_engine"
+        path = base / _SOURCES[:16]
+        _make_private(base)
+        new = _make_private(path)
+        if not all(_only_ours(place) for place in (base, path)) or _exposed(base):
+            return None
         with tempfile.TemporaryFile(dir=path):
             pass
-    except (OSError, RuntimeError):  # RuntimeError: no home directory
+        os.utime(path)  # in use: see _remove_unused
+    except (OSError, RuntimeError, ValueError):  # no home directory; a null byte in a name
         return None
+    if new:
+        _remove_unused(base, path)
     return path
 
 
-class _Locator(_CacheLocator):
-    """Tells Numba's cache where the files are; the hash in the path is their stamp."""
+def _make_private(path: Path) -> bool:
+    """Create a folder for the user alone; return whether it was not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        return False
+    path.chmod(0o700)  # whatever the umask left of it
+    return True
 
-    @classmethod
-    def from_function(cls, py_func: Any, py_file: Any) -> "_Locator":
-        """Return a locator for any function."""
-        return cls()
 
-    def get_cache_path(self) -> str:
-        """Return the folder."""
+def _only_ours(path: Path) -> bool:
+    """Whether nobody else owns a folder or may write to it."""
+    if not hasattr(os, "getuid"):
+        return True
+    info = path.stat()
+    return info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _exposed(path: Path) -> bool:
+    """Whether anybody could put another folder in the place of this one."""
+    if not hasattr(os, "getuid"):
+        return False
+    modes = [parent.stat().st_mode for parent in path.parents]
+    return any(mode & stat.S_IWOTH and not mode & stat.S_ISVTX for mode in modes)
+
+
+def _remove_unused(base: Path, path: Path) -> None:
+    """Remove the folders of versions that no process has opened for a long time.
+
+    One that still runs such a version finds its files gone, and compiles.
+    """
+    oldest = time.time() - _KEEP_SECONDS
+    try:
+        for other in base.iterdir():
+            ours = other != path and re.fullmatch("[0-9a-f]{16}", other.name)
+            if ours and not other.is_symlink() and other.stat().st_mtime < oldest:
+                shutil.rmtree(other, ignore_errors=True)
+    except OSError:
+        return
+
+
+def _options() -> tuple[Any, ...]:
+    """Return Numba's settings that change the code it makes."""
+    names = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT",
+             "USING_SVML")  # fmt: skip
+    return tuple(str(getattr(config, name, None)) for name in names)
+
+
+class KernelCache:
+    """What Numba asks for a compiled function and gives one to; no failure gets out.
+
+    A file holds a hash of the rest, then a pickle.
+    """
+
+    def __init__(self, py_func: Any) -> None:
+        module = py_func.__module__.rpartition(".")[2]
+        self.name = f"{module}.{py_func.__qualname__}"
+        self._bytecode = hashlib.sha256(py_func.__code__.co_code).hexdigest()
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        """The folder, for Numba's statistics."""
         return str(folder())
 
-    def get_source_stamp(self) -> str:
-        """Return the hash of the sources."""
-        return source_digest()
+    def enable(self) -> None:
+        """Use the cache."""
+        self._enabled = True
 
-    def get_disambiguator(self) -> str:
-        """Return nothing: qualified names differ."""
-        return ""
-
-
-class _Implementation(CompileResultCacheImpl):
-    _locator_classes = [_Locator]  # noqa: RUF012  # Numba's own attribute
-
-
-class _Files:
-    """One file for each compiled function: a hash of the rest, then a pickle."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def _path(self, key: Any) -> Path:
-        path = folder()
-        if path is None:
-            raise OSError("there is no cache folder")
-        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:32]
-        return path / f"{self.name}-{digest}{_SUFFIX}"
-
-    def load(self, key: Any) -> Any:
-        """Return what was saved under `key`, or None."""
-        content = self._path(key).read_bytes()
-        digest, data = content[:32], content[32:]
-        if hashlib.sha256(data).digest() != digest:
-            return None
-        return pickle.loads(data)
-
-    def save(self, key: Any, data: Any) -> None:
-        """Write a file and put it in its place in one step."""
-        path = self._path(key)
-        content = pickle.dumps(data, protocol=-1)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+    def disable(self) -> None:
+        """Leave the cache alone."""
+        self._enabled = False
 
     def flush(self) -> None:
         """Forget nothing: files of other keys are never read."""
 
-
-class KernelCache(FunctionCache):
-    """Numba's function cache over `_Files`, which no failure gets past."""
-
-    _impl_class = _Implementation
-
-    def __init__(self, py_func: Any) -> None:
-        super().__init__(py_func)
-        self._cache_file = _Files(self._impl.filename_base)
+    def _path(self, sig: Any, codegen: Any) -> Path | None:
+        place = folder() if self._enabled else None
+        if place is None:
+            return None
+        key = (sig, codegen.magic_tuple(), self._bytecode, _options())
+        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:32]
+        return place / f"{self.name}-{digest}{_SUFFIX}"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled function, or None to have it compiled."""
         provide_for(sig)
+        found = None
         try:
-            return super().load_overload(sig, target_context)
+            target_context.refresh()
+            path = self._path(sig, target_context.codegen())
+            if path is not None:
+                content = path.read_bytes()
+                digest, data = content[:32], content[32:]
+                if hashlib.sha256(data).digest() == digest:
+                    found = CompileResult._rebuild(target_context, *pickle.loads(data))
         except Exception:  # a cache must never be the reason of a failure
-            return None
+            found = None
+        if found is None:
+            notice.compilation_begins(lambda: folder() is not None)
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Save the compiled function if that is possible."""
+        notice.compilation_ends()
         try:
-            super().save_overload(sig, data)
+            path = self._path(sig, data.codegen)
+            cachable = not data.library.has_dynamic_globals and not data.lifted
+            # Sources that were replaced since they were read would give their name to
+            # the code of the old ones.
+            if path is not None and cachable and _hash_of_sources() == _SOURCES:
+                _write(path, pickle.dumps(data._reduce(), protocol=-1))
         except Exception:  # as above: a full disk, a folder gone
             return
 
 
+def _write(path: Path, data: bytes) -> None:
+    """Write a file and put it in its place in one step."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(data).digest() + data)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
 _providers: list[Callable[[Any], None]] = []
+_providing = False
 
 
 def provides_symbols(function: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -184,10 +249,22 @@ def provides_symbols(function: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def provide_for(signature: Any) -> None:
-    """Provide the symbols for every float type among the arguments."""
+    """Provide the symbols for every float type among the arguments.
+
+    In the order in which they were declared, so that a function comes after those
+    whose symbols it refers to; what a provider itself compiles needs no others.
+    """
+    global _providing
     arguments = getattr(signature, "args", signature)
     found = {getattr(argument, "dtype", argument) for argument in arguments}
-    for dtype in (types.float32, types.float64):
-        if dtype in found:
-            for provide in _providers:
-                provide(dtype)
+    with global_compiler_lock:
+        if _providing:
+            return
+        _providing = True
+        try:
+            for dtype in (types.float32, types.float64):
+                if dtype in found:
+                    for provide in _providers:
+                        provide(dtype)
+        finally:
+            _providing = False

@@ -8,21 +8,18 @@ Every sum starts from `init` and runs over k in one order with fused multiply-ad
 whatever the tile, so a row has the same bits in any company (measured with
 `benchmarks/run.py`: tiles with 8 registers of sums or more run near the FMA peak).
 
-`gemm` is compiled once for each float type and called by its address from the other
-kernels: linked in the ordinary way, LLVM would translate it anew for every caller.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.cache import provides_symbols
 from rnn_engine.kernels.formulas import TABLE, Formula
-from rnn_engine.kernels.options import c_function, kernel
+from rnn_engine.kernels.options import linked
 from rnn_engine.kernels.pointers import lane_count, load, offset, store
 from rnn_engine.kernels.vector import (
     INT64,
@@ -285,10 +282,17 @@ def _walk(
     _counted(b, rows, 1, row)
 
 
-def _gemm(
+@linked("iiipiippipiiipi")
+def gemm(
     m: int, n: int, k: int, a: Any, a_row: int, a_k: int, panel: Any, init: Any,
     init_row: int, out: Any, out_row: int, add: int, op: int, aux: Any, aux_row: int,
 ) -> None:  # fmt: skip
+    """Compute out = epilogue(init + a·panel); all strides in elements.
+
+    `a` has strides a_row, a_k; `panel` is packed by `pack`; a row stride of zero in
+    `init` repeats one row. With `add`, the product is summed from zero and added to
+    `init` last: long sums are cut into blocks that way.
+    """
     width = lane_count(out)
     panel_step = k * width
     whole = (n + width - 1) // width
@@ -321,55 +325,7 @@ def _gemm(
         done += same
 
 
-_INT = types.intp
-
-
-def _signature(dtype: types.Float) -> Any:
-    p = types.CPointer(dtype)
-    return types.void(_INT, _INT, _INT, p, _INT, _INT, p, p, _INT, p, _INT, _INT, _INT, p, _INT)
-
-
-def _symbol(dtype: types.Float) -> str:
-    return f"rnn_engine_gemm_{dtype.name}"
-
-
-@provides_symbols
-def _provide(dtype: types.Float) -> None:
-    """Compile `gemm` for a float type and tell LLVM its address."""
-    compiled = c_function(_signature(dtype), _gemm)
-    binding.add_symbol(_symbol(dtype), compiled.address)
-
-
-@intrinsic
-def gemm(
-    typingctx: Any, m: Any, n: Any, k: Any, a: Any, a_row: Any, a_k: Any, panel: Any, init: Any,
-    init_row: Any, out: Any, out_row: Any, add: Any, op: Any, aux: Any, aux_row: Any,
-) -> Any:  # fmt: skip
-    """Compute out = epilogue(init + a·panel); all strides in elements.
-
-    `a` has strides a_row, a_k; `panel` is packed by `pack`; a row stride of zero in
-    `init` repeats one row. With `add`, the product is summed from zero and added to
-    `init` last: long sums are cut into blocks that way.
-    """
-    signature = _signature(a.dtype)
-    _provide(a.dtype)
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        name = _symbol(sig.args[3].dtype)
-        function = builder.module.globals.get(name)
-        if function is None:
-            kind = ir.FunctionType(
-                context.get_value_type(types.void), [context.get_value_type(t) for t in sig.args]
-            )
-            kind.return_type = ir.VoidType()
-            function = ir.Function(builder.module, kind, name)
-        builder.call(function, args)
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@kernel
+@linked("piiiip")
 def pack(source: Any, row: int, column: int, k: int, n: int, panel: Any) -> None:
     """Copy a k × n matrix, of any strides, into panels one vector wide.
 

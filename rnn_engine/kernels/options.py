@@ -4,13 +4,17 @@ No kernel uses fastmath: the order of every sum is fixed, so that the bits are.
 """
 
 from collections.abc import Callable
+from inspect import Parameter, Signature
+from inspect import signature as signature_of
 from typing import Any
 
+from llvmlite import binding, ir
 from numba import njit
-from numba.core import sigutils
+from numba.core import sigutils, types
 from numba.core.ccallback import CFunc
+from numba.extending import intrinsic
 
-from rnn_engine.kernels.cache import KernelCache
+from rnn_engine.kernels.cache import KernelCache, provides_symbols
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
@@ -30,7 +34,58 @@ def _cached(dispatcher: Any) -> Any:
     return dispatcher
 
 
-def c_function(signature: Any, function: Callable[..., Any]) -> CFunc:
+def linked(parameters: str) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function once for each float type and have kernels call its address.
+
+    An ordinary kernel that another one calls is translated anew for every caller, which
+    for the larger ones takes longer than all the rest. It returns nothing.
+
+    Parameters
+    ----------
+    parameters : str
+        A letter a parameter: ``i`` an integer, ``p`` a pointer to the float type.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        def signature(dtype: Any) -> Any:
+            kinds = {"i": types.intp, "p": types.CPointer(dtype)}
+            return types.void(*(kinds[letter] for letter in parameters))
+
+        def symbol(dtype: Any) -> str:
+            return f"rnn_engine_{function.__name__}_{dtype.name}"
+
+        @provides_symbols
+        def provide(dtype: Any) -> None:
+            address = _c_function(signature(dtype), function).address
+            binding.add_symbol(symbol(dtype), address)
+
+        def typing(typingctx: Any, *arguments: Any) -> Any:
+            dtype = arguments[parameters.index("p")].dtype
+            provide(dtype)
+
+            def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+                name, module = symbol(dtype), builder.module
+                target = module.globals.get(name)
+                if target is None:
+                    values = [context.get_value_type(kind) for kind in sig.args]
+                    target = ir.Function(module, ir.FunctionType(ir.VoidType(), values), name)
+                builder.call(target, args)
+                return context.get_dummy_value()
+
+            return signature(dtype), codegen
+
+        typing.__doc__, typing.__name__ = function.__doc__, function.__name__
+        # Numba reads the number of arguments from here.
+        names = ["typingctx", *signature_of(function).parameters]
+        typing.__signature__ = Signature(  # type: ignore[attr-defined]
+            [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        )
+        return intrinsic(typing)
+
+    return decorate
+
+
+def _c_function(signature: Any, function: Callable[..., Any]) -> CFunc:
     """Compile a function with C's calling convention now; it has an address."""
     options = {"nopython": True, **_OPTIONS}
     del options["nogil"]  # its callers have let go of the lock already

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.kernels.gemm import gemm, pack
-from rnn_engine.kernels.options import kernel
+from rnn_engine.kernels.options import linked
 from rnn_engine.kernels.pointers import lane_count, offset
 from rnn_engine.kernels.vector import REGISTER_BYTES
 
@@ -26,7 +26,7 @@ def scratch_size(tasks: int, dtype: Any) -> int:
     return tasks * BLOCK * _VECTORS * REGISTER_BYTES // np.dtype(dtype).itemsize
 
 
-@kernel
+@linked("ipipippippppii")
 def add_outer(
     rows: int, dz: Any, n: int, x: Any, f: int, dw: Any, h: Any, u: int, dr: Any, db: Any,
     one: Any, panel: Any, task: int, tasks: int,
