@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+MOST_PARTS = 64
+"""Sparse gradients that a variable keeps apart; a step of training has one a layer."""
+
 
 class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     """A named array with a stable identity: writing to it never moves it.
@@ -45,6 +48,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         self.constraint = constraint
         self.version = 0
         self._grad: np.ndarray | None = None
+        self._parts: list[Any] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,11 +69,57 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     def grad(self) -> np.ndarray:
         """Gradient buffer of the shape of `value`, made zero on first use.
 
-        Backward kernels add to it; the training loop clears it.
+        Backward kernels add to it; the training loop clears it. Rows given to
+        `add_sparse` are added to it first, so it is the whole gradient.
         """
         if self._grad is None:
             self._grad = np.zeros_like(self.value)
+        if self._parts:
+            for part in self._parts:
+                part.add_to(self._grad)
+            self._parts.clear()
         return self._grad
+
+    def add_sparse(self, part: Any) -> None:
+        """Add the gradient of some rows (a `SparseGrad`), without a buffer for the others.
+
+        From then on `gradient` is sparse too, unless `grad` was asked for since
+        `clear_gradient`.
+        """
+        if self._parts is None:
+            self._parts = []
+        if len(self._parts) >= MOST_PARTS:  # nobody clears them: do not grow for ever
+            _ = self.grad
+        self._parts.append(part)
+
+    @property
+    def gradient(self) -> Any:
+        """The gradient as an optimizer wants it: sparse where it is, else the buffer."""
+        grad = self._grad
+        if self._parts:
+            if grad is None:
+                parts = self._parts
+                return parts[0] if len(parts) == 1 else type(parts[0]).concatenate(parts)
+            return self.grad
+        return self.grad if grad is None else grad
+
+    def clear_gradient(self) -> None:
+        """Make the gradient zero; that of a sparse variable gives up its buffer."""
+        if self._parts is not None:
+            self._parts.clear()
+            self._grad = None
+        elif self._grad is not None:
+            self._grad.fill(0)
+
+    def scale_gradient(self, factor: float) -> None:
+        """Multiply the gradient by a number."""
+        if self._grad is not None or not self._parts:
+            self.grad[...] *= factor
+            return
+        number = self.value.dtype.type(factor)
+        self._parts[:] = [
+            type(part)(part.indices, part.values * number, part.shape) for part in self._parts
+        ]
 
     def numpy(self) -> np.ndarray:
         """Return a copy of the value."""

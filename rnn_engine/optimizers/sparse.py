@@ -1,9 +1,12 @@
 """`SparseGrad`: the gradient of an embedding, for the rows that a batch touched."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from rnn_engine.kernels.embedding import scatter_add
 
 
 class SparseGrad:
@@ -69,8 +72,15 @@ class SparseGrad:
     def to_dense(self) -> np.ndarray:
         """Return the gradient as an array of the variable's shape."""
         dense = np.zeros(self.shape, self.values.dtype)
-        np.add.at(dense, self.indices, self.values)
+        self.add_to(dense)
         return dense
+
+    def add_to(self, dense: np.ndarray) -> None:
+        """Add the rows to a C-contiguous array of the variable's shape, in their order."""
+        width = math.prod(self.shape[1:])
+        values = np.require(self.values, dense.dtype, ("C", "A", "W"))
+        indices = np.require(self.indices, np.int64, ("C", "A", "W"))
+        scatter_add(indices, values.reshape(-1, width), dense.reshape(-1, width))
 
     @staticmethod
     def concatenate(parts: "Sequence[SparseGrad]") -> "SparseGrad":

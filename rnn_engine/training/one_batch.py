@@ -100,7 +100,7 @@ class OneBatch(Loops):
         x, y, sample_weight : array-like
             One batch.
         inputs : bool
-            Also return the gradient by `x`.
+            Also return the gradient by `x`; None where `x` are indices.
         training : bool
             Whether layers behave as in training (dropout draws its masks).
 
@@ -115,7 +115,7 @@ class OneBatch(Loops):
         model: Any = self
         variables = model.trainable_variables
         for variable in variables:
-            variable.grad.fill(0)
+            variable.clear_gradient()
         pred, mask, saved = model.forward_with_mask(x, training, keep=True)
         if uses_logits(model, loss):
             output, backward = model.logits_of(saved), model.backward_from_logits
@@ -127,7 +127,10 @@ class OneBatch(Loops):
         dx = backward(slope, saved, need_dx=True) if inputs else backward(slope, saved)
         arrays = [variable.grad.copy() for variable in variables]
         return Gradients(
-            scalar(value) + penalty, list(variables), arrays, np.array(dx) if inputs else None
+            scalar(value) + penalty,
+            list(variables),
+            arrays,
+            np.array(dx) if inputs and dx is not None else None,
         )
 
 

@@ -40,7 +40,7 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
 
     def step(x: Any, y: Any, weight: Any) -> float:
         for variable in variables:
-            variable.grad.fill(0)
+            variable.clear_gradient()
         pred, mask, saved = forward(x, True)
         if from_logits:
             value, dz = value_and_gradient(y, model.logits_of(saved), weight, mask)
@@ -52,10 +52,10 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
             backward(dpred, saved)
         if scale is not None:  # the optimizer divides by it
             for variable in variables:
-                variable.grad[...] *= scale
+                variable.scale_gradient(scale)
         if variables:
             guard.holding = True
-            apply([variable.grad for variable in variables], variables)
+            apply([variable.gradient for variable in variables], variables)
             guard.holding = False
             if guard.pending:
                 guard.release()
