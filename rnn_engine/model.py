@@ -262,9 +262,11 @@ class Sequential(Trainer, Layer):
         """
         return self._backward(dy, saved, len(self._layers) - 1, need_dx)
 
-    def _backward(self, dy: np.ndarray, saved: Any, start: int, need_dx: bool) -> Any:
+    def _backward(self, dy: Any, saved: Any, start: int, need_dx: bool) -> Any:
         for i in range(start, -1, -1):
             dy = self._layers[i].backward_with_penalty(dy, saved[i], need_dx or i > 0)
+            if dy is None:  # indices have no gradient, nor has what they were made from
+                break
         return dy
 
     @property
@@ -299,6 +301,13 @@ class Sequential(Trainer, Layer):
             if variable.regularizer is not None:
                 total += float(variable.regularizer(variable.value))
                 variable.grad[...] += variable.regularizer.gradient(variable.value)
+        return total if saved is None else total + self.penalties(saved)
+
+    def penalties(self, saved: Any) -> float:
+        """Return the penalties on activities in what `forward_with_mask` saved."""
+        total = 0.0
+        for layer, kept in zip(self._layers, saved, strict=True):
+            total += layer.penalties(kept)
         return total
 
     def reset_state(self) -> None:

@@ -9,7 +9,9 @@ A layer is a pair of methods beside each other::
 and prediction is re-entrant. Parameter gradients are added to ``variable.grad``.
 """
 
+import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,13 +28,23 @@ registry = Registry("layer")
 Shape = tuple[int | None, ...]
 
 
+@dataclass(slots=True)
+class Penalized:
+    """What a layer with an activity regularizer saves: its own `saved`, output and penalty."""
+
+    saved: Any
+    output: Any
+    penalty: float
+
+
 class Layer:
     """Base class of the layers (`keras.layers.Layer`).
 
     Parameters
     ----------
     activity_regularizer : Regularizer, optional
-        Penalty on the output, divided by the batch size.
+        Penalty on the output, divided by the batch size; part of the loss where the
+        layer stands in a model.
     trainable : bool
         Whether an optimizer updates the weights.
     dtype : str, optional
@@ -52,6 +64,9 @@ class Layer:
 
     # Integer inputs (indices) stay integers.
     takes_integers = False
+    # Whether the mask goes on; else it ends here, with Keras's warning. True unless a
+    # layer says otherwise, where Keras wants a layer to say so.
+    supports_masking = True
     # `forward` saves what backward needs only in training, or with its argument `keep`.
     saves_on_demand = False
 
@@ -150,8 +165,8 @@ class Layer:
             return np.asarray(inputs)
         return as_float_array(inputs, self._np_dtype, "inputs")
 
-    def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
-        """Return ``(y, saved)``."""
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return ``(y, saved)`` for ``(x, training=False, mask=None)``."""
         raise TypeError(f"{type(self).__name__} must define forward(x, training, mask).")
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
@@ -163,14 +178,44 @@ class Layer:
     ) -> Any:
         """Return ``(y, mask of y, saved)``; `keep` if backward will follow out of training."""
         if self.saves_on_demand:
-            y, saved = self.forward(x, training, mask, keep=keep)  # type: ignore[call-arg]
+            y, saved = self.forward(x, training, mask, keep=keep)
         else:
             y, saved = self.forward(x, training, mask)
-        return y, self.compute_mask(x, mask), saved
+        if self.activity_regularizer is not None:
+            saved = Penalized(saved, y, self._activity_penalty(y))
+        if mask is None or self.supports_masking:
+            return y, self.compute_mask(x, mask), saved
+        warnings.warn(
+            f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask "
+            f"attached to it. However, this layer does not support masking and will therefore "
+            f"destroy the mask information. Downstream layers will not see the mask.",
+            stacklevel=2,
+        )
+        return y, None, saved
 
     def backward_with_penalty(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
-        """Go back, the penalty on the output's activity included."""
+        """Go back, the penalty on the output's activity included.
+
+        Takes what `forward_with_mask` saved.
+        """
+        if type(saved) is Penalized:
+            dy, saved = self._add_activity_gradient(dy, saved.output), saved.saved
         return self.backward(dy, saved, need_dx)
+
+    def penalties(self, saved: Any) -> float:
+        """Return the penalties on activities in what `forward_with_mask` saved."""
+        return saved.penalty if type(saved) is Penalized else 0.0
+
+    def _activity_penalty(self, y: Any) -> float:
+        outputs = y if isinstance(y, list | tuple) else [y]
+        return float(sum(self.activity_regularizer(output) / len(output) for output in outputs))
+
+    def _add_activity_gradient(self, dy: Any, y: Any) -> Any:
+        """Return dy plus the gradient of the penalty; both may be tuples."""
+        if isinstance(y, list | tuple):
+            return tuple(map(self._add_activity_gradient, dy, y))
+        slope = self.activity_regularizer.gradient(y) / len(y)
+        return slope if dy is None else dy + slope
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask of the output: that of the input, unless overridden."""
