@@ -1,0 +1,67 @@
+"""`Masking`."""
+
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.layers.base import Layer, registry
+
+
+@registry.register()
+class Masking(Layer):
+    """Masks the steps whose features all equal a value (`keras.layers.Masking`).
+
+    A mask that arrives from below is replaced, as in Keras.
+
+    Parameters
+    ----------
+    mask_value : float
+        Compared in the dtype of the layer.
+
+    Input and output shape (batch, timesteps, ..., features); masked steps of the
+    output are zero.
+
+    Examples
+    --------
+    >>> layer = Masking(mask_value=9.0)
+    >>> layer(np.array([[[1.0, 9.0], [9.0, 9.0]]], np.float32))
+    array([[[1., 9.],
+            [0., 0.]]], dtype=float32)
+    """
+
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mask_value = mask_value
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return where any feature of a step is not the value."""
+        value = np.asarray(self.mask_value, inputs.dtype)
+        return np.not_equal(inputs, value).any(axis=-1)
+
+    def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
+        """Return x with masked steps zero; saves the mask."""
+        is_open = self.compute_mask(x)
+        if is_open.all():
+            return x, is_open
+        out = np.zeros_like(x, subok=False)
+        np.copyto(out, x, where=is_open[..., None])  # a NaN beside the value does not survive
+        return out, is_open
+
+    def forward_with_mask(
+        self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
+    ) -> Any:
+        """Return ``(y, mask of y, saved)``, the mask computed once."""
+        if self.activity_regularizer is not None:
+            return super().forward_with_mask(x, training, mask, keep)
+        y, is_open = self.forward(x)
+        return y, is_open, is_open
+
+    def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
+        """Return dy where the step is open."""
+        if not need_dx:
+            return None
+        return np.where(saved[..., None], dy, dy.dtype.type(0))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, ready for JSON."""
+        return {**super().get_config(), "mask_value": self.mask_value}

@@ -1,0 +1,159 @@
+"""Layers that make one vector of a sequence: `GlobalAveragePooling1D`, `GlobalMaxPooling1D`."""
+
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.checks import as_mask, compact
+from rnn_engine.kernels.pooling import mean_over_time
+from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.reshaping import check_data_format
+
+
+class GlobalPooling1D(Layer):
+    """Base of the two: arguments, shapes, and the order of the axes.
+
+    Parameters
+    ----------
+    data_format : str, optional
+        ``"channels_last"`` (the default): (batch, timesteps, features);
+        ``"channels_first"``: (batch, features, timesteps).
+    keepdims : bool
+        Keep the time axis, of size 1.
+    """
+
+    def __init__(
+        self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.data_format = check_data_format(data_format)
+        self.keepdims = bool(keepdims)
+
+    @property
+    def _time(self) -> int:
+        return 1 if self.data_format == "channels_last" else 2
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (batch, features), with an axis of size 1 for time under `keepdims`."""
+        shape = list(input_shape)
+        shape[self._time : self._time + 1] = [1] if self.keepdims else []
+        return tuple(shape)
+
+    def steps_of(self, x: np.ndarray) -> np.ndarray:
+        """Return the input as (batch, timesteps, features).
+
+        Raises
+        ------
+        ValueError
+            If it has not three axes, or one of size zero.
+        """
+        if x.ndim != 3 or 0 in x.shape:
+            raise ValueError(
+                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected ndim=3 '
+                f"with no empty axis, found shape {x.shape}."
+            )
+        return x if self._time == 1 else x.transpose(0, 2, 1)
+
+    def outward(self, y: np.ndarray) -> np.ndarray:
+        """Return (batch, features) with the axis that `keepdims` wants."""
+        return np.expand_dims(y, self._time) if self.keepdims else y
+
+    def inward(self, dy: np.ndarray) -> np.ndarray:
+        """Return the gradient without that axis."""
+        return dy.squeeze(self._time) if self.keepdims else dy
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, ready for JSON."""
+        return {
+            **super().get_config(),
+            "data_format": self.data_format,
+            "keepdims": self.keepdims,
+        }
+
+
+@registry.register("GlobalAveragePooling1D", "GlobalAvgPool1D")
+class GlobalAveragePooling1D(GlobalPooling1D):
+    """Mean over the time steps that are not masked (`keras.layers.GlobalAveragePooling1D`).
+
+    A row without any such step gives NaN, as in Keras.
+
+    Parameters
+    ----------
+    data_format, keepdims
+        See `GlobalPooling1D`.
+
+    Examples
+    --------
+    >>> x = np.array([[[1.0], [3.0], [8.0]]], np.float32)
+    >>> GlobalAveragePooling1D()(x, mask=[[True, True, False]])
+    array([[2.]], dtype=float32)
+    """
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """Return None: the output has no time steps."""
+
+    def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
+        """Return the means; saves the mask and the shape."""
+        x = self.steps_of(x)
+        batch, steps, features = x.shape
+        is_open = np.empty((0, steps), bool) if mask is None else as_mask(mask, (batch, steps))
+        swapped = x.transpose(1, 0, 2)
+        if swapped.flags.c_contiguous and swapped.flags.writeable:
+            flat, row, step = swapped.reshape(-1), features, batch * features
+        else:
+            flat, row, step = compact(x).reshape(-1), steps * features, features
+        y = np.empty((batch, features), self._np_dtype)
+        mean_over_time(flat, row, step, is_open, np.empty(features), y)
+        return self.outward(y), (is_open, x.shape)
+
+    def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
+        """Return dy / count at the open steps, zero at the others."""
+        if not need_dx:
+            return None
+        is_open, (batch, steps, features) = saved
+        dy = self.inward(dy)
+        dx = np.empty((steps, batch, features), self._np_dtype)
+        if len(is_open):
+            count = np.maximum(is_open.sum(axis=1), 1).astype(self._np_dtype)
+            np.multiply(is_open.T[..., None], dy / count[:, None], out=dx)
+        else:
+            dx[...] = dy / self._np_dtype.type(steps)
+        return dx.transpose(1, 0, 2) if self._time == 1 else dx.transpose(1, 2, 0)
+
+
+@registry.register("GlobalMaxPooling1D", "GlobalMaxPool1D")
+class GlobalMaxPooling1D(GlobalPooling1D):
+    """Largest value over the time steps (`keras.layers.GlobalMaxPooling1D`).
+
+    As in Keras masked steps count like the others, and a mask ends here with a
+    warning. Equal largest values share the gradient.
+
+    Parameters
+    ----------
+    data_format, keepdims
+        See `GlobalPooling1D`.
+
+    Examples
+    --------
+    >>> GlobalMaxPooling1D()(np.array([[[1.0], [3.0], [2.0]]], np.float32))
+    array([[3.]], dtype=float32)
+    """
+
+    supports_masking = False
+
+    def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
+        """Return the largest values; saves the input and these."""
+        x = self.steps_of(x)
+        y = x.max(axis=1)
+        return self.outward(y), (x, y)
+
+    def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
+        """Return dy where the largest value stood."""
+        if not need_dx:
+            return None
+        x, y = saved
+        here = x == y[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):  # a NaN equals nothing
+            share = self.inward(dy) / here.sum(axis=1, dtype=self._np_dtype)
+            dx = here * share[:, None]
+        return dx if self._time == 1 else dx.transpose(0, 2, 1)
