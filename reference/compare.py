@@ -59,9 +59,10 @@ def floor(dtype: Any) -> float:
     """Return the size below which an error counts as absolute.
 
     Denormal numbers have no relative precision, and TensorFlow flushes them to
-    zero; the smallest normal number divided by the roundoff leaves room for both.
+    zero; the smallest normal number divided by the roundoff leaves room for both,
+    and the factor for sums of many of them.
     """
-    return float(np.finfo(np.dtype(dtype)).tiny) / roundoff(dtype)
+    return 256 * float(np.finfo(np.dtype(dtype)).tiny) / roundoff(dtype)
 
 
 def size_of(reference: Any, dtype: Any) -> np.ndarray:

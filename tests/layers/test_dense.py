@@ -107,7 +107,7 @@ def test_engine_agrees_with_the_oracle(problem: Problem) -> None:
 
 
 # Keras warns at a softmax over one unit.
-@pytest.mark.filterwarnings("ignore:Exception encountered when calling Dense:UserWarning")
+@pytest.mark.filterwarnings("ignore:You are using a softmax:UserWarning")
 @settings(max_examples=strategies.keras_examples())
 @given(problems())
 def test_engine_and_oracle_agree_with_keras(problem: Problem) -> None:

@@ -254,6 +254,7 @@ def test_time_can_be_split_at_any_step(problem: RnnProblem, data: st.DataObject)
 @settings(max_examples=10)
 @given(rnn_problems(kinds=("normal",)))
 def test_backward_adds_to_the_gradients(problem: RnnProblem) -> None:
+    problem = replace(problem, mask=None)
     layer = make_layer(problem)
     dy: Any = (problem.dy, problem.dstate) if problem.options["return_state"] else problem.dy
     *_, saved = forward(layer, problem, True)
@@ -263,7 +264,8 @@ def test_backward_adds_to_the_gradients(problem: RnnProblem) -> None:
     for variable, first in zip(layer.trainable_weights, once, strict=True):
         size = np.abs(first).max() + 1
         np.testing.assert_allclose(variable.grad, 2 * first, rtol=0, atol=1e-5 * size)
-        if problem.x.shape[1] > 1:  # the only step has no state before it
+        # The first step has no state before it; a relu may be closed everywhere.
+        if problem.x.shape[1] > 1 and problem.options["activation"] != "relu":
             assert np.any(first)
 
 
