@@ -2,109 +2,27 @@
 
 Each row of `TABLE` is written once, in the operators of `kernels.vector`; the
 recurrent and dense kernels, `rnn_engine.activations`, the layers and the tests read it.
-Polynomials are minimax fits (Remez, 60 digits) in the relative error of the result.
+A row costs nothing until it is used: see `kernels.finish`. Formulas with parameters
+stand here with Keras's defaults; others are computed in NumPy.
+
+A NaN stays a NaN in all of them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from rnn_engine.kernels.vector import (
-    Vector,
-    absolute,
-    copysign,
-    fma,
-    polynomial,
-    scale_by_power_of_two,
-    where,
+from typing import Any
+
+from rnn_engine.kernels.elementary import (
+    exp,
+    expm1,
+    log1p,
+    normal,
+    sigmoid,
+    sigmoid_and_rest,
+    tanh,
+    tanh_shrink,
 )
-
-# 2^f on |f| <= 1/2; relative error 1.9e-9 in float32, 3.1e-18 in float64.
-_EXP2 = {
-    32: (1.00000000055, 0.693147205737, 0.240226468896, 0.0555032877745,
-         0.00961848906244, 0.00133999311731, 0.000153457861473),
-    64: (0.9999999999999999971, 0.69314718055994533046, 0.24022650695910156209,
-         0.055504108664819921553, 0.0096181291075883339069, 0.0013333558146789929524,
-         0.00015403530462515255862, 0.000015252733489980292545, 1.3215433089032908888e-6,
-         1.0178198025635556729e-7, 7.0741057164086378008e-9, 4.4352820522495469489e-10),
-}  # fmt: skip
-# (tanh(a)/a - 1)/a² in a², a <= 0.625; relative error of tanh 4.4e-9 and 1e-17.
-_TANH_SMALL = {
-    32: (-0.333332819451, 0.133314422601, -0.0537397192881, 0.0206390987843, -0.00570499801475),
-    64: (-0.33333333333332855299, 0.13333333333262094713, -0.053968253931268859612,
-         0.021869487576114850158, -0.0088632210028395823862, 0.0035919891751791122375,
-         -0.0014549588837883181614, 0.00058631655640244387711, -0.00022856423906603280739,
-         0.000077144394378256058242, -0.00001607258164250108305),
-}  # fmt: skip
-_TANH_SPLIT = 0.625
-# tanh rounds to 1 from here on; clamping keeps 2ⁿ finite.
-_TANH_ONE = {32: 9.5, 64: 20.0}
-# Adding and subtracting 1.5·2^(mantissa bits) rounds to the nearest integer.
-_ROUND = {32: 12582912.0, 64: 6755399441055744.0}
-_LOG2_E = 1.4426950408889634074
-_LN2_HIGH = {32: 0.693145751953125, 64: 0.693147180369123816490}
-_LN2_LOW = {32: 1.428606765330187e-06, 64: 1.90821492927058770002e-10}
-
-
-def _exp2_parts(x: Vector, factor: float) -> tuple[Vector, Vector]:
-    """Return p and n + magic with 2^(factor·x) = p·2ⁿ."""
-    magic = _ROUND[x.ops.bits]
-    shifted = fma(x, factor, magic)
-    fraction = fma(x, factor, -(shifted - magic))
-    return polynomial(fraction, _EXP2[x.ops.bits]), shifted
-
-
-def tanh(x: Vector) -> Vector:
-    """Return tanh: 1 - 2/(e^(2a) + 1) for a = |x| > 0.625, an odd polynomial below.
-
-    Both halves end in one addition whose second term is small against the first,
-    which is where the accuracy comes from (at most 1.3 ULP in float32).
-    """
-    bits = x.ops.bits
-    a = absolute(x)
-    clamped = where((-a).less(-_TANH_ONE[bits]), _TANH_ONE[bits], a)
-    p, shifted = _exp2_parts(clamped, 2 * _LOG2_E)
-    large = 1.0 - 2.0 / (scale_by_power_of_two(p, shifted) + 1.0)
-    square = a * a
-    small = fma(a * square, polynomial(square, _TANH_SMALL[bits]), a)
-    return copysign(where(a.less(_TANH_SPLIT), small, large), x)
-
-
-def exp(x: Vector) -> Vector:
-    """Return eˣ over the whole range, denormal results and infinity included."""
-    ops = x.ops
-    bits = ops.bits
-    x = where(x.less(_EXP_LOW[bits]), _EXP_LOW[bits], x)
-    x = where((-x).less(-_EXP_HIGH[bits]), _EXP_HIGH[bits], x)
-    magic = _ROUND[bits]
-    shifted = fma(x, _LOG2_E, magic)
-    n = shifted - magic
-    # ln 2 in two parts: n times the first is exact, so that a large x loses nothing.
-    r = fma(n, -_LN2_LOW[bits], fma(n, -_LN2_HIGH[bits], x))
-    p = polynomial(r * _LOG2_E, _EXP2[bits])
-    # 2ⁿ in two factors: one alone would leave the exponent's range at either end.
-    half = fma(n, 0.5, magic)
-    p = scale_by_power_of_two(p, half)
-    return scale_by_power_of_two(p, (n - (half - magic)) + magic)
-
-
-# Below, eˣ rounds to 0; above, to infinity.
-_EXP_LOW = {32: -104.0, 64: -746.0}
-_EXP_HIGH = {32: 89.0, 64: 710.0}
-
-
-def sigmoid(x: Vector) -> Vector:
-    """Return 1/(1 + e⁻ˣ), with the exponential of -|x| so that nothing overflows."""
-    e = exp(-absolute(x))
-    return where(x.less(0.0), e, 1.0) / (e + 1.0)
-
-
-def relu(x: Vector) -> Vector:
-    """Return max(x, 0); a NaN stays."""
-    return where(x.less(0.0), 0.0, x)
-
-
-def linear(x: Vector) -> Vector:
-    """Return x."""
-    return x
+from rnn_engine.kernels.vector import Vector, absolute, fma, square_root, where
 
 
 @dataclass(frozen=True)
@@ -133,11 +51,259 @@ def _one(y: Vector) -> Vector:
     return y.ops.const(1.0)
 
 
+def _above(x: Vector, bound: float) -> Any:
+    """Return the mask of the lanes above `bound`; a NaN is in none."""
+    return (-x).less(-bound)
+
+
+def _clip(x: Vector, low: float, high: float) -> Vector:
+    x = where(x.less(low), low, x)
+    return where(_above(x, high), high, x)
+
+
+def _inside(x: Vector, low: float, high: float, value: "Vector | float") -> Vector:
+    """Return `value` where low < x < high, else 0."""
+    zero = x.ops.const(0.0)
+    return where(x.less(high), where(_above(x, low), value, zero), zero)
+
+
+# --- rectifiers -----------------------------------------------------------------
+
+
+def linear(x: Vector) -> Vector:
+    """Return x."""
+    return x
+
+
+def relu(x: Vector) -> Vector:
+    """Return max(x, 0); a NaN stays."""
+    return where(x.less(0.0), 0.0, x)
+
+
+def relu6(x: Vector) -> Vector:
+    """Return min(max(x, 0), 6)."""
+    return _clip(x, 0.0, 6.0)
+
+
+def leaky_relu(x: Vector) -> Vector:
+    """Return x above zero and 0.2·x below."""
+    return where(x.less(0.0), x * 0.2, x)
+
+
+def elu(x: Vector) -> Vector:
+    """Return x above zero and eˣ - 1 below."""
+    return where(x.less(0.0), expm1(x), x)
+
+
+# From "Self-Normalizing Neural Networks", Klambauer et al. 2017.
+_SELU_SCALE = 1.0507009873554804934
+_SELU_ALPHA = 1.6732632423543772848
+
+
+def selu(x: Vector) -> Vector:
+    """Return 1.0507·x above zero and 1.0507·1.6733·(eˣ - 1) below."""
+    return where(x.less(0.0), expm1(x) * (_SELU_SCALE * _SELU_ALPHA), x * _SELU_SCALE)
+
+
+# --- shrinks: zero around zero ----------------------------------------------------
+
+
+def soft_shrink(x: Vector) -> Vector:
+    """Return x moved by 0.5 towards zero, and zero within 0.5 of it."""
+    inside = x - x  # a NaN stays
+    return where(_above(x, 0.5), x - 0.5, where(x.less(-0.5), x + 0.5, inside))
+
+
+def hard_shrink(x: Vector) -> Vector:
+    """Return x, and zero within 0.5 of zero."""
+    return where(_above(absolute(x), 0.5), x, x - x)
+
+
+# --- smooth gates -----------------------------------------------------------------
+
+
+def softplus(x: Vector) -> Vector:
+    """Return log(1 + eˣ) = max(x, 0) + log(1 + e^-|x|)."""
+    return where(x.less(0.0), 0.0, x) + log1p(exp(-absolute(x)))
+
+
+def log_sigmoid(x: Vector) -> Vector:
+    """Return log(1/(1 + e⁻ˣ)) = -softplus(-x)."""
+    return -softplus(-x)
+
+
+def softsign(x: Vector) -> Vector:
+    """Return x/(1 + |x|)."""
+    return x / (absolute(x) + 1.0)
+
+
+def _softsign_slope(z: Vector) -> Vector:
+    root = 1.0 / (absolute(z) + 1.0)
+    return root * root
+
+
+def squareplus(x: Vector) -> Vector:
+    """Return (x + √(x² + 4))/2; below zero as the inverse of its value at -x."""
+    a = absolute(x)
+    # The square must not overflow; from here on the 4 is below the last bit.
+    root = where(a.less(1e9), square_root(fma(a, a, 4.0)), a)
+    q = (root + a) * 0.5
+    return where(x.less(0.0), 1.0 / q, q)
+
+
+def _squareplus_slope(y: Vector) -> Vector:
+    """Return y²/(y² + 1): the root in the formula is y + 1/y."""
+    inverse = 1.0 / y
+    return 1.0 / fma(inverse, inverse, 1.0)
+
+
+def silu(x: Vector) -> Vector:
+    """Return x·sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+def _silu_slope(z: Vector) -> Vector:
+    s, rest = sigmoid_and_rest(z)
+    return s * fma(z, rest, 1.0)
+
+
+def gelu(x: Vector) -> Vector:
+    """Return x·Φ(x), Φ the distribution function of the normal distribution."""
+    return x * normal(x)[0]
+
+
+_INVERSE_ROOT_2PI = 0.39894228040143267794
+
+
+def _gelu_slope(z: Vector) -> Vector:
+    share, moment = normal(z)
+    return fma(moment, _INVERSE_ROOT_2PI, share)
+
+
+# Twice √(2/π), and that times 0.044715.
+_GELU_1 = 1.5957691216057307117
+_GELU_3 = _GELU_1 * 0.044715
+# From here on the sigmoid is 0 or 1, and so is the slope.
+_GELU_LIMIT = 30.0
+
+
+def gelu_approximate(x: Vector) -> Vector:
+    """Return x·(1 + tanh(√(2/π)(x + 0.044715x³)))/2 = x·sigmoid of twice that argument."""
+    return x * sigmoid(x * fma(x * x, _GELU_3, _GELU_1))
+
+
+def _gelu_approximate_slope(z: Vector) -> Vector:
+    z = _clip(z, -_GELU_LIMIT, _GELU_LIMIT)
+    square = z * z
+    s, rest = sigmoid_and_rest(z * fma(square, _GELU_3, _GELU_1))
+    inner = fma(square, 3.0 * _GELU_3, _GELU_1)
+    return s * fma(z * rest, inner, 1.0)
+
+
+# From here on tanh(softplus(x)) is 1.
+_MISH_ONE = {32: 15.0, 64: 30.0}
+
+
+def _mish_parts(x: Vector) -> tuple[Vector, Vector, Vector]:
+    """Return min(x, limit), e = eˣ of it, and n = e² + 2e."""
+    limit = _MISH_ONE[x.ops.bits]
+    x = where(_above(x, limit), limit, x)
+    e = exp(x)
+    return x, e, e * (e + 2.0)
+
+
+def mish(x: Vector) -> Vector:
+    """Return x·tanh(softplus(x)) = x·n/(n + 2), n = e²ˣ + 2eˣ."""
+    _, _, n = _mish_parts(x)
+    return x * (n / (n + 2.0))
+
+
+def _mish_slope(z: Vector) -> Vector:
+    """Return n/(n + 2) + z·4eᶻ(eᶻ + 1)/(n + 2)²."""
+    z, e, n = _mish_parts(z)
+    inverse = 1.0 / (n + 2.0)
+    return fma(z * inverse, 4.0 * inverse * fma(e, e, e), n * inverse)
+
+
+def _tanh_shrink_slope(z: Vector) -> Vector:
+    y = tanh(z)
+    return y * y
+
+
+# --- pieces of lines and parabolas --------------------------------------------------
+
+
+def hard_tanh(x: Vector) -> Vector:
+    """Return x kept within -1..1."""
+    return _clip(x, -1.0, 1.0)
+
+
+def hard_sigmoid(x: Vector) -> Vector:
+    """Return (x + 3)/6 kept within 0..1."""
+    return _clip(x + 3.0, 0.0, 6.0) / 6.0
+
+
+def hard_silu(x: Vector) -> Vector:
+    """Return x·hard_sigmoid(x)."""
+    return x * hard_sigmoid(x)
+
+
+def _hard_silu_slope(z: Vector) -> Vector:
+    return hard_sigmoid(z) + _inside(z, -3.0, 3.0, z / 6.0)
+
+
+def sparse_plus(x: Vector) -> Vector:
+    """Return 0 up to -1, (x + 1)²/4 up to 1, x from there on."""
+    v = x + 1.0
+    return where(x.less(1.0), where(_above(x, -1.0), v * v * 0.25, 0.0), x)
+
+
+def sparse_sigmoid(x: Vector) -> Vector:
+    """Return (x + 1)/2 kept within 0..1."""
+    return _clip((x + 1.0) * 0.5, 0.0, 1.0)
+
+
 # The position in the table is the code by which kernels know an activation.
 TABLE: tuple[Formula, ...] = (
     Formula("linear", linear, _one),
     Formula("tanh", tanh, lambda y: fma(-y, y, 1.0)),
     Formula("sigmoid", sigmoid, lambda y: fma(-y, y, y)),
     Formula("relu", relu, lambda y: where((-y).less(0.0), _one(y), 0.0)),
+    Formula("relu6", relu6, lambda y: _inside(y, 0.0, 6.0, 1.0)),
+    Formula("leaky_relu", leaky_relu, lambda y: where(_above(y, 0.0), _one(y), 0.2)),
+    Formula("elu", elu, lambda y: where(y.less(0.0), y + 1.0, 1.0)),
+    Formula("celu", elu, lambda y: where(y.less(0.0), y + 1.0, 1.0)),
+    Formula(
+        "selu",
+        selu,
+        lambda y: where(y.less(0.0), y + _SELU_SCALE * _SELU_ALPHA, _SELU_SCALE),
+    ),
+    Formula("exponential", exp, lambda y: y),
+    Formula("softplus", softplus, lambda y: -expm1(-y)),
+    Formula("log_sigmoid", log_sigmoid, lambda y: -expm1(y)),
+    Formula("softsign", softsign, _softsign_slope, from_input=True),
+    Formula("squareplus", squareplus, _squareplus_slope),
+    Formula("silu", silu, _silu_slope, from_input=True),
+    Formula("gelu", gelu, _gelu_slope, from_input=True),
+    # Not a name of Keras's: gelu(approximate=True).
+    Formula("gelu_approximate", gelu_approximate, _gelu_approximate_slope, from_input=True),
+    Formula("mish", mish, _mish_slope, from_input=True),
+    Formula("tanh_shrink", tanh_shrink, _tanh_shrink_slope, from_input=True),
+    Formula("soft_shrink", soft_shrink, lambda y: where(_above(absolute(y), 0.0), _one(y), 0.0)),
+    Formula("hard_shrink", hard_shrink, lambda y: where(_above(absolute(y), 0.0), _one(y), 0.0)),
+    # At -1 and 1 themselves Keras's slope is 1, which the output does not tell.
+    Formula(
+        "hard_tanh",
+        hard_tanh,
+        lambda z: where(_above(absolute(z), 1.0), z.ops.const(0.0), 1.0),
+        from_input=True,
+    ),
+    Formula("hard_sigmoid", hard_sigmoid, lambda y: _inside(y, 0.0, 1.0, 1.0 / 6.0)),
+    Formula("hard_silu", hard_silu, _hard_silu_slope, from_input=True),
+    Formula("sparse_plus", sparse_plus, lambda y: where(y.less(1.0), square_root(y), 1.0)),
+    # From the input: just below 1 the output rounds to 1.
+    Formula(
+        "sparse_sigmoid", sparse_sigmoid, lambda z: _inside(z, -1.0, 1.0, 0.5), from_input=True
+    ),
 )
 CODES: dict[str, int] = {row.name: code for code, row in enumerate(TABLE)}

@@ -10,7 +10,6 @@ whatever the tile, so a row has the same bits in any company (measured with
 
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,13 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.formulas import TABLE, Formula
+from rnn_engine.kernels.finish import call_finish
 from rnn_engine.kernels.options import linked
 from rnn_engine.kernels.pointers import lane_count, load, offset, store
 from rnn_engine.kernels.vector import (
     INT64,
     REGISTER_BYTES,
     REGISTERS,
-    Vector,
     VectorBuilder,
     allow_widest,
 )
@@ -196,92 +194,6 @@ def _tile(
     return signature, codegen
 
 
-# Epilogues: what is done with a tile while it is in the first-level cache.
-# -1 - code: out *= derivative of the activation at aux. 0 (linear): nothing.
-# code: out = activation(out), z kept in aux if aux_row is not zero.
-
-
-def _forward(row: Formula) -> Callable[[Any, Any], Any]:
-    return lambda out, aux: row.forward(out)
-
-
-def _backward(row: Formula) -> Callable[[Any, Any], Any]:
-    return lambda out, aux: out * row.derivative(aux)
-
-
-@intrinsic
-def _finish(
-    typingctx: Any, op: Any, rows: Any, columns: Any, out: Any, out_row: Any, aux: Any,
-    aux_row: Any,
-) -> Any:  # fmt: skip
-    """Apply epilogue `op` to rows × columns of `out`."""
-    signature = types.void(op, rows, columns, out, out_row, aux, aux_row)
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        op, rows, columns, out, out_row, aux, aux_row = args
-        allow_widest(builder.function)
-        ops = VectorBuilder(builder, sig.args[3].dtype)
-        out, aux = ops.offset(out, INT64(0)), ops.offset(aux, INT64(0))
-        end = builder.append_basic_block("end")
-        switch = builder.switch(op, end)
-        cases: list[tuple[int, Any]] = []
-        for code, row in enumerate(TABLE):
-            if code:
-                cases.append((code, _forward(row)))
-                cases.append((-1 - code, _backward(row)))
-        for code, formula in cases:
-            block = builder.append_basic_block(f"op_{code}")
-            switch.add_case(INT64(code), block)
-            builder.position_at_end(block)
-            _walk(ops, rows, columns, out, out_row, aux, aux_row, formula, code < 0)
-            builder.branch(end)
-        builder.position_at_end(end)
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-def _counted(builder: ir.IRBuilder, count: Any, step: int, body: Callable[[Any], None]) -> None:
-    """Emit ``for i in range(0, count, step): body(i)`` for count >= 1."""
-    before = builder.block
-    loop, done = builder.append_basic_block("loop"), builder.append_basic_block("loop_done")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    i = builder.phi(INT64)
-    i.add_incoming(INT64(0), before)
-    body(i)
-    following = builder.add(i, INT64(step))
-    i.add_incoming(following, builder.block)
-    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
-    builder.position_at_end(done)
-
-
-def _walk(
-    ops: VectorBuilder, rows: Any, columns: Any, out: Any, out_row: Any, aux: Any, aux_row: Any,
-    formula: Callable[[Any, Any], Any], backward: bool,
-) -> None:  # fmt: skip
-    """Emit the loops of one epilogue over rows and vectors."""
-    b = ops.builder
-
-    def row(r: Any) -> None:
-        def vector(j: Any) -> None:
-            mask = ops.first_lanes(b.sub(columns, j))
-            place = ops.offset(out, b.add(b.mul(r, out_row), j))
-            value = Vector(ops, ops.masked_load(place, mask))
-            beside = ops.offset(aux, b.add(b.mul(r, aux_row), j))
-            other = None
-            if backward:
-                other = Vector(ops, ops.masked_load(beside, mask))
-            else:
-                with b.if_then(b.icmp_signed("!=", aux_row, INT64(0))):
-                    ops.masked_store(value.value, beside, mask)
-            ops.masked_store(formula(value, other).value, place, mask)
-
-        _counted(b, columns, ops.lanes, vector)
-
-    _counted(b, rows, 1, row)
-
-
 @linked("iiipiippipiiipi")
 def gemm(
     m: int, n: int, k: int, a: Any, a_row: int, a_k: int, panel: Any, init: Any,
@@ -320,7 +232,7 @@ def gemm(
                 )  # fmt: skip
                 if op != 0:
                     beside = offset(aux, r * aux_row + column)
-                    _finish(op, rows, columns, target, out_row, beside, aux_row)
+                    call_finish(op, rows, columns, target, out_row, beside, aux_row)
             vector += vectors
         done += same
 

@@ -56,7 +56,7 @@ def linked(parameters: str) -> Callable[[Callable[..., Any]], Any]:
 
         @provides_symbols
         def provide(dtype: Any) -> None:
-            address = _c_function(signature(dtype), function).address
+            address = c_function(signature(dtype), function).address
             binding.add_symbol(symbol(dtype), address)
 
         def typing(typingctx: Any, *arguments: Any) -> Any:
@@ -85,7 +85,7 @@ def linked(parameters: str) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-def _c_function(signature: Any, function: Callable[..., Any]) -> CFunc:
+def c_function(signature: Any, function: Callable[..., Any]) -> CFunc:
     """Compile a function with C's calling convention now; it has an address."""
     options = {"nopython": True, **_OPTIONS}
     del options["nogil"]  # its callers have let go of the lock already

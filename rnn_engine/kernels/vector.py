@@ -228,6 +228,11 @@ def copysign(magnitude: Vector, sign: Vector) -> Vector:
     return Vector(ops, ops.intrinsic("llvm.copysign", [magnitude.value, sign.value]))
 
 
+def square_root(x: Vector) -> Vector:
+    """Return √x, rounded correctly."""
+    return Vector(x.ops, x.ops.intrinsic("llvm.sqrt", [x.value]))
+
+
 def scale_by_power_of_two(x: Vector, shifted: Vector) -> Vector:
     """Return x·2ⁿ, where `shifted` = n + 1.5·2^(mantissa bits) holds n in its low bits.
 

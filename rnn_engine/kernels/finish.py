@@ -1,0 +1,187 @@
+"""Epilogues: what is done with a tile while it is in the first-level cache.
+
+    op = code       out = activation(out), z kept in aux if aux_row is not zero
+    op = -1 - code  out = out · activation'(aux)
+    op = 0          (linear, forward) nothing
+
+An activation is compiled when it is first wanted, as a C function of its own; `gemm`
+finds its address in a table in memory. So a program pays for those it uses only
+(0.1 to 0.2 s each), and `gemm` does not grow with the table of formulas.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import binding, ir
+from numba.core import types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.extending import intrinsic
+
+from rnn_engine.kernels.cache import provides_symbols
+from rnn_engine.kernels.formulas import TABLE
+from rnn_engine.kernels.options import c_function
+from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder
+
+_INT = types.intp
+_FLOATS = (types.float32, types.float64)
+
+
+def _signature(dtype: types.Float) -> Any:
+    p = types.CPointer(dtype)
+    return types.void(_INT, _INT, _INT, p, _INT, p, _INT)
+
+
+# --- the table of addresses ---------------------------------------------------
+
+# One for each float type; kernels keep pointing at them, so they live for ever.
+_ADDRESSES = {dtype: (ctypes.c_void_p * len(TABLE))() for dtype in _FLOATS}
+_wanted: set[int] = set()
+_provided: set[types.Float] = set()
+
+
+def _symbol(dtype: types.Float) -> str:
+    return f"rnn_engine_finish_{dtype.name}"
+
+
+@provides_symbols
+def _provide(dtype: types.Float) -> None:
+    """Tell LLVM where the table of a float type is, and compile what is wanted of it."""
+    binding.add_symbol(_symbol(dtype), ctypes.addressof(_ADDRESSES[dtype]))
+    _provided.add(dtype)
+    _compile_wanted()
+
+
+def want(code: int) -> None:
+    """Have the activation `code` compiled, before a kernel is told to use it.
+
+    For the float types in use, at once; for others, when their first kernel is.
+    """
+    with global_compiler_lock:
+        _wanted.add(code)
+        _compile_wanted()
+
+
+def _compile_wanted() -> None:
+    for dtype in _provided:
+        addresses = _ADDRESSES[dtype]
+        for code in _wanted:
+            if not addresses[code]:
+                compiled = c_function(_signature(dtype), _make(code))
+                _kept.append(compiled)
+                addresses[code] = compiled.address
+
+
+_kept: list[Any] = []
+
+
+def _make(code: int) -> Callable[..., None]:
+    def finish(
+        op: int, rows: int, columns: int, out: Any, out_row: int, aux: Any, aux_row: int
+    ) -> None:
+        _finish(code, op, rows, columns, out, out_row, aux, aux_row)
+
+    # Files of the cache are named after the function.
+    finish.__qualname__ = f"finish_{TABLE[code].name}"
+    return finish
+
+
+# --- the call from gemm ---------------------------------------------------------
+
+
+@intrinsic
+def call_finish(
+    typingctx: Any, op: Any, rows: Any, columns: Any, out: Any, out_row: Any, aux: Any,
+    aux_row: Any,
+) -> Any:  # fmt: skip
+    """Apply epilogue `op` to rows × columns of `out`; nothing if it is linear."""
+    signature = _signature(out.dtype)
+    _provide(out.dtype)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        name = _symbol(sig.args[3].dtype)
+        kind = ir.ArrayType(POINTER, len(TABLE))
+        table = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, kind, name)
+        op = args[0]
+        negative = builder.icmp_signed("<", op, INT64(0))
+        code = builder.select(negative, builder.sub(INT64(-1), op), op)
+        place = builder.gep(table, [INT64(0), code], source_etype=kind)
+        function = builder.load(place, typ=POINTER, align=8)
+        exists = builder.icmp_unsigned("!=", function, ir.Constant(POINTER, None))
+        with builder.if_then(exists):
+            kinds = [context.get_value_type(t) for t in sig.args]
+            function.type = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
+            builder.call(function, args)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+# --- the code of one activation -------------------------------------------------
+
+
+@intrinsic(prefer_literal=True)
+def _finish(
+    typingctx: Any, code: Any, op: Any, rows: Any, columns: Any, out: Any, out_row: Any, aux: Any,
+    aux_row: Any,
+) -> Any:  # fmt: skip
+    """Apply the activation `code`, or multiply with its derivative if `op` is negative."""
+    if not isinstance(code, types.IntegerLiteral):
+        return None
+    signature = types.void(code, *_signature(out.dtype).args)
+    row = TABLE[code.literal_value]
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        _, op, rows, columns, out, out_row, aux, aux_row = args
+        ops = VectorBuilder(builder, sig.args[4].dtype)
+        out, aux = ops.offset(out, INT64(0)), ops.offset(aux, INT64(0))
+        place = rows, columns, out, out_row, aux, aux_row
+        with builder.if_else(builder.icmp_signed("<", op, INT64(0))) as (backward, forward):
+            with backward:
+                _walk(ops, *place, lambda out, aux: out * row.derivative(aux), True)
+            with forward:
+                _walk(ops, *place, lambda out, aux: row.forward(out), False)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _counted(builder: ir.IRBuilder, count: Any, step: int, body: Callable[[Any], None]) -> None:
+    """Emit ``for i in range(0, count, step): body(i)`` for count >= 1."""
+    before = builder.block
+    loop, done = builder.append_basic_block("loop"), builder.append_basic_block("loop_done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    i = builder.phi(INT64)
+    i.add_incoming(INT64(0), before)
+    body(i)
+    following = builder.add(i, INT64(step))
+    i.add_incoming(following, builder.block)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    builder.position_at_end(done)
+
+
+def _walk(
+    ops: VectorBuilder, rows: Any, columns: Any, out: Any, out_row: Any, aux: Any, aux_row: Any,
+    formula: Callable[[Any, Any], Any], backward: bool,
+) -> None:  # fmt: skip
+    """Emit the loops of one epilogue over rows and vectors."""
+    b = ops.builder
+
+    def row(r: Any) -> None:
+        def vector(j: Any) -> None:
+            mask = ops.first_lanes(b.sub(columns, j))
+            place = ops.offset(out, b.add(b.mul(r, out_row), j))
+            value = Vector(ops, ops.masked_load(place, mask))
+            beside = ops.offset(aux, b.add(b.mul(r, aux_row), j))
+            other = None
+            if backward:
+                other = Vector(ops, ops.masked_load(beside, mask))
+            else:
+                with b.if_then(b.icmp_signed("!=", aux_row, INT64(0))):
+                    ops.masked_store(value.value, beside, mask)
+            ops.masked_store(formula(value, other).value, place, mask)
+
+        _counted(b, columns, ops.lanes, vector)
+
+    _counted(b, rows, 1, row)
