@@ -20,6 +20,7 @@ from rnn_engine import (
     optimizers,
     random,
     regularizers,
+    saving,
     utils,
 )
 from rnn_engine.kernels.threads import get_num_threads, set_num_threads
@@ -47,6 +48,7 @@ __all__ = [
     "optimizers",
     "random",
     "regularizers",
+    "saving",
     "set_num_threads",
     "utils",
 ]

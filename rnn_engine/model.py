@@ -8,12 +8,13 @@ import numpy as np
 from rnn_engine.checks import as_float_array
 from rnn_engine.layers.base import Layer, Shape, registry
 from rnn_engine.layers.input_layer import InputLayer
+from rnn_engine.saving import Saveable
 from rnn_engine.summary import summary_table
 from rnn_engine.training import Trainer
 
 
 @registry.register()
-class Sequential(Trainer, Layer):
+class Sequential(Trainer, Saveable, Layer):
     """A stack of layers, each fed with the output of the one before (`keras.Sequential`).
 
     Parameters
@@ -366,8 +367,11 @@ class Sequential(Trainer, Layer):
     def from_config(cls, config: dict[str, Any]) -> "Sequential":
         """Build a model from what `get_config` returned; its weights are new."""
         model = cls(name=config.get("name"))
-        for layer in config["layers"]:
-            model.add(registry.deserialize(layer), rebuild=False)
+        made: dict[str, Layer] = {}
+        for entry in config["layers"]:
+            layer = registry.deserialize(entry)
+            # Names differ, so a name met again is that of a layer used twice.
+            model.add(made.setdefault(layer.name, layer), rebuild=False)
         if (shape := config.get("build_input_shape")) is not None:
             model.build(shape)
         else:

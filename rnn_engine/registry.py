@@ -4,11 +4,55 @@ A kind (loss, metric, optimizer, ...) owns one `Registry`; a new entry is one
 decorated class or function. Tests that compare with Keras walk the registries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 _REGISTRIES: "dict[str, Registry]" = {}
+_CUSTOM: ContextVar[Mapping[str, Any]] = ContextVar("custom", default=MappingProxyType({}))
+
+
+@contextmanager
+def custom_object_scope(*custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Let names find a user's own classes and functions (`keras.utils.custom_object_scope`).
+
+    Parameters
+    ----------
+    *custom_objects : dict
+        From names to classes or functions; they come before the library's own.
+        Scopes nest, and hold in their own thread only.
+
+    Examples
+    --------
+    >>> from rnn_engine import initializers
+    >>> class Sevens(initializers.Constant):
+    ...     def __init__(self):
+    ...         super().__init__(7.0)
+    >>> with custom_object_scope({"Sevens": Sevens}):
+    ...     print(initializers.get("Sevens")((2,)))
+    [7. 7.]
+    """
+    merged = dict(_CUSTOM.get())
+    for names in custom_objects:
+        merged.update(names or {})
+    token = _CUSTOM.set(merged)
+    try:
+        yield
+    finally:
+        _CUSTOM.reset(token)
+
+
+def custom_objects() -> Mapping[str, Any]:
+    """Return what the scopes around the caller name."""
+    return _CUSTOM.get()
+
+
+def kind_of(kind: str) -> "Registry":
+    """Return the registry of a kind."""
+    return _REGISTRIES[kind]
 
 
 class Registry:
@@ -52,6 +96,9 @@ class Registry:
         ValueError
             If there is none; the message names near misses.
         """
+        custom = _CUSTOM.get()
+        if name in custom:
+            return custom[name]
         if name in self.entries:
             return self.entries[name]
         near = get_close_matches(name, self.entries, n=3, cutoff=0.5)

@@ -1,0 +1,31 @@
+"""Models in files: `keras.saving`.
+
+Two formats, one file each: the library's own ``.npz`` (`native`), and Keras 3's
+``.keras`` and ``.weights.h5`` (`keras_zip`, `keras_h5`), which Keras reads and
+writes too. No file is ever run: they hold names of classes, settings and numbers.
+"""
+
+from rnn_engine.registry import custom_object_scope
+from rnn_engine.saving.api import (
+    load_model,
+    load_weights,
+    model_from_json,
+    save_model,
+    save_weights,
+)
+from rnn_engine.saving.clone import clone_model
+from rnn_engine.saving.saveable import Saveable
+
+CustomObjectScope = custom_object_scope
+
+__all__ = [
+    "CustomObjectScope",
+    "Saveable",
+    "clone_model",
+    "custom_object_scope",
+    "load_model",
+    "load_weights",
+    "model_from_json",
+    "save_model",
+    "save_weights",
+]
