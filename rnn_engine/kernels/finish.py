@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from rnn_engine.kernels.cache import provides_symbols
 from rnn_engine.kernels.formulas import TABLE
 from rnn_engine.kernels.options import c_function
-from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder
+from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
 
 _INT = types.intp
 _FLOATS = (types.float32, types.float64)
@@ -66,7 +66,7 @@ def _compile_wanted() -> None:
     for dtype in _provided:
         addresses = _ADDRESSES[dtype]
         for code in _wanted:
-            if not addresses[code]:
+            if code and not addresses[code]:
                 compiled = c_function(_signature(dtype), _make(code))
                 _kept.append(compiled)
                 addresses[code] = compiled.address
@@ -133,6 +133,7 @@ def _finish(
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         _, op, rows, columns, out, out_row, aux, aux_row = args
+        allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[4].dtype)
         out, aux = ops.offset(out, INT64(0)), ops.offset(aux, INT64(0))
         place = rows, columns, out, out_row, aux, aux_row
@@ -140,6 +141,9 @@ def _finish(
             with backward:
                 _walk(ops, *place, lambda out, aux: out * row.derivative(aux), True)
             with forward:
+                with builder.if_then(builder.icmp_signed("!=", aux_row, INT64(0))):
+                    keep = aux, aux_row, out, out_row
+                    _walk(ops, rows, columns, *keep, lambda aux, out: out, True)
                 _walk(ops, *place, lambda out, aux: row.forward(out), False)
         return context.get_dummy_value()
 
@@ -147,41 +151,45 @@ def _finish(
 
 
 def _counted(builder: ir.IRBuilder, count: Any, step: int, body: Callable[[Any], None]) -> None:
-    """Emit ``for i in range(0, count, step): body(i)`` for count >= 1."""
+    """Emit ``for i in range(0, count, step): body(i)``, whole steps only."""
     before = builder.block
     loop, done = builder.append_basic_block("loop"), builder.append_basic_block("loop_done")
-    builder.branch(loop)
+    last = builder.sub(count, INT64(step))
+    builder.cbranch(builder.icmp_signed("<=", INT64(0), last), loop, done)
     builder.position_at_end(loop)
     i = builder.phi(INT64)
     i.add_incoming(INT64(0), before)
     body(i)
     following = builder.add(i, INT64(step))
     i.add_incoming(following, builder.block)
-    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    builder.cbranch(builder.icmp_signed("<=", following, last), loop, done)
     builder.position_at_end(done)
 
 
 def _walk(
     ops: VectorBuilder, rows: Any, columns: Any, out: Any, out_row: Any, aux: Any, aux_row: Any,
-    formula: Callable[[Any, Any], Any], backward: bool,
+    formula: Callable[[Any, Any], Any], reads_aux: bool,
 ) -> None:  # fmt: skip
-    """Emit the loops of one epilogue over rows and vectors."""
+    """Emit ``out = formula(out, aux)`` over rows and vectors, the last one under a mask."""
     b = ops.builder
+    whole = b.and_(columns, INT64(-ops.lanes))
+    rest = b.sub(columns, whole)
+    mask = ops.first_lanes(rest)
 
     def row(r: Any) -> None:
+        target = ops.offset(out, b.mul(r, out_row))
+        beside = ops.offset(aux, b.mul(r, aux_row))
+
         def vector(j: Any) -> None:
-            mask = ops.first_lanes(b.sub(columns, j))
-            place = ops.offset(out, b.add(b.mul(r, out_row), j))
-            value = Vector(ops, ops.masked_load(place, mask))
-            beside = ops.offset(aux, b.add(b.mul(r, aux_row), j))
-            other = None
-            if backward:
-                other = Vector(ops, ops.masked_load(beside, mask))
-            else:
-                with b.if_then(b.icmp_signed("!=", aux_row, INT64(0))):
-                    ops.masked_store(value.value, beside, mask)
-            ops.masked_store(formula(value, other).value, place, mask)
+            place = ops.offset(target, j)
+            other = Vector(ops, ops.load(ops.offset(beside, j))) if reads_aux else None
+            ops.store(formula(Vector(ops, ops.load(place)), other).value, place)
 
         _counted(b, columns, ops.lanes, vector)
+        with b.if_then(b.icmp_signed("!=", rest, INT64(0))):
+            place, there = ops.offset(target, whole), ops.offset(beside, whole)
+            other = Vector(ops, ops.masked_load(there, mask)) if reads_aux else None
+            value = formula(Vector(ops, ops.masked_load(place, mask)), other)
+            ops.masked_store(value.value, place, mask)
 
     _counted(b, rows, 1, row)

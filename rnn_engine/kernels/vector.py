@@ -113,9 +113,10 @@ class VectorBuilder:
 
     def first_lanes(self, count: Any) -> Any:
         """Return the mask of the first `count` lanes (an i64, any value)."""
-        wide = ir.VectorType(INT64, self.lanes)
-        index = ir.Constant(wide, list(range(self.lanes)))
-        undef = ir.Constant(wide, ir.Undefined)
+        index = ir.Constant(self.int_type, list(range(self.lanes)))
+        undef = ir.Constant(self.int_type, ir.Undefined)
+        if self.bits == 32:
+            count = self.builder.trunc(count, INT32)
         first = self.builder.insert_element(undef, count, INT32(0))
         zeros = ir.Constant(ir.VectorType(INT32, self.lanes), [0] * self.lanes)
         return self.builder.icmp_signed(
