@@ -19,7 +19,8 @@ class BackupAndRestore(Callback):
 
     The files are written under another name and then renamed, so that a kill in
     the middle of writing loses nothing; `double_checkpoint` keeps the backup
-    before the last one as well.
+    before the last one as well. The weights are in the library's own format, which
+    needs no other package; Keras writes ``.weights.h5``.
 
     Parameters
     ----------
@@ -53,10 +54,15 @@ class BackupAndRestore(Callback):
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint
         self._counter = None if save_freq == "epoch" else BatchCounter(save_freq)
-        self._epoch = 0
-        self._batch = 0
-        self._weights = os.path.join(self.backup_dir, "latest.weights.h5")
-        self._metadata = os.path.join(self.backup_dir, "training_metadata.json")
+        self._current_epoch = 0
+        self._last_batch = 0
+        folder = self.backup_dir
+        self._weights_path = os.path.join(folder, "latest.weights.npz")
+        self._training_metadata_path = os.path.join(folder, "training_metadata.json")
+        self._prev_weights_path = f"{self._weights_path}.bkp"
+        self._prev_training_metadata_path = f"{self._training_metadata_path}.bkp"
+        self._new_weights_path = os.path.join(folder, "new.weights.npz")
+        self._new_metadata_path = f"{self._training_metadata_path}.new"
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the last backup, or the one before it if that cannot be read."""
@@ -65,52 +71,64 @@ class BackupAndRestore(Callback):
                 "To use the BackupAndRestore callback, your model must be built before you "
                 "call `fit()`."
             )
-        self._epoch = self._batch = 0
-        if not os.path.exists(self._weights):
+        self._current_epoch = self._last_batch = 0
+        if self._was_killed_while_renaming():
+            self._rename()
+        if not os.path.exists(self._weights_path):
             return
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         try:
-            self._load(self._weights, self._metadata)
+            self._load()
         except (OSError, ValueError):
-            previous = f"{self._weights}.bkp"
-            if not os.path.exists(previous):
+            if not os.path.exists(self._prev_weights_path):
                 raise
-            # The ending tells the format, so the copy gets its old name back.
-            shutil.copyfile(previous, self._weights)
-            shutil.copyfile(f"{self._metadata}.bkp", self._metadata)
-            self._load(self._weights, self._metadata)
+            shutil.copyfile(self._prev_weights_path, self._weights_path)
+            shutil.copyfile(self._prev_training_metadata_path, self._training_metadata_path)
+            self._load()
 
-    def _load(self, weights: str, metadata: str) -> None:
-        with open(metadata, encoding="utf-8") as file:
+    def _load(self) -> None:
+        with open(self._training_metadata_path, encoding="utf-8") as file:
             epoch = int(json.load(file)["epoch"])
-        self.model.load_weights(weights)
-        self._epoch = epoch
+        self.model.load_weights(self._weights_path)
+        self._current_epoch = epoch
         self.model._initial_epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Back up."""
-        self._epoch, self._batch = epoch + 1, 0
+        self._current_epoch, self._last_batch = epoch + 1, 0
         if self._counter is None:
             self._save()
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Back up, if so many batches have passed."""
-        self._batch = batch
+        self._last_batch = batch
         if self._counter is not None and self._counter.is_due(batch):
             self._save()
 
     def _save(self) -> None:
         os.makedirs(self.backup_dir, exist_ok=True)
-        if self.double_checkpoint and os.path.exists(self._metadata):
-            os.replace(self._weights, f"{self._weights}.bkp")
-            os.replace(self._metadata, f"{self._metadata}.bkp")
-        fresh = os.path.join(self.backup_dir, "new.weights.h5")
-        self.model.save_weights(fresh, overwrite=True)
-        with open(f"{self._metadata}.new", "w", encoding="utf-8") as file:
-            json.dump({"epoch": self._epoch, "batch": self._batch}, file)
-        os.replace(fresh, self._weights)
-        os.replace(f"{self._metadata}.new", self._metadata)
+        self.model.save_weights(self._new_weights_path, overwrite=True)
+        with open(f"{self._new_metadata_path}.tmp", "w", encoding="utf-8") as file:
+            json.dump({"epoch": self._current_epoch, "batch": self._last_batch}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{self._new_metadata_path}.tmp", self._new_metadata_path)
+        if self.double_checkpoint and os.path.exists(self._weights_path):
+            os.replace(self._weights_path, self._prev_weights_path)
+            os.replace(self._training_metadata_path, self._prev_training_metadata_path)
+        self._rename()
+
+    def _rename(self) -> None:
+        """Give the new files, which are whole, their names."""
+        if os.path.exists(self._new_weights_path):
+            os.replace(self._new_weights_path, self._weights_path)
+        os.replace(self._new_metadata_path, self._training_metadata_path)
+
+    def _was_killed_while_renaming(self) -> bool:
+        """Whether both new files were written, and the renaming had begun."""
+        done = not os.path.exists(self._new_weights_path) or not os.path.exists(self._weights_path)
+        return done and os.path.exists(self._new_metadata_path)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Delete the backup of a training that was not interrupted."""

@@ -139,7 +139,7 @@ def test_backup_goes_on_where_training_stopped(tmp_path, double, corrupt):
     assert json.loads((folder / "training_metadata.json").read_text())["epoch"] == 4
     resumed = make_model(seed=5)
     if corrupt:
-        (folder / "latest.weights.h5").write_bytes(b"torn")
+        (folder / "latest.weights.npz").write_bytes(b"torn")
     callbacks = [cb.BackupAndRestore(folder, double_checkpoint=double)]
     if corrupt and not double:
         with pytest.raises((OSError, ValueError)):
