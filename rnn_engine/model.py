@@ -314,7 +314,8 @@ class Sequential(Trainer, Saveable, Layer):
     def reset_state(self) -> None:
         """Forget what stateful layers carry from batch to batch."""
         for layer in self._layers:
-            layer.reset_state()
+            if getattr(layer, "stateful", True):  # Bidirectional raises otherwise, as in Keras
+                layer.reset_state()
 
     reset_states = reset_state
 

@@ -1,8 +1,18 @@
 """Layers: `keras.layers`."""
 
+from rnn_engine.layers.activation_layers import (
+    ELU,
+    Activation,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+)
 from rnn_engine.layers.activity_regularization import ActivityRegularization
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.batch_normalization import BatchNormalization
+from rnn_engine.layers.bidirectional import Bidirectional
+from rnn_engine.layers.cell import RNNCell
 from rnn_engine.layers.dense import Dense
 from rnn_engine.layers.dropout import AlphaDropout, Dropout, SpatialDropout1D
 from rnn_engine.layers.embedding import Embedding
@@ -14,14 +24,23 @@ from rnn_engine.layers.pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from rnn_engine.layers.preprocessing import StringLookup, TextVectorization
 from rnn_engine.layers.rescaling import Rescaling
 from rnn_engine.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from rnn_engine.layers.rnn import RNN
 from rnn_engine.layers.simple_rnn import SimpleRNN
+from rnn_engine.layers.simple_rnn_cell import SimpleRNNCell
+from rnn_engine.layers.stacked_rnn_cells import StackedRNNCells
+from rnn_engine.layers.time_distributed import TimeDistributed
+from rnn_engine.layers.wrapper import Wrapper
 
 GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
 
 __all__ = [
+    "ELU",
+    "RNN",
+    "Activation",
     "ActivityRegularization",
     "AlphaDropout",
     "BatchNormalization",
+    "Bidirectional",
     "Dense",
     "Dropout",
     "Embedding",
@@ -36,13 +55,22 @@ __all__ = [
     "InputLayer",
     "Layer",
     "LayerNormalization",
+    "LeakyReLU",
     "Masking",
+    "PReLU",
     "Permute",
+    "RNNCell",
+    "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
     "SimpleRNN",
+    "SimpleRNNCell",
+    "Softmax",
     "SpatialDropout1D",
+    "StackedRNNCells",
     "StringLookup",
     "TextVectorization",
+    "TimeDistributed",
+    "Wrapper",
 ]

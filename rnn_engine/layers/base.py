@@ -67,6 +67,8 @@ class Layer:
     # Whether the mask goes on; else it ends here, with Keras's warning. True unless a
     # layer says otherwise, where Keras wants a layer to say so.
     supports_masking = True
+    # Whether a row's output in training depends on the other rows of the batch.
+    mixes_rows = False
     # `forward` saves what backward needs only in training, or with its argument `keep`.
     saves_on_demand = False
 

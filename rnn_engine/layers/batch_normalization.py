@@ -47,6 +47,8 @@ class BatchNormalization(Normalization):
     array([[0.]], dtype=float32)
     """
 
+    mixes_rows = True
+
     def __init__(
         self,
         axis: int = -1,

@@ -67,8 +67,9 @@ class Recurrent(Layer):
         return (y, *((batch, n) for n in self.state_sizes)) if self.return_state else y
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask where the output has time steps, else None."""
-        return mask if self.return_sequences else None
+        """Return the mask where the output has time steps, else None; a list with the states."""
+        mask = mask if self.return_sequences else None
+        return [mask, *(None for _ in self.state_sizes)] if self.return_state else mask
 
     # --- states ---------------------------------------------------------------
 
@@ -103,7 +104,7 @@ class Recurrent(Layer):
             for size in self.state_sizes
         ]
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # the state comes second, as in Keras
         self,
         inputs: Any,
         initial_state: Any = None,

@@ -1,0 +1,165 @@
+"""`TimeDistributed`."""
+
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.layers.base import Layer, Penalized, registry
+from rnn_engine.layers.recurrent import Recurrent
+from rnn_engine.layers.wrapper import Wrapper, build_inside
+
+
+@registry.register()
+class TimeDistributed(Wrapper):
+    """A layer applied to every time step by itself (`keras.layers.TimeDistributed`).
+
+    The steps are folded into the batch and go through the layer at once. Keras calls the
+    layer once a step, which is done here too where it makes a difference: a stateful
+    layer, and in training one that says ``mixes_rows = True`` because a row's output
+    depends on the rest of the batch, as that of `BatchNormalization` does.
+
+    As in Keras, an activity regularizer of the inner layer has no effect here.
+
+    Parameters
+    ----------
+    layer : Layer
+
+    Input shape (batch, timesteps, ...), with at least three axes; a mask has shape
+    (batch, timesteps) or more axes. The inner layer gets its part for each step, if it
+    has axes behind the steps, and it goes on to the next layer as it is.
+
+    Raises
+    ------
+    ValueError
+        If `layer` is no layer, or the input has fewer than three axes.
+
+    Examples
+    --------
+    >>> from rnn_engine.layers import Dense
+    >>> layer = TimeDistributed(Dense(2, kernel_initializer="ones"))
+    >>> layer(np.ones((1, 2, 3)))
+    array([[[3., 3.],
+            [3., 3.]]], dtype=float32)
+    """
+
+    @property
+    def takes_integers(self) -> bool:  # type: ignore[override]  # the inner layer decides
+        """Whether integer inputs stay integers."""
+        return self.layer.takes_integers
+
+    def _inner_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        if not isinstance(input_shape, tuple | list) or len(input_shape) < 3:
+            raise ValueError(
+                "`TimeDistributed` Layer should be passed an `input_shape` with at least 3 "
+                f"dimensions, received: {input_shape}"
+            )
+        return (input_shape[0], *input_shape[2:])
+
+    def create_weights(self, input_shape: Any) -> None:
+        """Build the inner layer for one step."""
+        build_inside(self, self.layer, self._inner_shape(input_shape))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (batch, timesteps, ...)."""
+        batch, *rest = self.layer.compute_output_shape(self._inner_shape(input_shape))
+        return (batch, input_shape[1], *rest)
+
+    # --- the way of the data --------------------------------------------------
+
+    def forward(
+        self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
+    ) -> Any:
+        """Return y (batch, timesteps, ...) and what backward needs."""
+        self._inner_shape(x.shape)
+        inner_mask = self._inner_mask(mask, x)
+        if _step_by_step(self.layer, training):
+            steps = [
+                _run(
+                    self.layer,
+                    x[:, t],
+                    training,
+                    None if inner_mask is None else inner_mask[:, t],
+                    keep,
+                )
+                for t in range(x.shape[1])
+            ]
+            kept = [kept for _, kept in steps]
+            return np.stack([y for y, _ in steps], axis=1), (kept, None)
+        if inner_mask is not None and inner_mask.ndim == 2:
+            inner_mask = None  # only a layer that mixes rows would look at it
+        # A time-major sequence stays one: its rows are taken as they lie in memory.
+        swapped = not x.flags.c_contiguous and x.strides[1] > x.strides[0]
+        y, kept = _run(self.layer, _fold(x, swapped), training, _fold(inner_mask, swapped), keep)
+        return _unfold(y, x.shape[:2], swapped), ([kept], (x.shape[:2], swapped))
+
+    def _inner_mask(self, mask: Any, x: np.ndarray) -> np.ndarray | None:
+        """Return the mask as an array."""
+        if mask is None:
+            return None
+        mask = np.asarray(mask)
+        if mask.ndim < 2 or mask.shape[:2] != x.shape[:2]:
+            raise ValueError(
+                f"The `mask` passed to the `TimeDistributed` layer has shape {mask.shape}; it must "
+                f"be at least 2D and begin with the batch and time steps of the input, "
+                f"{x.shape[:2]}."
+            )
+        if mask.ndim == 2 and isinstance(self.layer, Recurrent):
+            raise ValueError(
+                f"A mask of shape {mask.shape} has no steps for the recurrent layer inside "
+                f"TimeDistributed: expected (batch, timesteps, inner timesteps)."
+            )
+        return mask
+
+    def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
+        """Add the weight gradients of all steps; return dx, or None."""
+        kept, folding = saved
+        if folding is None:
+            parts = [
+                self.layer.backward(dy[:, t], kept[t], need_dx)
+                for t in range(len(kept) - 1, -1, -1)
+            ]
+            return np.stack(parts[::-1], axis=1) if need_dx else None
+        axes, swapped = folding
+        dx = self.layer.backward(_fold(dy, swapped), kept[0], need_dx)
+        return _unfold(dx, axes, swapped) if need_dx else None
+
+    def penalties(self, saved: Any) -> float:
+        """Return the penalties on activities: this layer's, and those inside a model."""
+        kept, _ = saved.saved if type(saved) is Penalized else saved
+        return super().penalties(saved) + sum(map(self.layer.penalties, kept))
+
+
+def _step_by_step(layer: Any, training: bool) -> bool:
+    """Whether the steps have to go through a layer one after the other."""
+    shared_noise = (getattr(layer, "noise_shape", None) or [None])[0] is not None
+    if getattr(layer, "stateful", False) or (training and (layer.mixes_rows or shared_noise)):
+        return True
+    return any(_step_by_step(inner, training) for inner in layer.sublayers)
+
+
+def _run(layer: Layer, x: np.ndarray, training: bool, mask: Any, keep: bool) -> Any:
+    """Return (y, saved) of a layer, without the penalty on its own activity."""
+    y, _, saved = layer.forward_with_mask(x, training, mask, keep)
+    if type(saved) is Penalized:
+        saved = saved.saved
+    if isinstance(y, tuple):
+        raise ValueError(
+            f"TimeDistributed needs a layer of one output; {layer.name!r} has {len(y)}."
+        )
+    return y, saved
+
+
+def _fold(x: Any, swapped: bool) -> Any:
+    """Fold the first two axes into one."""
+    if x is None:
+        return None
+    x = np.swapaxes(x, 0, 1) if swapped else x
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _unfold(y: np.ndarray, axes: tuple[int, int], swapped: bool) -> np.ndarray:
+    """Undo `_fold` for an array of other axes behind."""
+    batch, steps = axes
+    if swapped:
+        return np.swapaxes(y.reshape(steps, batch, *y.shape[1:]), 0, 1)
+    return y.reshape(batch, steps, *y.shape[1:])
