@@ -47,8 +47,11 @@ def keras_layer(class_name: str, config: Mapping[str, Any], dtype: str) -> Any:
         arguments[key] = value
     if class_name == "Sequential":
         return keras.Sequential(arguments.pop("layers"), name=arguments.get("name"))
-    cls = getattr(keras.layers, class_name)
-    return cls(**arguments, dtype=dtype)
+    layer = getattr(keras.layers, class_name)(**arguments, dtype=dtype)
+    if isinstance(layer, keras.layers.RNN):
+        # Keras's recurrent layers take this argument, document it, and forget it.
+        layer.activity_regularizer = arguments.get("activity_regularizer")
+    return layer
 
 
 def _nested(value: Any, dtype: str) -> Any:
