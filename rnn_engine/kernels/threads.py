@@ -1,28 +1,21 @@
 """How many threads a piece of work gets."""
 
+import importlib
+import operator
 import os
+import sys
+from typing import Any
 
+import numba
 from numba.core import config
+from numba.core.compiler_lock import global_compiler_lock
+from numba.np.ufunc import parallel
+
+from rnn_engine.kernels.cores import available_cores
 
 # Below this many multiply-adds one thread is faster than a launch on two.
 # See the notes of benchmarks/run.py.
 SERIAL_WORK = 400_000
-
-
-def available_cores() -> int:
-    """Return the cores this process may use: affinity and cgroup quota counted."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:
-        cores = os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()[:2]
-        if quota != "max":
-            cores = min(cores, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass
-    return cores
 
 
 def _from_environment() -> int:
@@ -34,29 +27,49 @@ def _from_environment() -> int:
     return int(text)
 
 
-def _has_safe_layer() -> bool:
-    """Whether Numba finds a threading layer that several Python threads may enter.
+def threading_layer() -> str | None:
+    """Return the threading layer that Numba uses, or would choose; None if none loads."""
+    try:
+        return str(numba.threading_layer())
+    except ValueError:  # not chosen yet: what Numba would do at the first launch
+        return next((name for name in _candidates() if _loads(name)), None)
 
-    Its own workqueue aborts the process when two do.
+
+def _candidates() -> list[str]:
+    """Return the layers that Numba's settings admit, in its order of preference."""
+    wanted = str(config.THREADING_LAYER).lower()
+    names = [str(name) for name in config.THREADING_LAYER_PRIORITY]
+    if wanted == "default":
+        return names
+    if wanted in names:
+        return [wanted]
+    safe_to_fork = [] if sys.platform.startswith("linux") else ["omp"]
+    return {
+        "safe": ["tbb"],
+        "threadsafe": ["tbb", "omp"],
+        "forksafe": ["tbb", *safe_to_fork, "workqueue"],
+    }.get(wanted, [])
+
+
+def _loads(name: str) -> bool:
+    try:
+        if name == "tbb":
+            parallel._check_tbb_version_compatible()
+        importlib.import_module(f"numba.np.ufunc.{_MODULES[name]}")
+    except (ImportError, KeyError):
+        return False
+    return True
+
+
+_MODULES = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
+
+
+def is_safe(layer: str | None) -> bool:
+    """Whether several Python threads may enter a threading layer at once.
+
+    Numba's own workqueue aborts the process when two do.
     """
-    wanted = config.THREADING_LAYER
-    names = config.THREADING_LAYER_PRIORITY
-    if wanted in ("tbb", "omp", "workqueue"):
-        names = [wanted]
-    elif wanted != "default":
-        names = [name for name in names if name != "workqueue"]
-    for name in names:
-        if name == "workqueue":
-            return False
-        try:
-            if name == "tbb":
-                from numba.np.ufunc import tbbpool  # noqa: F401  # asks whether it loads
-            else:
-                from numba.np.ufunc import omppool  # noqa: F401
-        except ImportError:
-            continue
-        return True
-    return False
+    return layer in ("tbb", "omp")
 
 
 _threads = _from_environment()
@@ -67,17 +80,35 @@ _forked = False
 def set_num_threads(n: int) -> None:
     """Set how many threads the kernels may use.
 
-    The results have the same bits for every number.
+    The results have the same bits for every number. It starts as the environment
+    variable `RNN_ENGINE_NUM_THREADS`, or else as the number of cores this process may
+    use. More than Numba has threads (``numba.config.NUMBA_NUM_THREADS``) is no gain.
 
     Raises
     ------
     ValueError
         If `n` is not a positive integer.
+
+    Examples
+    --------
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
     """
     global _threads
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    _threads = _positive(n)
+
+
+def _positive(n: Any) -> int:
+    try:
+        number = 0 if isinstance(n, bool) else operator.index(n)
+    except TypeError:
+        number = 0
+    if number < 1:
         raise ValueError(f"The number of threads must be a positive integer, got {n!r}.")
-    _threads = n
+    return number
 
 
 def get_num_threads() -> int:
@@ -95,7 +126,7 @@ def tasks(work: int, most: int) -> int:
     if work < SERIAL_WORK or _threads == 1 or most < 2 or _forked:
         return 1
     if _safe is None:
-        _safe = _has_safe_layer()
+        _safe = is_safe(threading_layer())
     return min(_threads, most) if _safe else 1
 
 
@@ -103,7 +134,13 @@ def _after_fork() -> None:
     # GNU OpenMP kills a forked child that enters a parallel region.
     global _forked
     _forked = True
+    global_compiler_lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    # A child forked while another thread compiles would wait for that thread for ever.
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=_after_fork,
+    )
