@@ -1,0 +1,276 @@
+"""The same bits every time: the promises about threads, batches, time and vector width."""
+
+import contextlib
+import itertools
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rnn_engine
+from rnn_engine import layers
+from rnn_engine.kernels import simple_rnn, threads
+from rnn_engine.kernels.vector import cpu_features
+from tests.kernels.process import finish, start
+
+COUNTS = (1, 2, 3, 8)
+GOLDEN_BITS = (Path(__file__).parent / "golden_bits.py").read_text()
+AVX2 = {
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+fma,+bmi,+bmi2,"
+    "+popcnt,+cx16,+f16c,+movbe,+lzcnt",
+}
+# Neither AVX nor FMA instructions: LLVM calls the C library's fma.
+SSE = {"NUMBA_CPU_NAME": "generic"}
+
+
+@contextlib.contextmanager
+def running_on(count):
+    """Run every kernel that has a parallel twin with so many tasks, however small its work."""
+    work, before = threads.SERIAL_WORK, threads.get_num_threads()
+    threads.SERIAL_WORK = 0
+    rnn_engine.set_num_threads(count)
+    try:
+        if threads.is_safe(threads.threading_layer()):
+            assert threads.tasks(1, 99) == count
+        yield
+    finally:
+        threads.SERIAL_WORK = work
+        rnn_engine.set_num_threads(before)
+
+
+def bits(*arrays):
+    """Return the bytes of arrays: signed zeros differ, and a NaN equals itself."""
+    return [np.ascontiguousarray(array).tobytes() for array in arrays]
+
+
+@st.composite
+def cases(draw):
+    """Draw a layer with weights, and an input; shapes around the sizes of tiles and panels."""
+    batch = draw(st.sampled_from([2, 3, 5, 12, 13, 17]) | st.integers(2, 40))
+    steps, features = draw(st.integers(1, 7)), draw(st.integers(1, 20))
+    units = draw(st.sampled_from([1, 7, 16, 17, 33, 64]) | st.integers(1, 70))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    layer = layers.SimpleRNN(
+        units,
+        activation=draw(st.sampled_from(["tanh", "relu", "sigmoid", "linear"])),
+        use_bias=draw(st.booleans()),
+        return_sequences=draw(st.booleans()),
+        dtype=dtype,
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    layer.build((None, steps, features))
+    scale = 1 / np.sqrt(features + units)
+    layer.set_weights([rng.normal(size=w.shape) * scale for w in layer.get_weights()])
+    return layer, rng.normal(size=(batch, steps, features)).astype(dtype), rng
+
+
+def some_mask(rng, x):
+    mask = rng.random(x.shape[:2]) < 0.7
+    mask[0] = False  # a row with no open step at all
+    return mask
+
+
+# --- forward ----------------------------------------------------------------------
+
+
+@given(cases(), st.booleans())
+def test_forward_on_any_number_of_threads(case, masked):
+    layer, x, rng = case
+    mask = some_mask(rng, x) if masked else None
+    results = set()
+    for count in COUNTS:
+        with running_on(count):
+            results.add(layer(x, mask=mask).tobytes())
+    assert len(results) == 1
+
+
+@given(cases(), st.booleans(), st.sampled_from(COUNTS))
+def test_forward_of_a_row_in_any_company(case, masked, count):
+    """Alone, among others, in another place: a row is the same."""
+    layer, x, rng = case
+    mask = some_mask(rng, x) if masked else None
+    whole = layer(x, mask=mask)
+    rows = rng.permutation(len(x))[: rng.integers(1, len(x) + 1)]
+    with running_on(count):
+        part = layer(x[rows], mask=None if mask is None else mask[rows])
+    assert bits(part) == bits(whole[rows])
+    row = rows[0]
+    others = rng.normal(size=x.shape).astype(x.dtype) * 100
+    place = rng.integers(len(x))
+    others[place] = x[row]
+    other_mask = None
+    if mask is not None:
+        other_mask = rng.random(mask.shape) < 0.5
+        other_mask[place] = mask[row]
+    assert bits(layer(others, mask=other_mask)[place]) == bits(whole[row])
+
+
+@given(cases(), st.data())
+def test_forward_in_parts_of_time_with_the_state_carried(case, data):
+    layer, x, _ = case
+    whole = layer(x)
+    steps = x.shape[1]
+    cuts = sorted(data.draw(st.sets(st.integers(1, max(1, steps - 1)))) | {0, steps})
+    layer.return_state = True
+    state, parts = None, []
+    for begin, end in itertools.pairwise(cuts):
+        y, state = layer(x[:, begin:end], initial_state=state)
+        parts.append(y)
+    joined = np.concatenate(parts, axis=1) if layer.return_sequences else parts[-1]
+    assert bits(joined) == bits(whole)
+
+
+@given(cases(), st.integers(1, 9), st.sampled_from(COUNTS))
+def test_forward_with_any_right_padding(case, padding, count):
+    layer, x, rng = case
+    batch, steps, features = x.shape
+    whole = layer(x)
+    padded = rng.normal(size=(batch, steps + padding, features)).astype(x.dtype) * 1000
+    padded[:, :steps] = x
+    mask = np.zeros(padded.shape[:2], bool)
+    mask[:, :steps] = True
+    with running_on(count):
+        y = layer(padded, mask=mask)
+    assert bits(y[:, :steps] if layer.return_sequences else y) == bits(whole)
+
+
+def test_forward_in_chunks_of_projected_time(monkeypatch):
+    """How many steps are projected at once depends on the batch, and changes no bit."""
+    layer = layers.SimpleRNN(33, seed=1)
+    x = np.random.default_rng(0).normal(size=(7, 40, 5)).astype(np.float32)
+    whole = layer(x)
+    for numbers in (1, 33 * 7 * 3, 33 * 7 * 39):
+        monkeypatch.setattr(simple_rnn, "CHUNK_NUMBERS", numbers)
+        assert bits(layer(x)) == bits(whole)
+
+
+def test_forward_above_the_threshold_is_that_below():
+    """With the measured threshold in place: a large batch in threads, its rows alone."""
+    layer = layers.SimpleRNN(64, return_sequences=True)
+    x = np.random.default_rng(0).normal(size=(64, 20, 32)).astype(np.float32)
+    rnn = layer(x)
+    assert 64 * 20 * 64 * 96 > threads.SERIAL_WORK > 20 * 64 * 96
+    for row in range(0, 64, 7):
+        assert bits(layer(x[row : row + 1])) == bits(rnn[row : row + 1])
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 70), st.sampled_from(COUNTS))
+def test_dense_in_any_company(rows, features, units, count):
+    rng = np.random.default_rng(rows)
+    layer = layers.Dense(units, activation="sigmoid")
+    x = rng.normal(size=(rows, features)).astype(np.float32)
+    whole = layer(x)
+    chosen = rng.permutation(rows)[: rng.integers(1, rows + 1)]
+    with running_on(count):
+        assert bits(layer(x[chosen])) == bits(whole[chosen])
+
+
+# --- gradients and training -------------------------------------------------------
+
+
+@given(cases(), st.booleans())
+def test_gradients_on_any_number_of_threads(case, masked):
+    layer, x, rng = case
+    mask = some_mask(rng, x) if masked else None
+    dy = None
+    results = []
+    for count in COUNTS:
+        with running_on(count):
+            y, saved = layer.forward(x, training=True, mask=mask)
+            dy = rng.normal(size=y.shape).astype(x.dtype) if dy is None else dy
+            for variable in layer.trainable_weights:
+                variable.grad.fill(0)
+            dx = layer.backward(dy, saved)
+            results.append(bits(dx, *(v.grad for v in layer.trainable_weights)))
+    assert all(result == results[0] for result in results)
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 70))
+def test_gradients_of_dense_on_any_number_of_threads(rows, features, units):
+    rng = np.random.default_rng(rows)
+    layer = layers.Dense(units, activation="tanh")
+    x = rng.normal(size=(rows, features)).astype(np.float32)
+    dy = rng.normal(size=(rows, units)).astype(np.float32)
+    layer.build(x.shape)
+    results = []
+    for count in COUNTS:
+        with running_on(count):
+            _, saved = layer.forward(x, training=True)
+            for variable in layer.trainable_weights:
+                variable.grad.fill(0)
+            results.append(bits(layer.backward(dy, saved), *(v.grad for v in layer.weights)))
+    assert all(result == results[0] for result in results)
+
+
+def fitted(seed, optimizer, dtype):
+    """Train a model from a seed and return the bits of all that is left of it."""
+    rnn_engine.utils.set_random_seed(seed)
+    model = rnn_engine.Sequential(
+        [
+            layers.SimpleRNN(12, return_sequences=True, recurrent_dropout=0.2, dtype=dtype),
+            layers.SimpleRNN(7, dropout=0.1, dtype=dtype),
+            layers.Dense(3, activation="softmax", dtype=dtype),
+        ]
+    )
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(37, 6, 4)), rng.integers(0, 3, 37)
+    history = model.fit(x, y, batch_size=8, epochs=3, validation_split=0.2, verbose=0).history
+    slots = [variable.value for variable in model.optimizer.variables]
+    numbers = [np.float64(values) for values in history.values()]
+    return bits(*model.get_weights(), *slots, *numbers, model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
+def test_fit_on_any_number_of_threads_and_run_after_run(optimizer, dtype):
+    results = []
+    for count in (*COUNTS, *COUNTS):
+        with running_on(count):
+            results.append(fitted(4, optimizer, dtype))
+    assert all(result == results[0] for result in results)
+    assert fitted(5, optimizer, dtype) != results[0]
+
+
+# --- other machines ---------------------------------------------------------------
+
+
+def lines(process):
+    text = finish(process, seconds=900)
+    return dict(line.rsplit(": ", 1) for line in text.splitlines())
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or "+avx2" not in cpu_features(),
+    reason="this machine cannot run AVX2 code",
+)
+def test_code_for_other_machines_computes_the_same_bits():
+    """AVX2, plain SSE and this machine's own code; a second run on another number of threads."""
+    parallel = GOLDEN_BITS.replace(
+        "import rnn_engine\n", "import rnn_engine\nrnn_engine.kernels.threads.SERIAL_WORK = 0\n", 1
+    )
+    assert parallel != GOLDEN_BITS
+    host = lines(start(GOLDEN_BITS))
+    assert len(host) > 150
+    assert len(set(host.values())) > 0.8 * len(host)
+    for code, changes in (
+        (parallel, {"RNN_ENGINE_NUM_THREADS": "3"}),
+        (GOLDEN_BITS, AVX2),
+        (GOLDEN_BITS, SSE),
+    ):
+        other = lines(start(code, **changes))
+        different = [name for name, value in host.items() if other.get(name) != value]
+        assert (different, len(other)) == ([], len(host)), changes
+
+
+def test_the_other_machines_code_is_really_another():
+    code = "from rnn_engine.kernels import vector; print(vector.REGISTER_BYTES)"
+    if "+avx2" not in cpu_features() or sys.maxsize < 2**32:
+        pytest.skip("this machine cannot run AVX2 code")
+    assert finish(start(code, **AVX2)) == "32\n"
+    assert finish(start(code, **SSE)) == "16\n"
