@@ -23,7 +23,7 @@ def pins(name: str) -> dict[str, str]:
         if line.startswith("-r "):
             found.update(pins(line.removeprefix("-r ").removesuffix(".txt")))
         elif line and not line.startswith("#"):
-            package, _, version = line.partition("==")
+            package, _, version = line.partition(";")[0].partition("==")
             assert re.fullmatch(r"[0-9][0-9A-Za-z.]*", version), f"{name}.txt: not pinned: {line}"
             assert found.get(package, version) == version, f"{package} is pinned twice"
             found[package] = version
@@ -43,7 +43,7 @@ def test_pins_satisfy_the_ranges(extra):
     """The versions that the make targets install lie within what pyproject.toml promises."""
     pinned = pins(extra)
     for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"][extra]:
-        package, _, least = line.partition(">=")
+        package, _, least = line.partition(";")[0].partition(">=")
         assert numbers(pinned[package.lower()]) >= numbers(least), line
 
 
