@@ -120,6 +120,11 @@ class RNN(Recurrent):
             return cell.as_layer(return_sequences=True, return_state=True)
         return CellLoop(cell, getattr(cell, "_np_dtype", self._np_dtype))
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the mask where the output has time steps, else None; a list with the states."""
+        mask = mask if self.return_sequences else None
+        return [mask, *(None for _ in self.state_size)] if self.return_state else mask
+
     # --- states ---------------------------------------------------------------
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
