@@ -134,8 +134,9 @@ class LogSoftmax(Softmax):
 class Sparsemax(AlongAxis):
     """The point of the simplex nearest to x: max(x - τ, 0), τ such that the sum is 1.
 
-    Mirrors `keras.activations.sparsemax`. From "From Softmax to Sparsemax", Martins
-    and Astudillo 2016.
+    Mirrors `keras.activations.sparsemax`, but for rows with several entries above τ, of
+    which Keras (3.15) adds up the wrong sums: its rows do not sum to 1. The source is
+    "From Softmax to Sparsemax", Martins and Astudillo 2016.
     """
 
     def _forward(self, x: np.ndarray) -> np.ndarray:

@@ -147,7 +147,7 @@ def squareplus(x: Vector) -> Vector:
     a = absolute(x)
     # The square must not overflow; from here on the 4 is below the last bit.
     root = where(a.less(1e9), square_root(fma(a, a, 4.0)), a)
-    q = (root + a) * 0.5
+    q = fma(root, 0.5, a * 0.5)  # a sum could overflow
     return where(x.less(0.0), 1.0 / q, q)
 
 
