@@ -183,7 +183,7 @@ class Sequential(Trainer, Saveable, Layer):
     def build_from_data(self, x: np.ndarray) -> None:
         """Build the model for data like `x`, if it is not built yet."""
         if not self.built:
-            self.build((None, *x.shape[1:]))
+            self.build(self.shape_for(x))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output for inputs of `input_shape`."""
@@ -243,7 +243,7 @@ class Sequential(Trainer, Saveable, Layer):
     ) -> Any:
         """Return ``(y, mask of y, saved)``; `keep` if backward will follow out of training."""
         if not self.built:
-            self.build((None, *x.shape[1:]))
+            self.build(self.shape_for(x))
         x = self._adjust_rank(x)
         saved = []
         for layer in self._layers:

@@ -135,6 +135,15 @@ class Layer:
         self._variables.append(variable)
         return variable
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the shape that `build` saw, None before it."""
+        return {"input_shape": self.build_shape} if self.built else None
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Build with what `get_build_config` returned."""
+        if config and config.get("input_shape") is not None:
+            self.build(config["input_shape"])
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output for inputs of `input_shape`."""
         return tuple(input_shape)
@@ -158,8 +167,15 @@ class Layer:
         """
         x = self.convert(inputs)
         if not self.built:
-            self.build((None, *x.shape[1:]))
+            self.build(self.shape_for(x))
         return self.forward(x, bool(training), mask, **kwargs)[0]
+
+    def shape_for(self, x: np.ndarray) -> Shape:
+        """Return the shape to build for, given the first data.
+
+        Its batch size is only fixed where a stateful layer needs it.
+        """
+        return (len(x) if _is_stateful(self) else None, *x.shape[1:])
 
     def convert(self, inputs: Any) -> np.ndarray:
         """Return the inputs as an array of the layer's type."""
@@ -245,6 +261,21 @@ class Layer:
             layer.trainable = value
 
     @property
+    def path(self) -> str:
+        """Name of the layer with those of the models it was built in before it."""
+        return f"{self.path_prefix}{self.name}"
+
+    @property
+    def compute_dtype(self) -> str:
+        """Type that the layer computes in: `dtype`."""
+        return self.dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """Type of the weights: `dtype`."""
+        return self.dtype
+
+    @property
     def weights(self) -> list[Variable]:
         """All weights, in Keras's order."""
         own = [v for v in self._variables if v.trainable]
@@ -270,6 +301,16 @@ class Layer:
         return [v for v in self.weights if id(v) not in trained]
 
     non_trainable_variables = non_trainable_weights
+
+    @property
+    def losses(self) -> list[Any]:
+        """Penalties of the regularizers on trained weights, one number each.
+
+        Keras's list also holds those on activities; here they are in what `forward`
+        saves, so that a layer carries nothing from call to call.
+        """
+        regularized = [v for v in self.trainable_weights if v.regularizer is not None]
+        return [v.value.dtype.type(v.regularizer(v.value)) for v in regularized]
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all weights, in Keras's order."""
@@ -336,6 +377,11 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _is_stateful(layer: Layer) -> bool:
+    """Whether a layer, or one inside it, carries a state from batch to batch."""
+    return bool(getattr(layer, "stateful", False)) or any(map(_is_stateful, layer.sublayers))
 
 
 def _unique(variables: Iterable[Variable]) -> list[Variable]:

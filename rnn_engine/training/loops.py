@@ -30,7 +30,7 @@ class Loops(Compiled):
             x, y = source.arrays[0], source.arrays[1]
             assert x is not None
             model: Any = self
-            model.build_from_data(x[:1])
+            model.build_from_data(x[: source.batch_size])
             if kind != "predict":
                 self._loss_for(x, y)
 
