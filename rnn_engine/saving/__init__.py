@@ -5,7 +5,13 @@ Two formats, one file each: the library's own ``.npz`` (`native`), and Keras 3's
 writes too. No file is ever run: they hold names of classes, settings and numbers.
 """
 
-from rnn_engine.registry import custom_object_scope
+from rnn_engine.registry import (
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 from rnn_engine.saving.api import (
     load_model,
     load_weights,
@@ -23,9 +29,13 @@ __all__ = [
     "Saveable",
     "clone_model",
     "custom_object_scope",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
     "load_model",
     "load_weights",
     "model_from_json",
+    "register_keras_serializable",
     "save_model",
     "save_weights",
 ]

@@ -45,7 +45,8 @@ def save_model(
     Notes
     -----
     The running states of stateful layers are not saved, nor are those of metrics: as
-    in Keras.
+    in Keras. A layer that stands in a model twice is read so here; Keras refuses such a
+    file, and itself writes the layer once.
     """
     path = os.fspath(filepath)
     if not path.endswith((".keras", ".npz")):

@@ -12,7 +12,8 @@ def clone_model(
 ) -> Any:
     """Return a model of new layers with new weights (`keras.models.clone_model`).
 
-    It is not compiled. A layer that stands in the model twice does so in the clone.
+    Compiled as the model is, with a new optimizer. A layer that stands in the model
+    twice does so in the clone.
 
     Parameters
     ----------
@@ -58,8 +59,22 @@ def clone_model(
         clone.add(layer, rebuild=False)
     if first is not None or model.built:
         clone.build(first.batch_shape if first is not None else model.build_shape)
+    if model.compiled:
+        settings = {**model._compile_config, "optimizer": model.optimizer}
+        clone.compile(**{key: _new(value) for key, value in settings.items()})
     return clone
 
 
-def _same(layer: Any) -> Any:
-    return type(layer).from_config(layer.get_config())
+def _new(value: Any) -> Any:
+    """Return a setting of `compile` with new optimizers and metrics, which have states."""
+    if isinstance(value, list | tuple):
+        return [_new(entry) for entry in value]
+    if isinstance(value, dict) and "class_name" not in value:
+        return {key: _new(entry) for key, entry in value.items()}
+    stateful = hasattr(value, "update_state") or hasattr(value, "apply_gradients")
+    return _same(value) if stateful else value
+
+
+def _same(thing: Any) -> Any:
+    """Return a new layer, metric or optimizer of the same config."""
+    return type(thing).from_config(thing.get_config())

@@ -31,6 +31,9 @@ _KINDS = {
     "cell": ("layer", "keras.layers"),
 }
 
+_OF_COMPILE = ("loss", "metrics", "weighted_metrics")
+_FUNCTION = {"module": "builtins", "class_name": "function", "registered_name": "function"}
+
 # Settings of Keras's layers that ours lack and that mean nothing while these are off.
 _WITHOUT_MEANING = {"renorm_clipping", "renorm_momentum"}
 
@@ -87,7 +90,11 @@ def _object(key: str, value: dict[str, Any]) -> dict[str, Any]:
     name = value["class_name"]
     config = value.get("config")
     if name == "function":
-        return {**value, "module": "builtins", "registered_name": "function"}
+        return {**_FUNCTION, "config": config}
+    if key in _OF_COMPILE and isinstance(config, dict) and any(map(callable, config.values())):
+        # What is made of functions goes by its name, and comes back by custom_objects.
+        name = config.get("name") or name
+        return {**_FUNCTION, "config": name}
     module = _module(key, name)
     return {
         "module": module,
@@ -175,9 +182,13 @@ def _read(key: str, value: Any) -> Any:
     """Return a part of a config in our form."""
     if isinstance(value, list):
         return [_read(key, entry) for entry in value]
+    if isinstance(value, str) and key in _OF_COMPILE:
+        return custom_objects().get(value, value)
     if not isinstance(value, dict):
         return value
     name = value.get("class_name")
+    if name is None and key.endswith("activation"):  # so Keras writes a lambda
+        raise ValueError(f"{key} is a lambda, which is never run: give it a name of its own.")
     if name is None:
         return {entry: _read(entry, inner) for entry, inner in value.items()}
     config = value.get("config")

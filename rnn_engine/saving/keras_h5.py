@@ -58,9 +58,12 @@ def read(file: Any, source: str) -> dict[str, list[np.ndarray]]:
         If it is no file of weights, or would need far more memory than it is large.
     """
     found: dict[str, dict[int, np.ndarray]] = {}
+    groups: list[str] = []
     module = h5py()
 
     def visit(name: str, item: Any) -> None:
+        if name.split("/")[-1] == "vars":
+            groups.append(name)
         match = _ARRAY.fullmatch(name)
         if match and isinstance(item, module.Dataset):
             values = found.setdefault(match["path"] or "", {})
@@ -76,7 +79,7 @@ def read(file: Any, source: str) -> dict[str, list[np.ndarray]]:
             h5.visititems(visit)
     except (OSError, RuntimeError, KeyError, TypeError) as error:
         raise OSError(f"{source} is damaged or no HDF5 file: {error}") from error
-    if not found:
+    if not groups:
         raise ValueError(f"{source} holds no weights as Keras 3 writes them.")
     return {path: in_order(values, path, source) for path, values in found.items()}
 

@@ -133,6 +133,7 @@ class Compiled:
         """Compile with what `get_compile_config` returned."""
         settings = dict(config)
         settings["optimizer"] = optimizers.deserialize(settings["optimizer"])
+        settings["loss"] = _map_nested(_read_loss, settings.get("loss"))
         for name in ("metrics", "weighted_metrics"):
             settings[name] = _map_nested(_read_metric, settings.get(name))
         self.compile(**settings)
@@ -281,6 +282,10 @@ def _map_nested(function: Any, value: Any) -> Any:
     if isinstance(value, dict) and "class_name" not in value:
         return {key: _map_nested(function, entry) for key, entry in value.items()}
     return function(value)
+
+
+def _read_loss(value: Any) -> Any:
+    return losses.deserialize(value) if isinstance(value, dict) else value
 
 
 def _read_metric(value: Any) -> Any:

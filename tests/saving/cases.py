@@ -1,0 +1,146 @@
+"""A model around each layer, and what both sides' files are compared by."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.layers.base import registry
+
+BATCH, STEPS, FEATURES = 3, 5, 4
+
+# By class name: the layer, made of a namespace of layers (ours or Keras's). The input is
+# a sequence unless the name is in INPUTS.
+LAYERS: dict[str, Callable[[Any], Any]] = {
+    "Activation": lambda ns: ns.Activation("gelu"),
+    "ActivityRegularization": lambda ns: ns.ActivityRegularization(l1=0.5),
+    "AlphaDropout": lambda ns: ns.AlphaDropout(0.25, seed=3),
+    "BatchNormalization": lambda ns: ns.BatchNormalization(momentum=0.5),
+    "Bidirectional": lambda ns: ns.Bidirectional(
+        ns.SimpleRNN(3, return_sequences=True, use_bias=False), merge_mode="sum"
+    ),
+    "Dense": lambda ns: ns.Dense(
+        2, "elu", kernel_regularizer="l2", kernel_constraint="unit_norm", name="own_name"
+    ),
+    "Dropout": lambda ns: ns.Dropout(0.25, seed=3),
+    "ELU": lambda ns: ns.ELU(0.5),
+    "Embedding": lambda ns: ns.Embedding(11, 3, mask_zero=True),
+    "Flatten": lambda ns: ns.Flatten(),
+    "GaussianDropout": lambda ns: ns.GaussianDropout(0.25),
+    "GaussianNoise": lambda ns: ns.GaussianNoise(0.25),
+    "GlobalAveragePooling1D": lambda ns: ns.GlobalAveragePooling1D(keepdims=True),
+    "GlobalMaxPooling1D": lambda ns: ns.GlobalMaxPooling1D(),
+    "LayerNormalization": lambda ns: ns.LayerNormalization(epsilon=0.125),
+    "LeakyReLU": lambda ns: ns.LeakyReLU(0.25),
+    "Masking": lambda ns: ns.Masking(0.5),
+    "PReLU": lambda ns: ns.PReLU(shared_axes=[1]),
+    "Permute": lambda ns: ns.Permute((2, 1)),
+    "RNN": lambda ns: ns.RNN(
+        [ns.SimpleRNNCell(3, activation="relu"), ns.SimpleRNNCell(2)], return_sequences=True
+    ),
+    "ReLU": lambda ns: ns.ReLU(max_value=1.5, negative_slope=0.25),
+    "RepeatVector": lambda ns: ns.RepeatVector(3),
+    "Rescaling": lambda ns: ns.Rescaling(2.0, offset=0.5),
+    "Reshape": lambda ns: ns.Reshape((FEATURES, STEPS)),
+    "SimpleRNN": lambda ns: ns.SimpleRNN(
+        3,
+        recurrent_initializer="identity",
+        recurrent_regularizer="l1",
+        dropout=0.25,
+        go_backwards=True,
+        seed=7,
+    ),
+    "SimpleRNNCell": lambda ns: ns.RNN(ns.SimpleRNNCell(3, recurrent_constraint="max_norm")),
+    "Softmax": lambda ns: ns.Softmax(axis=1),
+    "SpatialDropout1D": lambda ns: ns.SpatialDropout1D(0.25),
+    "StackedRNNCells": lambda ns: ns.RNN(
+        ns.StackedRNNCells([ns.SimpleRNNCell(2), ns.SimpleRNNCell(3)]), go_backwards=True
+    ),
+    "TimeDistributed": lambda ns: ns.TimeDistributed(ns.Dense(3)),
+    # Groups are counted by class.
+    "many": lambda ns: Many(
+        [
+            ns.Dense(FEATURES),
+            ns.Dense(FEATURES),
+            ns.Sequential([ns.SimpleRNN(FEATURES, return_sequences=True), ns.Dense(FEATURES)]),
+            ns.SimpleRNN(2),
+            ns.Dense(2),
+        ]
+    ),
+}
+
+INPUTS = {"Embedding": (STEPS,), "RepeatVector": (FEATURES,)}
+
+# These say nothing by themselves: a base class, the input, the model around.
+WITHOUT_CASE = {"InputLayer", "Sequential", "Wrapper"}
+
+
+class Many(list):
+    """Several layers."""
+
+
+def names() -> list[str]:
+    """Return the names of all cases, and of registered classes that have none."""
+    classes = {cls.__name__ for cls in registry.unique()}
+    return sorted((classes | set(LAYERS)) - WITHOUT_CASE)
+
+
+def side(package: Any) -> Any:
+    """Return the layers of a package, with its `Sequential`."""
+    return type("Side", (), {**vars(package.layers), "Sequential": package.Sequential})
+
+
+def make(name: str, package: Any, dtype: str = "float32") -> Any:
+    """Return the built model of a case, `package` ours or Keras."""
+    ns = side(package)
+    layer = LAYERS[name](ns)
+    shape = INPUTS.get(name, (STEPS, FEATURES))
+    first = ns.Input(shape, dtype="int32" if name == "Embedding" else dtype)
+    return package.Sequential([first, *(layer if isinstance(layer, Many) else [layer])])
+
+
+def scatter(model: Any, seed: int = 0) -> None:
+    """Give a model asymmetric weights."""
+    rng = np.random.default_rng(seed)
+    model.set_weights(
+        [rng.uniform(0.1, 0.9, np.shape(w)).astype(np.float32) for w in model.get_weights()]
+    )
+
+
+def inputs(name: str, seed: int = 1) -> np.ndarray:
+    """Return a batch of inputs of a case."""
+    rng = np.random.default_rng(seed)
+    shape = (BATCH, *INPUTS.get(name, (STEPS, FEATURES)))
+    if name == "Embedding":
+        return rng.integers(0, 11, shape).astype(np.int32)
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def assert_same(got: Any, wanted: Any) -> None:
+    """Assert that two models, or lists of variables, hold the same numbers to the bit."""
+    got, wanted = (v.get_weights() if hasattr(v, "get_weights") else v for v in (got, wanted))
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def small_model(package: Any, optimizer: Any = "adam", **compiling: Any) -> Any:
+    """Return a compiled recurrent model of three layers."""
+    ns = package.layers
+    model = package.Sequential(
+        [
+            ns.Input((STEPS, FEATURES)),
+            ns.SimpleRNN(4, return_sequences=True),
+            ns.SimpleRNN(3),
+            ns.Dense(2),
+        ]
+    )
+    scatter(model)
+    model.compile(optimizer, "mse", **compiling)
+    return model
+
+
+def data(n: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y for `small_model`."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(n, STEPS, FEATURES)).astype(np.float32)
+    return x, rng.normal(size=(n, 2)).astype(np.float32)
