@@ -205,10 +205,9 @@ class AlphaDropout(Noise):
         if rate >= 1:
             zeros = np.zeros_like(x, subok=False)
             return zeros, zeros
-        generator: Any = self._generator
 
         def draw(shape: tuple[int, ...]) -> np.ndarray:
-            return generator.random(shape, np.float32) >= rate
+            return dropout_mask(self._generator, rate, shape, self._np_dtype) > 0
 
         kept = step_by_step(draw, _fill_in(self.noise_shape, x.shape))
         a = ((1 - rate) * (1 + rate * self.LOWEST**2)) ** -0.5

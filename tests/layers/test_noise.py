@@ -14,6 +14,7 @@ from rnn_engine.layers import (
     GaussianNoise,
     SpatialDropout1D,
 )
+from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.utils import set_random_seed
 
 LAYERS = [
@@ -154,3 +155,28 @@ def test_training_in_a_model_is_reproducible() -> None:
         results.append(model.get_weights())
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_factors_are_independent_by_place_and_by_draw() -> None:
+    """Normalized sums of what should be independent have a deviation of one."""
+    generator, n, draws = np.random.default_rng(7), 1 << 14, 60
+    dropped = [dropout_mask(generator, 0.5, (n,), np.float32) == 0 for _ in range(draws)]
+    z = np.stack(dropped) * 2.0 - 1
+    pairs = (z @ z.T / np.sqrt(n))[np.triu_indices(draws, 1)]
+    assert pairs.std() == pytest.approx(1, abs=0.1)
+    assert (z.mean(axis=1) * np.sqrt(n)).std() == pytest.approx(1, abs=0.35)
+    assert (z.mean(axis=0) * np.sqrt(draws)).std() == pytest.approx(1, abs=0.05)
+    for lag in (1, 2, 64, 128, 1000):
+        products = (z[:, :-lag] * z[:, lag:]).mean(axis=1) * np.sqrt(n - lag)
+        assert products.std() == pytest.approx(1, abs=0.35)
+        assert abs(products.mean()) * np.sqrt(draws) < 4
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.25, 0.9, 0.999])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_shares_of_dropped_factors(rate: float, dtype: str) -> None:
+    factors = dropout_mask(np.random.default_rng(1), rate, (400, 500), dtype)
+    assert factors.dtype == dtype
+    np.testing.assert_array_equal(np.unique(factors), np.array([0, 1 / (1 - rate)], dtype))
+    deviation = np.sqrt(rate * (1 - rate) / factors.size)
+    assert abs(np.mean(factors == 0) - rate) < 5 * deviation
