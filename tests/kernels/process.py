@@ -28,12 +28,14 @@ def environment(**changes: str | None) -> dict[str, str]:
     return env
 
 
-def start(code: str, **changes: str | None) -> subprocess.Popen[str]:
+def start(
+    code: str, stdin: int = subprocess.DEVNULL, **changes: str | None
+) -> subprocess.Popen[str]:
     """Start a program given as text."""
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code],  # -P: not what lies in the current folder
         env=environment(**changes),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
