@@ -1,9 +1,9 @@
 """`Wrapper`, and what layers share that hold others."""
 
-import inspect
 from typing import Any
 
 from rnn_engine.layers.base import Layer, Penalized, Shape, registry
+from rnn_engine.registry import custom_object_scope
 
 
 class Wrapper(Layer):
@@ -76,29 +76,21 @@ def deserialize_layer(config: Any, custom_objects: dict[str, Any] | None = None)
     """Return the layer or cell of a config; `custom_objects` has a user's classes by name."""
     if not isinstance(config, dict):
         return config
-    name = config.get("class_name")
-    known = custom_objects or {}
-    cls = known[name] if name in known else registry.lookup(str(name))
-    settings = dict(config.get("config") or {})
-    if not hasattr(cls, "from_config"):
-        return cls(**settings)
-    if "custom_objects" in inspect.signature(cls.from_config).parameters:
-        return cls.from_config(settings, custom_objects=known)
-    return cls.from_config(settings)
+    with custom_object_scope(custom_objects):
+        return registry.deserialize(config)
 
 
 def remake(layer: Layer, **changes: Any) -> Any:
     """Return a new layer with the settings of another, but for `changes`."""
-    config = {"class_name": type(layer).__name__, "config": {**layer.get_config(), **changes}}
-    return deserialize_layer(config, _classes(layer))
+    with custom_object_scope(_classes(layer)):
+        return type(layer).from_config({**layer.get_config(), **changes})
 
 
 def _classes(layer: Any) -> dict[str, Any]:
     """Return the classes of a layer, its cells and the layers inside it, by their names."""
     found = {type(layer).__name__: type(layer)}
-    for name in ("layer", "cell", "backward_layer"):
-        if (inner := getattr(layer, name, None)) is not None:
-            found.update(_classes(inner))
-    for inner in [*getattr(layer, "cells", ()), *getattr(layer, "sublayers", ())]:
-        found.update(_classes(inner))
+    inner = [vars(layer).get(name) for name in ("layer", "cell", "backward_layer")]
+    for part in [*inner, *getattr(layer, "cells", ()), *getattr(layer, "sublayers", ())]:
+        if part is not None:
+            found.update(_classes(part))
     return found
