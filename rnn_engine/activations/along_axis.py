@@ -9,7 +9,6 @@ from rnn_engine.activations.elementwise import ENTRIES
 from rnn_engine.checks import compact
 from rnn_engine.kernels import softmax as kernels
 from rnn_engine.kernels import threads
-from rnn_engine.kernels.losses import exp_tables
 
 Axis = int | tuple[int, ...] | None
 
@@ -107,7 +106,7 @@ class Softmax(AlongAxis):
     def _forward(self, x: np.ndarray) -> np.ndarray:
         y = np.empty_like(x)
         tasks = threads.tasks(x.size * _WORK, len(x))
-        args = (x, *exp_tables(x.dtype), self.logarithm, y)
+        args = (x, x.max(axis=-1), ENTRIES["exponential"].code, self.logarithm, y)
         if tasks == 1:
             kernels.forward_rows(*args, 0, len(x))
         else:
@@ -117,7 +116,7 @@ class Softmax(AlongAxis):
     def _backward(self, dy: np.ndarray, saved: np.ndarray) -> np.ndarray:
         dx = np.empty_like(saved)
         tasks = threads.tasks(saved.size * _WORK, len(saved))
-        args = (dy, saved, *exp_tables(saved.dtype), self.logarithm, dx)
+        args = (dy, saved, ENTRIES["exponential"].code, self.logarithm, dx)
         if tasks == 1:
             kernels.backward_rows(*args, 0, len(saved))
         else:

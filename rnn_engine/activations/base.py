@@ -18,8 +18,10 @@ registry = Registry("activation function")
 
 
 def as_floats(x: Any) -> np.ndarray:
-    """Return `x` in its float type, or in `config.floatx` if it has another."""
+    """Return `x` in its float type, or in `config.floatx` if it has none, as lists have."""
     array = np.asarray(x)
+    if not hasattr(x, "dtype") and array.dtype.kind in "biuf":
+        return array.astype(standardize_dtype(None), copy=False)
     if array.dtype not in (np.float32, np.float64):
         if array.dtype.kind not in "biuf":
             raise ValueError(f"x must hold real numbers, got dtype {array.dtype}.")

@@ -23,7 +23,8 @@ def relu(
 
     Examples
     --------
-    >>> relu([-2.0, 0.5, 3.0], negative_slope=0.5, max_value=1.0)
+    >>> from rnn_engine import activations
+    >>> activations.relu([-2.0, 0.5, 3.0], negative_slope=0.5, max_value=1.0)
     array([-1. ,  0.5,  1. ], dtype=float32)
     """
     y = np.where(x > threshold, x, 0) if threshold else np.maximum(x, 0)

@@ -4,6 +4,9 @@
     softmax: y = e / s                 dx = y ⊙ (dy - Σ dy·y)
     logarithm: y = x - m - log s       dx = dy - exp(y)·Σ dy
 
+m comes as `tops` (N,): NumPy finds it faster, and a maximum has no order of summation.
+`exp` is the code of the exponential, which the caller has to want (`kernels.finish`).
+
 A row stays in cache between its passes; its sums run in a fixed order in float64, see
 `kernels.losses`, so its bits depend on nothing but the row.
 """
@@ -13,21 +16,23 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from rnn_engine.kernels.losses import _LANES, _exp_row, _max_row, _sum_row
+from rnn_engine.kernels.elementwise import apply
+from rnn_engine.kernels.losses import _LANES, _sum_row
 from rnn_engine.kernels.options import kernel, parallel_kernel
 
 
 @kernel
 def forward_rows(
-    x: Any, series: Any, constants: Any, logarithm: bool, y: Any, first: int, end: int
+    x: Any, tops: Any, exp: int, logarithm: bool, y: Any, first: int, end: int
 ) -> None:
     """Fill rows first..end of y (N, C), the softmax or its logarithm of x (N, C)."""
     lanes = np.empty(_LANES, np.float64)
-    tops = np.empty(_LANES, x.dtype)
     for i in range(first, end):
         row, out = x[i], y[i]
-        top = _max_row(row, tops)
-        _exp_row(row, top, out, series, constants)
+        top = tops[i]
+        for j in range(row.shape[0]):
+            out[j] = row[j] - top
+        apply(exp, out, out, out)
         total = _sum_row(out, lanes)
         if logarithm:
             log_total = np.log(total)
@@ -41,7 +46,7 @@ def forward_rows(
 
 @kernel
 def backward_rows(
-    dy: Any, y: Any, series: Any, constants: Any, logarithm: bool, dx: Any, first: int, end: int
+    dy: Any, y: Any, exp: int, logarithm: bool, dx: Any, first: int, end: int
 ) -> None:
     """Fill rows first..end of dx (N, C)."""
     lanes = np.empty(_LANES, np.float64)
@@ -49,7 +54,7 @@ def backward_rows(
         out = dx[i]
         if logarithm:
             total = _sum_row(dy[i], lanes)
-            _exp_row(y[i], constants[5], out, series, constants)
+            apply(exp, y[i], out, out)
             for j in range(out.shape[0]):
                 out[j] = dy[i, j] - out[j] * total
         else:
@@ -61,19 +66,17 @@ def backward_rows(
 
 
 @parallel_kernel
-def forward_tasks(x: Any, series: Any, constants: Any, logarithm: bool, y: Any, tasks: int) -> None:
+def forward_tasks(x: Any, tops: Any, exp: int, logarithm: bool, y: Any, tasks: int) -> None:
     """Fill all rows of y, shared out between `tasks` threads."""
     n = x.shape[0]
     for task in prange(tasks):
-        forward_rows(x, series, constants, logarithm, y, n * task // tasks, n * (task + 1) // tasks)
+        forward_rows(x, tops, exp, logarithm, y, n * task // tasks, n * (task + 1) // tasks)
 
 
 @parallel_kernel
-def backward_tasks(
-    dy: Any, y: Any, series: Any, constants: Any, logarithm: bool, dx: Any, tasks: int
-) -> None:
+def backward_tasks(dy: Any, y: Any, exp: int, logarithm: bool, dx: Any, tasks: int) -> None:
     """Fill all rows of dx, shared out between `tasks` threads."""
     n = y.shape[0]
     for task in prange(tasks):
         first, end = n * task // tasks, n * (task + 1) // tasks
-        backward_rows(dy, y, series, constants, logarithm, dx, first, end)
+        backward_rows(dy, y, exp, logarithm, dx, first, end)
