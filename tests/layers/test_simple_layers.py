@@ -51,8 +51,9 @@ def keras_pass(problem: Problem) -> list[np.ndarray]:
 def check(problem: Problem, dtype: str, expected: list[np.ndarray]) -> None:
     found = engine_pass(problem, dtype)
     assert len(found) == len(expected)
-    allowed = 4 * tolerances.tolerance(dtype, problem.x.size)
-    # An element is as exact as what its normalization amplifies: 1/sqrt(0.001) = 32.
+    # A normalization amplifies rounding errors by up to 1/sqrt(0.001) = 32. The sums of
+    # float32 are in float64 here; the float64 reference has such errors of its own.
+    allowed = max(4 * tolerances.tolerance(dtype, problem.x.size), tolerances.GRADIENTS_64)
     for value, wanted in zip(found, expected, strict=True):
         size = np.full(wanted.shape, max(1.0, np.abs(wanted[np.isfinite(wanted)]).max(initial=0)))
         assert tolerances.relative_error(value, wanted, dtype, size) <= allowed
