@@ -7,8 +7,11 @@ A Keras program runs when its import changes::
     model = keras.Sequential([keras.layers.SimpleRNN(5, input_shape=(4, 1)), keras.layers.Dense(1)])
 """
 
+import sys
+
 from rnn_engine import (
     activations,
+    backend,
     callbacks,
     config,
     constraints,
@@ -18,37 +21,71 @@ from rnn_engine import (
     metrics,
     models,
     optimizers,
+    preprocessing,
     random,
     regularizers,
     saving,
     utils,
 )
+from rnn_engine.initializers import Initializer
 from rnn_engine.kernels.threads import get_num_threads, set_num_threads
 from rnn_engine.layers import Input, Layer
-from rnn_engine.model import Sequential
+from rnn_engine.losses import Loss
+from rnn_engine.metrics import Metric
+from rnn_engine.model import Model, Sequential
+from rnn_engine.optimizers import Optimizer
+from rnn_engine.regularizers import Regularizer
+from rnn_engine.system import info, warmup
 from rnn_engine.variable import Variable
 
 __version__ = "0.1.0"
 
+# The package is its own `keras`: `from rnn_engine import keras`, `rnn_engine.keras.layers`
+# and `from rnn_engine.keras.layers import Dense` stand for what begins with tensorflow.
+# The modules are named under it, so that none of them is ever loaded a second time.
+keras = sys.modules[__name__]
+for _name in [_n for _n in sys.modules if _n.startswith(f"{__name__}.")]:
+    sys.modules[_name.replace(__name__, f"{__name__}.keras", 1)] = sys.modules[_name]
+sys.modules[f"{__name__}.keras"] = keras
+del _name
+
+
+def version() -> str:
+    """Return the version of this library. Mirrors `keras.version`."""
+    return __version__
+
+
 __all__ = [
+    "Initializer",
     "Input",
     "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "Variable",
     "activations",
+    "backend",
     "callbacks",
     "config",
     "constraints",
     "get_num_threads",
+    "info",
     "initializers",
+    "keras",
     "layers",
     "losses",
     "metrics",
     "models",
     "optimizers",
+    "preprocessing",
     "random",
     "regularizers",
     "saving",
     "set_num_threads",
     "utils",
+    "version",
+    "warmup",
 ]

@@ -59,3 +59,66 @@ def standardize_dtype(dtype: object | None) -> str:
     if name not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
     return name
+
+
+_INTERACTIVE = True
+
+
+def enable_interactive_logging() -> None:
+    """Let `fit`, `evaluate` and `predict` show their progress, as they do at first.
+
+    Mirrors `keras.config.enable_interactive_logging`.
+    """
+    global _INTERACTIVE
+    _INTERACTIVE = True
+
+
+def disable_interactive_logging() -> None:
+    """Keep `fit`, `evaluate` and `predict` silent, whatever their `verbose` says.
+
+    Mirrors `keras.config.disable_interactive_logging`, which sends the lines to a log
+    that is off unless asked for.
+    """
+    global _INTERACTIVE
+    _INTERACTIVE = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether progress is shown. Mirrors `keras.config.is_interactive_logging_enabled`."""
+    return _INTERACTIVE
+
+
+_CHECK_FINITE = False
+
+
+def set_check_finite(value: bool) -> None:
+    """Choose whether `fit`, `evaluate` and `predict` refuse NaN and infinite data.
+
+    Off at first, as Keras has no such check: NaN then goes through the network. With
+    it, inputs, targets and sample weights are looked through once before a call, and
+    the batches of generators as they come. Not in Keras.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no bool.
+    """
+    global _CHECK_FINITE
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"set_check_finite takes a bool, got {value!r}.")
+    _CHECK_FINITE = bool(value)
+
+
+def check_finite() -> bool:
+    """Whether data with NaN or infinity are refused; see `set_check_finite`."""
+    return _CHECK_FINITE
+
+
+def backend() -> str:
+    """Return ``"numpy"``: what arrays are made of. Mirrors `keras.config.backend`."""
+    return "numpy"
+
+
+def image_data_format() -> str:
+    """Return ``"channels_last"``, the only one. Mirrors `keras.config.image_data_format`."""
+    return "channels_last"

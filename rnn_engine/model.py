@@ -13,8 +13,30 @@ from rnn_engine.summary import summary_table
 from rnn_engine.training import Trainer
 
 
+class Model(Trainer, Saveable, Layer):
+    """Base of the models (`keras.Model`), of which there is one, `Sequential`.
+
+    For ``isinstance(model, Model)``. Keras also makes models of symbolic tensors
+    (``Model(inputs, outputs)``) and of subclasses with a `call` of their own; this
+    library, where backward is written by hand, has neither.
+
+    Raises
+    ------
+    TypeError
+        If it is itself called.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not isinstance(self, Sequential):
+            raise TypeError(
+                "Models are made with `Sequential([...])` here. `Model(inputs, outputs)` and "
+                "models that subclass `Model` are not part of this library."
+            )
+        super().__init__(*args, **kwargs)
+
+
 @registry.register()
-class Sequential(Trainer, Saveable, Layer):
+class Sequential(Model):
     """A stack of layers, each fed with the output of the one before (`keras.Sequential`).
 
     Parameters
@@ -348,7 +370,10 @@ class Sequential(Trainer, Saveable, Layer):
         text = summary_table(
             self, line_length, positions, expand_nested, show_trainable, layer_range
         )
-        (print_fn or print)(text)
+        if print_fn is None:
+            print(text)
+        else:
+            print_fn(text + "\n")
 
     def get_config(self) -> dict[str, Any]:
         """Return name and layers, ready for JSON."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 _REGISTRIES: "dict[str, Registry]" = {}
+_REGISTERED: dict[str, Any] = {}
 _CUSTOM: ContextVar[Mapping[str, Any]] = ContextVar("custom", default=MappingProxyType({}))
 
 
@@ -46,8 +47,79 @@ def custom_object_scope(*custom_objects: Mapping[str, Any] | None) -> Iterator[N
 
 
 def custom_objects() -> Mapping[str, Any]:
-    """Return what the scopes around the caller name."""
-    return _CUSTOM.get()
+    """Return what the scopes around the caller name, and what is registered for good."""
+    if not _REGISTERED:
+        return _CUSTOM.get()
+    short = {name.rsplit(">", 1)[-1]: entry for name, entry in _REGISTERED.items()}
+    return {**short, **_REGISTERED, **_CUSTOM.get()}
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Any:
+    """Decorate a class or function of one's own so that configs and files find it.
+
+    Mirrors `keras.saving.register_keras_serializable`.
+
+    Parameters
+    ----------
+    package, name : str
+        Registered as ``"package>name"``; the class's own name if None.
+
+    Raises
+    ------
+    ValueError
+        If a class has no `get_config`.
+
+    Examples
+    --------
+    >>> from rnn_engine import regularizers
+    >>> @register_keras_serializable(package="Doctest")
+    ... class Halves(regularizers.L2):
+    ...     pass
+    >>> get_registered_name(Halves), regularizers.get("Halves").l2
+    ('Doctest>Halves', 0.01)
+    >>> del get_custom_objects()["Doctest>Halves"]
+    """
+
+    def register(entry: Any) -> Any:
+        if isinstance(entry, type) and not hasattr(entry, "get_config"):
+            raise ValueError(
+                "Cannot register a class that does not have a get_config() method: "
+                f"{entry.__name__}."
+            )
+        _REGISTERED[f"{package}>{name or entry.__name__}"] = entry
+        return entry
+
+    return register
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """Return the dict of what is registered, which may be written to.
+
+    Mirrors `keras.saving.get_custom_objects`.
+    """
+    return _REGISTERED
+
+
+def get_registered_name(obj: Any) -> str:
+    """Return the name a class or function is registered by, or its own.
+
+    Mirrors `keras.saving.get_registered_name`.
+    """
+    found = [name for name, entry in _REGISTERED.items() if entry is obj]
+    return found[0] if found else obj.__name__
+
+
+def get_registered_object(
+    name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Any = None
+) -> Any:
+    """Return what is registered by a name, None if nothing is.
+
+    Mirrors `keras.saving.get_registered_object`.
+    """
+    for names in (_CUSTOM.get(), _REGISTERED, custom_objects or {}, module_objects or {}):
+        if name in names:
+            return names[name]
+    return None
 
 
 def kind_of(kind: str) -> "Registry":
@@ -96,7 +168,7 @@ class Registry:
         ValueError
             If there is none; the message names near misses.
         """
-        custom = _CUSTOM.get()
+        custom = custom_objects()
         if name in custom:
             return custom[name]
         if name in self.entries:

@@ -1,11 +1,14 @@
 """The table that `Sequential.summary` prints."""
 
+import re
+import shutil
 import textwrap
+from itertools import pairwise
 from typing import Any
 
-# Widths of Keras's columns in a line of its default length.
-_WIDTHS = (31, 22, 13)
-_TRAINABLE = 7
+# Where Keras's columns end, as fractions of a line.
+_ENDS = (0.45, 0.80, 1.0)
+_LINE, _TRAINABLE = 88, 12
 
 
 def _shape_of(layer: Any, shape: Any) -> str:
@@ -28,9 +31,10 @@ def _memory(size: int) -> str:
 
 
 def _rows(
-    layers: Any, shape: Any, expand: bool, trainable: bool, indent: str = ""
+    layers: Any, shape: Any, expand: bool, trainable: bool, level: int = 0
 ) -> list[list[str]]:
     rows = []
+    indent = "   " * level + "└ " if level else ""
     for layer in layers:
         row = [
             f"{indent}{layer.name} ({type(layer).__name__})", _shape_of(layer, shape), _count(layer)
@@ -38,34 +42,49 @@ def _rows(
         if trainable:
             row.append(("Y" if layer.trainable else "N") if layer.weights else "-")
         rows.append(row)
-        if expand and hasattr(layer, "forward_with_mask") and layer.sublayers:
-            rows += _rows(layer.sublayers, shape, expand, trainable, indent + "└ ")
+        if expand and getattr(layer, "layers", None):  # a nested model
+            rows += _rows(layer.layers, shape, expand, trainable, level + 1)
         if shape is not None and layer.built:
             shape = layer.compute_output_shape(shape)
     return rows
 
 
 def _widths(line_length: int | None, positions: Any, trainable: bool) -> list[int]:
-    widths = list(_WIDTHS) + ([_TRAINABLE] if trainable else [])
-    if line_length is None and positions is None:
-        return widths
-    line = line_length or sum(widths) + 3 * len(widths) + 1
-    if positions is None:
-        total = sum(widths)
-        share = line - 3 * len(widths) - 1
-        return [max(3, w * share // total) for w in widths]
-    ends = [int(p * line) if p <= 1 else int(p) for p in positions[: len(widths)]]
-    return [max(3, end - start - 3) for start, end in zip([0, *ends], ends, strict=False)]
+    """Return the widths of the columns, as Keras and the library it draws with make them."""
+    ends = list(positions or _ENDS)
+    wanted = _LINE
+    if trainable:
+        ends = [end * 0.9 for end in ends] + [1.0]
+        wanted += _TRAINABLE
+    line = line_length or min(wanted, shutil.get_terminal_size().columns - 4)
+    at = [0, *(int(end * line) for end in ends)]
+    widths = [stop - start for start, stop in pairwise(at)]
+    if min(widths) < 4:
+        raise ValueError("Insufficient console width to print summary.")
+    # Borders and spaces come out of the columns, an even share of what is left from each.
+    excess, columns = sum(widths) + 3 * len(widths) + 1 - line, len(widths)
+    for i in range(columns):
+        share = round(excess / (columns - i))
+        widths[i] = max(1, widths[i] - share)
+        excess -= share
+    return widths
 
 
-def _line(cells: list[list[str]], widths: list[int], bar: str) -> list[str]:
-    """Return a row of the table; cells wrap, numbers stand at the right."""
-    lines = []
-    for i in range(max(len(cell) for cell in cells)):
-        texts = [cell[i] if i < len(cell) else "" for cell in cells]
+def _wrap(text: str, width: int) -> list[str]:
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
+
+
+def _line(cells: list[list[str]], widths: list[int], bar: str, low: bool = False) -> list[str]:
+    """Return a row of the table; wrapped cells stand `low` in it, numbers at the right."""
+    lines, height = [], max(len(cell) for cell in cells)
+    for i in range(height):
+        places = [i - height + len(cell) if low else i for cell in cells]
+        texts = [
+            cell[at] if 0 <= at < len(cell) else "" for cell, at in zip(cells, places, strict=True)
+        ]
         padded = [
-            text.rjust(w) if column == 2 else text.ljust(w)
-            for column, (text, w) in enumerate(zip(texts, widths, strict=True))
+            f"{text:{align}{w}}" for text, w, align in zip(texts, widths, "<<>^", strict=False)
         ]
         lines.append(f"{bar} " + f" {bar} ".join(padded) + f" {bar}")
     return lines
@@ -76,12 +95,25 @@ def _rule(widths: list[int], left: str, middle: str, right: str, dash: str) -> s
 
 
 def _in_range(layers: list[Any], layer_range: Any) -> list[Any]:
+    """Return the layers from the first to the last whose names match two patterns.
+
+    Raises
+    ------
+    ValueError
+        If the range is no pair of strings, or a pattern matches no name.
+    """
+    if len(layer_range) != 2 or not all(isinstance(name, str) for name in layer_range):
+        raise ValueError(f"layer_range must be a pair of strings, got {layer_range!r}.")
     names = [layer.name for layer in layers]
-    first, last = layer_range
-    for name in (first, last):
-        if name not in names:
-            raise ValueError(f"layer_range names no layer: {name!r}. Existing layers are: {names}.")
-    return layers[names.index(first) : names.index(last) + 1]
+    found = [[i for i, name in enumerate(names) if re.match(p, name)] for p in layer_range]
+    for pattern, places in zip(layer_range, found, strict=True):
+        if not places:
+            raise ValueError(
+                f"Passed layer_range does not match any layer: {pattern!r}. Existing layers "
+                f"are: {names}."
+            )
+    low, high = sorted((found[0][0], found[1][-1]))
+    return layers[low : high + 1]
 
 
 def summary_table(
@@ -93,19 +125,21 @@ def summary_table(
     layer_range: Any = None,
 ) -> str:
     """Return the summary of a model as one string; see `Sequential.summary`."""
-    head = ["Layer (type)", "Output Shape", "Param #"] + ["Trai..."] * show_trainable
+    head = ["Layer (type)", "Output Shape", "Param #"] + ["Trainable"] * show_trainable
     widths = _widths(line_length, positions, show_trainable)
-    layers = model.layers
-    rows = _rows(layers, model.build_shape, expand_nested, show_trainable)
+    layers, shape = model.layers, model.build_shape
     if layer_range is not None:
-        kept = {layer.name for layer in _in_range(layers, layer_range)}
-        rows = [row for row in rows if row[0].split(" ")[0] in kept]
+        layers = _in_range(layers, layer_range)
+        before = model.layers[: model.layers.index(layers[0])] if model.built else []
+        for layer in before:
+            shape = layer.compute_output_shape(shape)
+    rows = _rows(layers, shape, expand_nested, show_trainable)
 
     def wrapped(row: list[str]) -> list[list[str]]:
-        return [textwrap.wrap(text, w) or [""] for text, w in zip(row, widths, strict=True)]
+        return [_wrap(text, w) for text, w in zip(row, widths, strict=True)]
 
     lines = [f'Model: "{model.name}"', _rule(widths, "┏", "┳", "┓", "━")]
-    lines += _line(wrapped(head), widths, "┃")
+    lines += _line(wrapped(head), widths, "┃", low=True)
     lines.append(_rule(widths, "┡", "╇", "┩", "━"))
     for i, row in enumerate(rows):
         if i:

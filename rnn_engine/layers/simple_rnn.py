@@ -7,10 +7,12 @@ import numpy as np
 from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.checks import as_float_array, compact, fraction, input_axes, positive_int
 from rnn_engine.kernels import masked_rnn, simple_rnn, threads
+from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.kernels.outer import scratch_size
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.dropout_mask import dropout_mask
+from rnn_engine.layers.padding import by_length, shares
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.random import make_generator
 
@@ -116,12 +118,24 @@ class SimpleRNN(Recurrent):
         self._none2 = np.empty((0, 0), self._np_dtype)
         self._none3 = np.empty((0, 0, 0), self._np_dtype)
         self._packed: tuple[Any, Any] = (None, None)
-        self._buffers = BufferPool()
+        self._buffers = BufferPool(most=16)
 
     @property
     def state_sizes(self) -> list[int]:
         """Sizes of the states: there is one."""
         return [self.units]
+
+    @property
+    def state_size(self) -> int:
+        """Size of the state."""
+        return self.units
+
+    @property
+    def cell(self) -> Any:
+        """One step of the layer as a `SimpleRNNCell`, with this layer's own weights."""
+        from rnn_engine.layers.simple_rnn_cell import SimpleRNNCell  # made of this layer
+
+        return SimpleRNNCell.of_layer(self)
 
     def create_weights(self, input_shape: Any) -> None:
         """Create kernel (F, U), recurrent kernel (U, U) and bias (U,)."""
@@ -251,28 +265,51 @@ class SimpleRNN(Recurrent):
     ) -> Any:
         """Return the states, the last one, saved, and the mask of the steps that show."""
         batch, steps, _ = x.shape
-        units, dtype = self.units, self._np_dtype
-        x = compact(x.transpose(1, 0, 2))
-        drop_x, drop = None, self._none2
+        units, dtype, empty = self.units, self._np_dtype, self._buffers.empty
+        drop_x, drop, start = None, self._none2, h0
         if drops and self.dropout:
             drop_x = dropout_mask(self._generator, self.dropout, (batch, self.features), dtype)
-            x = x * drop_x
         if drops and self.recurrent_dropout:
             drop = dropout_mask(self._generator, self.recurrent_dropout, (batch, units), dtype)
-        shown = None if open_steps is None else self.visible(open_steps, h0.size > 0)
-        start = h0 if h0.size else np.zeros((batch, units), dtype)
-        mask = np.empty((0, 0), bool) if open_steps is None else open_steps
-        h = np.empty((steps, batch, units), dtype)
-        z = np.empty_like(h) if self.activation.from_input else self._none3
-        a = np.empty_like(h) if drop.size else self._none3
-        args = (x, self._weights(), start, mask, drop, h, z, a, self.activation.code)
+        if not h0.size:
+            start = np.zeros((batch, units), dtype)
+        shown, order, mask = None, None, np.empty((0, 0), bool)
+        if open_steps is not None:
+            shown, mask = self.visible(open_steps, h0.size > 0), open_steps
+            order = by_length(mask)
+        lying = x.transpose(1, 0, 2)
+        if drop_x is not None or order is not None:
+            laid = empty(lying.shape, dtype)
+            if order is None:
+                np.multiply(lying, drop_x, out=laid)
+            elif x.flags.carray:
+                gather_time_major(x, order, laid)
+            else:
+                np.take(lying, order, axis=1, out=laid, mode="clip")
+            if order is not None and drop_x is not None:
+                laid *= drop_x[order]
+        else:
+            laid = compact(lying)
+        if order is not None:
+            mask, start = np.take(mask, order, axis=1), start[order]
+            drop = drop[order] if drop.size else drop
+        h = empty((steps, batch, units), dtype)
+        z = empty(h.shape, dtype) if self.activation.from_input else self._none3
+        a = empty(h.shape, dtype) if drop.size else self._none3
+        args = (laid, self._weights(), start, mask, drop, h, z, a, self.activation.code)
         tasks = self._tasks(batch, steps)
         if tasks == 1:
             masked_rnn.forward_rows(*args, 0, batch)
         else:
-            masked_rnn.forward_tasks(*args, tasks)
-        saved = (x, h, z, h0, (start, mask, drop, drop_x, a, shown))
-        return h, h[-1].copy(), saved, shown
+            masked_rnn.forward_tasks(*args, shares(mask if mask.size else None, batch, tasks))
+        saved = (laid, h, z, h0, (start, mask, drop, drop_x, a, order, shown))
+        if order is None:
+            return h, h[-1].copy(), saved, shown
+        back = np.argsort(order)
+        states = h
+        if self.return_sequences:
+            states = np.take(h, back, axis=1, out=empty(h.shape, dtype), mode="clip")
+        return states, h[-1][back], saved, shown
 
     # --- backward -------------------------------------------------------------
 
@@ -302,18 +339,43 @@ class SimpleRNN(Recurrent):
             run(transposed, x, h, s, h0, sequence, last, dz, dw, dr, db, dx, dh0, scratch,
                 code, tasks)  # fmt: skip
         else:
-            start, mask, drop, drop_x, a, _ = masked
-            dh0, carry = np.empty_like(start), np.zeros_like(start)
-            run = masked_rnn.backward if tasks == 1 else masked_rnn.backward_tasks
-            run(transposed, x, a if drop.size else h, s, start, mask, drop, sequence, last, carry,
-                dz, dw, dr, db, dx, dh0, scratch, code, tasks)  # fmt: skip
-            if drop_x is not None and need_dx:
-                dx *= drop_x
+            dh0 = self._backward_masked(
+                transposed, saved, s, sequence, last, dz, (dw, dr, db), dx, scratch, tasks
+            )
         out = None
         if need_dx:
             out = dx.transpose(1, 0, 2)
             out = out[:, ::-1] if self.go_backwards else out
         return (out, dh0) if h0.size and not self.stateful else out
+
+    def _backward_masked(
+        self, transposed: Any, saved: Any, s: Any, sequence: Any, last: Any, dz: Any,
+        gradients: Any, dx: Any, scratch: Any, tasks: int,
+    ) -> np.ndarray:  # fmt: skip
+        """Do the work of backward after `_run_masked`; return the gradient by the start."""
+        x, h, _, _, (start, mask, drop, drop_x, a, order, _) = saved
+        batch, dtype, empty = h.shape[1], self._np_dtype, self._buffers.empty
+        place, rows = order, np.flatnonzero(mask)
+        if order is None:
+            place = np.arange(batch)
+        elif sequence.size:
+            out = empty(sequence.shape, dtype)
+            sequence = np.take(sequence, order, axis=1, out=out, mode="clip")
+        else:
+            last = last[order]
+        # The open steps side by side, as weight gradients and dx want them.
+        open_x = empty((1, rows.size, self.features), dtype)
+        open_a, open_dz = (empty((1, rows.size, self.units), dtype) for _ in range(2))
+        open_dx = empty(open_x.shape, dtype) if dx.size else self._none3
+        dh0, carry = np.empty_like(start), np.zeros_like(start)
+        bounds = shares(mask if mask.size else None, batch, tasks)
+        run = masked_rnn.backward if tasks == 1 else masked_rnn.backward_tasks
+        run(transposed, x, a if drop.size else h, s, start, mask, drop, place, rows, bounds,
+            sequence, last, carry, dz, open_x, open_a, open_dz, open_dx, *gradients, dx, dh0,
+            scratch, self.activation.code)  # fmt: skip
+        if drop_x is not None and dx.size:
+            dx *= drop_x
+        return dh0 if order is None else dh0[np.argsort(order)]
 
     def _split_gradient(
         self, dy: Any, shape: tuple[int, ...], shown: Any

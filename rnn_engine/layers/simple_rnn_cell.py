@@ -11,6 +11,15 @@ from rnn_engine.layers.cell import RNNCell
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.simple_rnn import SimpleRNN
 from rnn_engine.random import make_generator
+from rnn_engine.variable import Variable
+
+# What a layer and its cell are both told.
+_SHARED = (
+    "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer",
+    "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer",
+    "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout",
+    "recurrent_dropout", "seed", "trainable", "dtype",
+)  # fmt: skip
 
 
 @registry.register()
@@ -113,11 +122,25 @@ class SimpleRNNCell(RNNCell):
             )
             for name, shape in shapes.items()
         ]
-        self.kernel, self.recurrent_kernel = made[:2]
-        self.bias = made[2] if self.use_bias else None
+        self._use(made)
+
+    def _use(self, weights: list[Variable]) -> None:
+        self.kernel, self.recurrent_kernel = weights[:2]
+        self.bias = weights[2] if self.use_bias else None
         # A step is a sequence of length one: it has the kernels' bits.
         known = self.activation.code is not None
         self._step = self.as_layer(self.activation if known else "linear", return_state=True)
+
+    @classmethod
+    def of_layer(cls, layer: SimpleRNN) -> "SimpleRNNCell":
+        """Return the cell that makes the steps of a `SimpleRNN`: it has its very weights."""
+        cell = cls(**{name: getattr(layer, name) for name in _SHARED}, name="simple_rnn_cell")
+        cell._generator = layer._generator
+        if layer.built:
+            cell.features, cell._variables = layer.features, layer._variables
+            cell._use(layer._variables)
+            cell.build_shape, cell.built = (None, layer.features), True
+        return cell
 
     def as_layer(self, activation: Any = None, **options: Any) -> SimpleRNN:
         """Return a `SimpleRNN` that has this cell's weights, and draws from its generator."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.config import is_interactive_logging_enabled
+
 
 def check_count(value: Any, argument: str, minimum: int = 1) -> int:
     """Return `value` as an int of at least `minimum`.
@@ -34,17 +36,18 @@ def check_optional_count(value: Any, argument: str) -> int | None:
 
 
 def check_verbose(verbose: Any) -> int:
-    """Return 0, 1 or 2; ``"auto"`` is 1, as in Keras.
+    """Return 0, 1 or 2; ``"auto"`` is 1, as in Keras. 0 where interactive logging is off.
 
     Raises
     ------
     ValueError
         For anything else.
     """
+    shown = is_interactive_logging_enabled()
     if isinstance(verbose, str) and verbose == "auto":
-        return 1
+        return int(shown)
     if isinstance(verbose, bool | int | np.integer) and 0 <= int(verbose) <= 2:
-        return int(verbose)
+        return int(verbose) if shown else 0
     raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}.")
 
 

@@ -9,9 +9,9 @@ from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.random import make_generator
 from rnn_engine.training import arguments as check
 from rnn_engine.training.arrays import split_validation
-from rnn_engine.training.data import unpack_x_y_sample_weight
 from rnn_engine.training.one_batch import OneBatch
 from rnn_engine.training.source import Epochs, warn_out_of_data
+from rnn_engine.utils.dataset import unpack_x_y_sample_weight
 
 
 class Trainer(OneBatch):

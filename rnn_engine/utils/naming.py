@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 
 _USED: defaultdict[str, int] = defaultdict(int)
+_UIDS: defaultdict[str, int] = defaultdict(int)
 
 
 def to_snake_case(name: str) -> str:
@@ -27,6 +28,13 @@ def auto_name(prefix: str) -> str:
     return f"{name}_{count}" if count else name
 
 
+def next_uid(prefix: str) -> int:
+    """Return how often this was asked for `prefix`."""
+    _UIDS[prefix] += 1
+    return _UIDS[prefix]
+
+
 def reset_names() -> None:
     """Start counting again (`keras.utils.clear_session` does)."""
     _USED.clear()
+    _UIDS.clear()
