@@ -1,0 +1,45 @@
+"""`python -m rnn_engine`: what this machine gives the engine, and compiling ahead."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from rnn_engine.kernels import cache
+from rnn_engine.system import info, warmup
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m rnn_engine", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("info", help="CPU, threads, cache and versions: the text for an issue")
+    warm = commands.add_parser("warmup", help="compile the kernels of ordinary programs ahead")
+    warm.add_argument(
+        "--dtypes", nargs="+", default=["float32"], choices=["float32", "float64"], metavar="DTYPE",
+        help="float32 (the default), float64 or both",
+    )  # fmt: skip
+    warm.add_argument(
+        "--serial", action="store_true", help="leave out what runs on several threads"
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "info":
+        print(info())
+        return 0
+    place = cache.folder()
+    if place is None:
+        print(
+            "rnn_engine: no private folder can be written, so nothing that is compiled now would "
+            "be kept; set RNN_ENGINE_CACHE_DIR",
+            file=sys.stderr,
+        )
+        return 1
+    start = time.monotonic()
+    warmup(chosen.dtypes, parallel=not chosen.serial)
+    count = sum(file.suffix == ".kernel" for file in place.iterdir())
+    print(f"{count} kernels in {place}, ready after {time.monotonic() - start:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
