@@ -92,7 +92,7 @@ def load_model(
         If there is no such file (as in Keras), it is damaged, or holds a layer or a
         setting that is not here.
     OSError
-        If it cannot be read, or the weights in it are damaged.
+        If it cannot be read.
     """
     path = os.fspath(filepath)
     if not os.path.exists(path):
@@ -169,7 +169,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
         If the model is not built, or the weights are of another number or shape, or
         the file damaged.
     OSError
-        If the file cannot be read or is damaged. In all cases nothing has changed.
+        If the file cannot be read. In all cases nothing has changed.
     """
     path = os.fspath(filepath)
     _require_built(model, "loading weights into")

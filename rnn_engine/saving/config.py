@@ -14,7 +14,12 @@ import numpy as np
 
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.base import registry as layers
-from rnn_engine.registry import custom_object_scope, custom_objects, kind_of
+from rnn_engine.registry import (
+    custom_object_scope,
+    custom_objects,
+    get_custom_objects,
+    kind_of,
+)
 
 # What stands under a key that ends so, and where Keras has its classes.
 _KINDS = {
@@ -100,8 +105,14 @@ def _object(key: str, value: dict[str, Any]) -> dict[str, Any]:
         "module": module,
         "class_name": name,
         "config": _written(key, config) if isinstance(config, dict) else config,
-        "registered_name": None if module else name,
+        "registered_name": None if module else _registered(name),
     }
+
+
+def _registered(name: str) -> str:
+    """Return the name by which a user has registered the class called `name`, or `name`."""
+    found = [key for key, entry in get_custom_objects().items() if entry.__name__ == name]
+    return found[0] if found else name
 
 
 def _module(key: str, name: str) -> str | None:
@@ -187,6 +198,9 @@ def _read(key: str, value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     name = value.get("class_name")
+    if value.get("registered_name") in custom_objects():
+        name = value["registered_name"]
+        value = {**value, "class_name": name}
     if name is None and key.endswith("activation"):  # so Keras writes a lambda
         raise ValueError(f"{key} is a lambda, which is never run: give it a name of its own.")
     if name is None:
@@ -269,7 +283,7 @@ def _known(cls: type, config: dict[str, Any]) -> dict[str, Any]:
         If a setting that is on is not known.
     """
     known = set(_parameters(cls)) | {"build_input_shape", "layers"}
-    if cls.__name__ in custom_objects():
+    if cls in custom_objects().values():
         return config
     kept = {key: value for key, value in config.items() if key in known}
     for key, value in config.items():

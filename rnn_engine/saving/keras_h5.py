@@ -1,7 +1,8 @@
 """`.weights.h5`: the weights as Keras 3 keeps them, in HDF5.
 
 Each group has a subgroup ``vars`` with the datasets ``0``, ``1``, ... and the
-owner's name as an attribute.
+owner's name as an attribute. HDF5 has no checksums: that a number in such a file has
+been changed cannot be seen, in the other formats it is.
 """
 
 import re
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.saving.errors import RefusedError, damage_named
 from rnn_engine.saving.state import Group, in_order
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -52,10 +54,9 @@ def read(file: Any, source: str) -> dict[str, list[np.ndarray]]:
 
     Raises
     ------
-    OSError
-        If the file is damaged.
     ValueError
-        If it is no file of weights, or would need far more memory than it is large.
+        If the file is damaged, is no file of weights, or would need far more memory
+        than it is large.
     """
     found: dict[str, dict[int, np.ndarray]] = {}
     groups: list[str] = []
@@ -69,29 +70,26 @@ def read(file: Any, source: str) -> dict[str, list[np.ndarray]]:
             values = found.setdefault(match["path"] or "", {})
             values[int(match["number"])] = _array(item, f"{name} in {source}")
 
-    try:
-        with module.File(file, "r") as h5:
-            if "layer_names" in h5.attrs or "model_weights" in h5:
-                raise ValueError(
-                    f"{source} is of the format that Keras used before version 3; save the "
-                    f"model anew with Keras 3, as .keras or .weights.h5."
-                )
-            h5.visititems(visit)
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise OSError(f"{source} is damaged or no HDF5 file: {error}") from error
+    with damage_named(source), module.File(file, "r") as h5:
+        if "layer_names" in h5.attrs or "model_weights" in h5:
+            raise RefusedError(
+                f"{source} is of the format that Keras used before version 3; save the model "
+                f"anew with Keras 3, as .keras or .weights.h5."
+            )
+        h5.visititems(visit)
     if not groups:
-        raise ValueError(f"{source} holds no weights as Keras 3 writes them.")
+        raise RefusedError(f"{source} holds no weights as Keras 3 writes them.")
     return {path: in_order(values, path, source) for path, values in found.items()}
 
 
 def _array(dataset: Any, source: str) -> np.ndarray:
     if dataset.dtype.kind not in "biuf":
-        raise ValueError(f"{source} must be an array of numbers, got dtype {dataset.dtype}.")
+        raise RefusedError(f"{source} must be an array of numbers, got dtype {dataset.dtype}.")
     if dataset.external or dataset.is_virtual:
-        raise ValueError(f"{source} lies in another file, which is not read.")
+        raise RefusedError(f"{source} lies in another file, which is not read.")
     stored = dataset.id.get_storage_size()
     if dataset.nbytes > _BOMB_FLOOR and dataset.nbytes > _MOST_EXPANSION * stored:
-        raise ValueError(
+        raise RefusedError(
             f"{source} says it is {dataset.nbytes} bytes, stored in {stored}; it is not read."
         )
     return np.asarray(dataset[()])

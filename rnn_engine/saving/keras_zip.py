@@ -38,7 +38,7 @@ def read(file: BinaryIO, source: str) -> tuple[bytes, dict[str, list[np.ndarray]
 
     Raises
     ------
-    OSError, ValueError
+    ValueError
         If the file is damaged or no file of Keras 3.
     """
     with open_archive(file, source) as archive:

@@ -13,7 +13,6 @@ import io
 import json
 import math
 import re
-import struct
 import zipfile
 from typing import BinaryIO
 
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from rnn_engine.saving.archive import open_archive, read_member
+from rnn_engine.saving.errors import RefusedError, damage_named
 from rnn_engine.saving.state import Group, in_order
 
 FORMAT = "rnn_engine"
@@ -72,9 +72,9 @@ def _check_version(text: bytes, source: str) -> None:
     except (ValueError, KeyError, TypeError):
         version = None
     if not isinstance(version, int):
-        raise ValueError(f"{source} is not a file of {FORMAT}: its metadata are {text[:60]!r}.")
+        raise RefusedError(f"{source} is not a file of {FORMAT}: its metadata are {text[:60]!r}.")
     if version > VERSION:
-        raise ValueError(
+        raise RefusedError(
             f"{source} is of version {version} of the format, later than {VERSION}, which this "
             f"{FORMAT} reads."
         )
@@ -83,15 +83,13 @@ def _check_version(text: bytes, source: str) -> None:
 def _array(content: bytes, source: str) -> np.ndarray:
     """Return the array in the bytes of a ``.npy`` file, checked before memory is taken."""
     file = io.BytesIO(content)
-    try:
+    with damage_named(source):
         version = npy.read_magic(file)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = header(file)
-    except (ValueError, struct.error, SyntaxError) as error:
-        raise ValueError(f"{source} is damaged: {error}") from error
     if dtype.kind not in "biuf":
-        raise ValueError(f"{source} must be an array of numbers, got dtype {dtype}.")
+        raise RefusedError(f"{source} must be an array of numbers, got dtype {dtype}.")
     data = content[file.tell() :]
     if len(data) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{source} is damaged: {len(data)} bytes for {shape} of {dtype}.")
+        raise RefusedError(f"{source} is damaged: {len(data)} bytes for {shape} of {dtype}.")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")

@@ -15,6 +15,7 @@ import numpy as np
 
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.simple_rnn import SimpleRNN
+from rnn_engine.saving.errors import RefusedError
 from rnn_engine.utils.naming import to_snake_case
 from rnn_engine.variable import Variable
 
@@ -186,5 +187,5 @@ def in_order(members: Mapping[int, np.ndarray], path: str, source: str) -> list[
         If a number is missing.
     """
     if sorted(members) != list(range(len(members))):
-        raise ValueError(f"{source} is damaged: group {path!r} has the arrays {sorted(members)}.")
+        raise RefusedError(f"{source} is damaged: group {path!r} has the arrays {sorted(members)}.")
     return [members[i] for i in range(len(members))]

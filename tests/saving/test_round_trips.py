@@ -153,6 +153,18 @@ def test_functions_of_a_user(ending, tmp_path):
         assert clone_model(model).loss is own
 
 
+def test_registered_classes(tmp_path):
+    from rnn_engine import saving
+
+    model = rnn_engine.Sequential([layers.Input((3,)), Doubled(0.5)])
+    saving.register_keras_serializable("mine", "Twofold")(Doubled)
+    try:
+        model.save(tmp_path / "m.npz")
+        assert isinstance(load_model(tmp_path / "m.npz").layers[0], Doubled)
+    finally:
+        del saving.get_custom_objects()["mine>Twofold"]
+
+
 def test_what_json_cannot_hold():
     class Odd(Doubled):
         def get_config(self):
