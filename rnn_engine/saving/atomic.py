@@ -1,7 +1,6 @@
 """Files that are whole or not there: written beside their name, then renamed."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
@@ -23,7 +22,7 @@ def replacing(filepath: Any) -> Iterator[BinaryIO]:
     # A link keeps pointing to its file, whose content is what changes.
     target = os.path.realpath(os.fspath(filepath))
     folder, name = os.path.split(target)
-    fresh = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    fresh = os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     # Not tempfile: its files are closed to other users, saved ones follow the umask.
     with open(fresh, "x+b") as file:
         try:
