@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import as_float_array
-from rnn_engine.layers.base import Layer, Shape, registry
+from rnn_engine.layers.base import Layer, Shape, build_lock, registry
 from rnn_engine.layers.input_layer import InputLayer
 from rnn_engine.saving import Saveable
 from rnn_engine.summary import summary_table
@@ -183,10 +183,11 @@ class Sequential(Model):
                 f"Sequential model '{self.name}' has no defined input shape yet: give its first "
                 f"layer an `input_shape`, or call `build(input_shape)`."
             )
-        if not self.built:
-            self.create_weights(shape)
-            self.build_shape = shape
-            self.built = True
+        with build_lock:
+            if not self.built:
+                self.create_weights(shape)
+                self.build_shape = shape
+                self.built = True
 
     def create_weights(self, input_shape: Shape) -> None:
         """Build the layers in their order."""

@@ -1,11 +1,16 @@
 """Where random numbers come from: one seeded stream of generators."""
 
+import os
 import threading
 from typing import Any
 
 import numpy as np
 
 _LOCK = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child of `fork` must not find it taken
+    os.register_at_fork(
+        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
+    )
 _ROOT: np.random.SeedSequence = np.random.SeedSequence()
 
 

@@ -9,6 +9,8 @@ A layer is a pair of methods beside each other::
 and prediction is re-entrant. Parameter gradients are added to ``variable.grad``.
 """
 
+import os
+import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +28,16 @@ from rnn_engine.variable import Variable
 registry = Registry("layer")
 
 Shape = tuple[int | None, ...]
+
+# Threads that share a layer may all be the first to call it. Compilation may happen under
+# this lock, and never the other way round; a child of `fork` must not find it taken.
+build_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=build_lock.acquire,
+        after_in_parent=build_lock.release,
+        after_in_child=build_lock.release,
+    )
 
 
 @dataclass(slots=True)
@@ -103,11 +115,12 @@ class Layer:
 
         Building twice changes nothing, as in Keras.
         """
-        if not self.built:
-            shape = tuple(input_shape)
-            self.create_weights(shape)
-            self.build_shape = shape
-            self.built = True
+        with build_lock:
+            if not self.built:
+                shape = tuple(input_shape)
+                self.create_weights(shape)
+                self.build_shape = shape
+                self.built = True
 
     def create_weights(self, input_shape: Shape) -> None:
         """Create the weights; layers without any need not override this."""
