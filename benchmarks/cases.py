@@ -24,6 +24,12 @@ KINDS: dict[str, str] = {
     "predict_on_batch": "predict_on_batch",
     "predict_one": "predict of one sample",
     "layer_call": "Model called on one sample, NumPy in and out",
+    "masked": "train_on_batch, right-padded, half the steps masked",
+    "dropout": "train_on_batch, dropout of inputs and state (numbers checked at rate 0)",
+    "stacked": "train_on_batch, three SimpleRNN stacked",
+    "bidirectional": "train_on_batch, Bidirectional",
+    "softmax_train": "train_on_batch, Embedding 20,000 × F to softmax over 20,000",
+    "softmax_predict": "predict_on_batch, Embedding 20,000 × F to softmax over 20,000",
     "cold_start": "Fresh process: import, first program, exit",
     "cold_start_empty": "The same, first run ever (nothing compiled)",
     "import": "Fresh process: import alone",
@@ -32,6 +38,10 @@ KINDS: dict[str, str] = {
 
 # Kinds whose sizes are those of the bare recurrent layer; the others run a whole model.
 LAYER_KINDS = ("forward", "gradients")
+# Whole models of more than one layer of a kind, see `benchmarks.features`.
+FEATURE_KINDS = (
+    "masked", "dropout", "stacked", "bidirectional", "softmax_train", "softmax_predict",
+)  # fmt: skip
 # Kinds that start processes of their own and have no size.
 PROCESS_KINDS = ("cold_start", "cold_start_empty", "import")
 
@@ -54,6 +64,17 @@ ODD: tuple[tuple[Size, Size], ...] = (
     ((17, 73, 13, 97), (24, 80, 16, 112)),
     ((32, 100, 32, 33), (32, 100, 32, 48)),
     ((3, 100, 32, 64), (4, 100, 32, 64)),
+)
+
+# Kinds of `FEATURE_KINDS` and their sizes.
+FEATURES: tuple[tuple[str, Size], ...] = (
+    ("masked", (32, 100, 32, 64)),
+    ("masked", (64, 128, 64, 128)),
+    ("dropout", (32, 100, 32, 64)),
+    ("stacked", (32, 100, 32, 64)),
+    ("bidirectional", (32, 100, 32, 64)),
+    ("softmax_train", (32, 50, 64, 128)),
+    ("softmax_predict", (32, 50, 64, 128)),
 )
 
 # Where float64 is measured in a float32 run, to compare the two rates.
@@ -97,7 +118,7 @@ class Case:
         ``"float32"`` or ``"float64"``.
     tag : str
         Why the case is there: ``"grid"``, ``"odd"``, ``"round"``, ``"double"``,
-        ``"growth-t"``, ``"growth-b"`` or ``"user"``.
+        ``"growth-t"``, ``"growth-b"``, ``"features"`` or ``"user"``.
     sides : tuple of str
         Peers that run it; empty for all.
     """
@@ -177,6 +198,7 @@ def _programs() -> list[Case]:
         Case("predict_one", 1, 4, 1, 5),
         Case("layer_call", 1, 4, 1, 5),
         Case("layer_call", 1, 100, 8, 32),
+        *(Case(kind, *size, tag="features") for kind, size in FEATURES),
         Case("cold_start"),
         Case("cold_start_empty"),
         Case("import"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from benchmarks.cases import ODD, Case
+from benchmarks.cases import FEATURE_KINDS, ODD, Case
 from benchmarks.peers import ENGINE
 from benchmarks.results import Row, Run
 
@@ -49,7 +49,7 @@ INFINITY = float("inf")
 
 def evaluate(run: Run) -> list[Goal]:
     """Return every goal for which the run has a figure."""
-    parts = (_ratios, _shares, _streams, _cliffs, _programs, _processes, _growth)
+    parts = (_ratios, _shares, _streams, _cliffs, _programs, _features, _processes, _growth)
     return [goal for part in parts for goal in part(run)]
 
 
@@ -168,6 +168,16 @@ def _programs(run: Run) -> list[Goal]:
         [_ratio(seed, ("onnxruntime",))],
         1.0,
     )
+
+
+def _features(run: Run) -> list[Goal]:
+    goals = []
+    for kind in FEATURE_KINDS:
+        rows, name = run.of_kind(kind), kind.replace("_", ", ")
+        goals += _worst(f"{name}: times the fastest peer", [_ratio(row) for row in rows], 1.0)
+        figures = [_ratio(row, KERAS) for row in rows]
+        goals += _worst(f"{name}: times Keras", figures, 3.0)
+    return goals
 
 
 def _processes(run: Run) -> list[Goal]:

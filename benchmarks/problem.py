@@ -9,10 +9,14 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Case
+from benchmarks.cases import FEATURE_KINDS, Case
+from benchmarks.features import FeatureProblem
+from benchmarks.features import draw as draw_feature
+from benchmarks.features import truth as truth_of_feature
 
 Array = np.ndarray
 Numbers = dict[str, Array]
@@ -63,8 +67,13 @@ class Problem:
         return np.ascontiguousarray(self.x.transpose(1, 0, 2))
 
 
-def draw(case: Case) -> Problem:
-    """Draw the problem of a case; the same name gives the same numbers."""
+def draw(case: Case) -> Any:
+    """Draw the problem of a case; the same name gives the same numbers.
+
+    It is a `Problem`, or a `features.FeatureProblem` for kinds of those.
+    """
+    if case.kind in FEATURE_KINDS:
+        return draw_feature(case)
     rng = np.random.default_rng(zlib.crc32(case.name.encode()))
     rows = case.samples or case.batch
     units, features = case.units, case.features
@@ -108,8 +117,10 @@ def back_rnn(x: Array, h: Array, dy: Array, kernel: Array, recurrent: Array) -> 
     return {"kernel": d_kernel, "recurrent": d_recurrent, "bias": d_bias, "x": dx}
 
 
-def truth(problem: Problem) -> Numbers:
+def truth(problem: Any) -> Numbers:
     """Return in float64 what every side has to come up with for this case."""
+    if isinstance(problem, FeatureProblem):
+        return truth_of_feature(problem)
     case = problem.case
     x = problem.x.astype(np.float64)
     weights = [w.astype(np.float64) for w in problem.weights]
@@ -170,5 +181,7 @@ def disagreement(found: Numbers, expected: Numbers) -> dict[str, float]:
 
 def tolerance(case: Case) -> float:
     """Return the largest error at which a side still counts as agreeing."""
-    training = case.kind in ("fit", "train_on_batch", "memory")
+    training = case.kind in ("fit", "train_on_batch", "memory") or (
+        case.kind in FEATURE_KINDS and case.kind != "softmax_predict"
+    )
     return (TRAINING_TOLERANCE if training else TOLERANCE)[case.dtype]

@@ -72,6 +72,8 @@ class Fresh:
         """
         folder = tempfile.mkdtemp(prefix="bench-cache-") if empty_cache else None
         values = {**os.environ, **quiet_environment(self.threads), "PYTHONPATH": str(ROOT)}
+        # A user's Python keeps the bytecode of what it imports, whatever ours was told.
+        values.pop("PYTHONDONTWRITEBYTECODE", None)
         if folder:
             values |= dict.fromkeys(CACHES, folder)
         if set(self.cores) != set(machine.available_cores()):

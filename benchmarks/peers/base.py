@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.problem import Numbers, Problem
+from benchmarks.cases import FEATURE_KINDS
+from benchmarks.problem import Numbers
 
 
 class Unsupported(Exception):
@@ -44,6 +45,7 @@ class Base:
     (the layer, then a linear one with one output; mean squared error, Adam):
     ``fit`` one epoch, ``predict`` all samples in batches, ``predict_one`` the same for
     a single sample, ``train_on_batch``, ``predict_on_batch``, ``layer_call``.
+    ``feature`` is a model of `benchmarks.features`, trained on one batch or predicting it.
     A peer leaves out what it does not have.
 
     An adapter is made in a process of its own, which may use `threads` cores.
@@ -55,7 +57,7 @@ class Base:
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
-    def task(self, problem: Problem) -> Task:
+    def task(self, problem: Any) -> Task:
         """Return the task of a problem.
 
         Raises
@@ -64,9 +66,10 @@ class Base:
             If the peer has nothing of the kind.
         """
         kind = "fit" if problem.case.kind == "memory" else problem.case.kind
+        kind = "feature" if kind in FEATURE_KINDS else kind
         method = getattr(self, kind, None)
         if method is None:
-            raise Unsupported(f"has no {kind}")
+            raise Unsupported(f"has no {problem.case.kind}")
         task: Task = method(problem)
         return task
 

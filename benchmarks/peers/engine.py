@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import rnn_engine
+from benchmarks import features
 from benchmarks.peers.base import Base, Task, numbers_of_training
 from benchmarks.problem import Numbers, Problem
 
@@ -100,3 +101,27 @@ class Adapter(Base):
     def layer_call(self, problem: Problem) -> Task:
         model, x = self._model(problem), problem.x
         return Task(lambda: model(x), lambda: {"y": np.asarray(model(x))})
+
+    def feature(self, problem: features.FeatureProblem) -> Task:
+        case, x, y = problem.case, problem.x, problem.y
+
+        def make(optimizer: Any, rate: float = 0.0) -> Any:
+            model = features.build(rnn_engine.layers, rnn_engine.Sequential, case, rate)
+            model.set_weights(problem.weights)
+            model.compile(optimizer=optimizer, loss=problem.loss)
+            return model
+
+        model = make("adam", features.RATE)
+        if case.kind == "softmax_predict":
+            return Task(
+                lambda: model.predict_on_batch(x),
+                lambda: {"y": np.asarray(model.predict_on_batch(x))},
+            )
+
+        def check() -> Numbers:
+            descent = rnn_engine.optimizers.SGD(1.0)
+            if not np.isfinite(model.train_on_batch(x, y)):
+                raise ValueError("the loss with dropout is not finite")
+            return features.training_numbers(problem, make, descent)
+
+        return Task(lambda: model.train_on_batch(x, y), check)

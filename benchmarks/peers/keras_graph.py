@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import features
 from benchmarks.peers.base import Base, Task, numbers_of_training
 from benchmarks.problem import Numbers, Problem
 
@@ -125,3 +126,27 @@ class Adapter(Base):
             return run(tf.constant(x)).numpy()
 
         return Task(call, lambda: {"y": call()})
+
+    def feature(self, problem: features.FeatureProblem) -> Task:
+        case, x, y = problem.case, problem.x, problem.y
+
+        def make(optimizer: Any, rate: float = 0.0) -> Any:
+            model = features.build(keras.layers, keras.Sequential, case, rate)
+            model.set_weights(problem.weights)
+            model.compile(optimizer=optimizer, loss=problem.loss, jit_compile=self.jit)
+            return model
+
+        model = make("adam", features.RATE)
+        if case.kind == "softmax_predict":
+            return Task(
+                lambda: model.predict_on_batch(x),
+                lambda: {"y": np.asarray(model.predict_on_batch(x))},
+            )
+
+        def check() -> Numbers:
+            descent = keras.optimizers.SGD(1.0)
+            if not np.isfinite(model.train_on_batch(x, y)):
+                raise ValueError("the loss with dropout is not finite")
+            return features.training_numbers(problem, make, descent)
+
+        return Task(lambda: model.train_on_batch(x, y), check)

@@ -34,6 +34,11 @@ def test_caches_are_empty_when_asked(fresh):
     assert fresh.seconds(look, empty_cache=True) > 0.0
 
 
+def test_bytecode_is_kept_whatever_this_process_was_told(fresh, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert fresh.seconds("import sys; assert not sys.dont_write_bytecode") > 0.0
+
+
 def test_every_program_is_run_once_for_keras(monkeypatch):
     seen = []
 
