@@ -130,6 +130,26 @@ def test_gradients_by_finite_differences(problem: Problem) -> None:
     sides.slopes(layer, x, dys, states, mask, problem.seed)
 
 
+@pytest.mark.parametrize("mask", ["right", "left", "holes", "empty rows"])
+@pytest.mark.parametrize("zero_output", [False, True])
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("cell", ["own", "own between"])
+def test_slopes_of_a_users_cell_under_masks(
+    cell: str, sequences: bool, zero_output: bool, mask: str
+) -> None:
+    options = {
+        "return_sequences": sequences,
+        "return_state": True,
+        "zero_output_for_mask": zero_output,
+    }
+    problem = Problem("float64", cell, {}, options, (4, 5, 3), mask, True, 9)
+    layer = problem.make(OURS)
+    rng = np.random.default_rng(10)
+    layer.set_weights([rng.normal(0, 0.5, w.shape) for w in layer.get_weights()])
+    x, dys, states, given_mask = problem.data(layer)
+    sides.slopes(layer, x, dys, states, given_mask, 11)
+
+
 @given(problems(), st.booleans())
 def test_inference_gives_the_values_of_training(problem: Problem, keep: bool) -> None:
     layer = problem.make(OURS)
