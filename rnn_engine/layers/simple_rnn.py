@@ -281,13 +281,13 @@ class SimpleRNN(Recurrent):
         if drop_x is not None or order is not None:
             laid = empty(lying.shape, dtype)
             if order is None:
-                np.multiply(lying, drop_x, out=laid)
+                np.copyto(laid, lying)
             elif x.flags.carray:
                 gather_time_major(x, order, laid)
             else:
                 np.take(lying, order, axis=1, out=laid, mode="clip")
-            if order is not None and drop_x is not None:
-                laid *= drop_x[order]
+            if drop_x is not None:
+                laid *= drop_x if order is None else drop_x[order]
         else:
             laid = compact(lying)
         if order is not None:

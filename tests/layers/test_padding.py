@@ -1,0 +1,99 @@
+"""Batches padded on one side: sorted by length, and the same bits as one row at a time."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rnn_engine
+from rnn_engine.layers import SimpleRNN
+from rnn_engine.layers.padding import by_length, shares
+
+lengths = st.lists(st.integers(0, 6), min_size=1, max_size=9)
+
+
+def padded(lengths, steps=6, left=False):
+    mask = np.arange(steps)[:, None] < np.asarray(lengths)
+    return mask[::-1].copy() if left else mask
+
+
+@given(lengths, st.booleans())
+def test_rows_are_sorted_and_none_is_lost(lengths, left):
+    mask = padded(lengths, left=left)
+    order = by_length(mask)
+    if order is None:
+        order = np.arange(len(lengths))
+    counts = np.asarray(lengths)[order]
+    assert (np.diff(counts) <= 0).all()
+    assert sorted(order) == list(range(len(lengths)))
+    for a, b in pairwise(order):
+        assert lengths[a] > lengths[b] or a < b
+
+
+def test_holes_are_left_as_they_are():
+    assert by_length(np.array([[True, True], [False, True], [True, False]])) is None
+
+
+@given(lengths, st.integers(1, 4))
+def test_shares_cover_every_row_once(lengths, tasks):
+    for mask in (None, padded(sorted(lengths, reverse=True))):
+        bounds = shares(mask, len(lengths), tasks)
+        assert len(bounds) == tasks + 1
+        assert (bounds[0], bounds[-1]) == (0, len(lengths))
+        assert (np.diff(bounds) >= 0).all()
+
+
+def test_long_rows_weigh_more():
+    mask = padded([100] * 8 + [1] * 8, steps=100)
+    assert shares(mask, 16, 2)[1] < 8
+
+
+@pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"go_backwards": True}])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_row_has_the_bits_it_has_alone(options, dtype):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((17, 9, 5)).astype(dtype)
+    mask = padded(rng.integers(0, 10, 17), steps=9).T.copy()
+    layer = SimpleRNN(11, activation="gelu", dtype=dtype, **options)
+    layer.build(x.shape)
+    y, saved = layer.forward(x, True, mask)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx = layer.backward(dy, saved)
+    whole = [weight.grad.copy() for weight in layer.weights]
+    for weight in layer.weights:
+        weight.grad.fill(0)
+    for i in range(17):
+        one, kept = layer.forward(x[i : i + 1], True, mask[i : i + 1])
+        np.testing.assert_array_equal(one[0], y[i])
+        np.testing.assert_array_equal(layer.backward(dy[i : i + 1], kept)[0], dx[i])
+    for weight, total in zip(layer.weights, whole, strict=True):
+        scale = np.abs(total).max()
+        np.testing.assert_allclose(
+            weight.grad / scale, total / scale, atol=1e-5 if dtype == "float32" else 1e-13
+        )
+    assert not dx[~mask].any()
+
+
+def test_threads_change_no_bit():
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((24, 40, 16)).astype(np.float32)
+    mask = padded(rng.integers(1, 41, 24), steps=40).T.copy()
+    layer = SimpleRNN(48)
+    layer.build(x.shape)
+    dy = rng.standard_normal((24, 48)).astype(np.float32)
+    before, found = rnn_engine.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            rnn_engine.set_num_threads(threads)
+            for weight in layer.weights:
+                weight.grad.fill(0)
+            y, saved = layer.forward(x, True, mask)
+            dx = layer.backward(dy, saved)
+            found.append([y, dx, *(weight.grad.copy() for weight in layer.weights)])
+    finally:
+        rnn_engine.set_num_threads(before)
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
