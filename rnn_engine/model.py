@@ -1,6 +1,6 @@
 """`Sequential`: layers in a row, with weights, summary and the training methods."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -314,6 +314,20 @@ class Sequential(Model):
             dz, saved[-1], need_dx or last > 0
         )
         return self._backward(dy, saved, last - 1, need_dx)
+
+    @property
+    def has_penalties(self) -> bool:
+        """Whether a weight or an activity is penalized."""
+        weights = any(v.regularizer is not None for v in self.weights)
+        return weights or any(layer.activity_regularizer is not None for layer in self._inner())
+
+    def _inner(self) -> Iterator[Layer]:
+        """Yield all layers, those inside others too."""
+        waiting = self.layers
+        while waiting:
+            layer = waiting.pop()
+            yield layer
+            waiting += layer.sublayers
 
     def regularization(self, saved: Any = None) -> float:
         """Add the gradients of the weights' penalties; return the sum of all penalties.

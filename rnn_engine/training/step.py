@@ -24,6 +24,13 @@ def uses_logits(model: Any, loss: Any) -> bool:
     return undone is not None and undone == getattr(model, "logits_activation", None)
 
 
+def _penalties_of(model: Any) -> Callable[[Any], float]:
+    """Return the model's `regularization`, or no more than a zero if nothing is penalized."""
+    if getattr(model, "has_penalties", True):
+        return model.regularization
+    return lambda saved: 0.0
+
+
 def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) -> Step:
     """Return ``step(x, y, sample_weight) -> loss``, which updates the weights once.
 
@@ -31,7 +38,7 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
     """
     variables = model.trainable_variables
     forward, backward = model.forward_with_mask, model.backward
-    regularization, apply = model.regularization, model.optimizer.apply
+    regularization, apply = _penalties_of(model), model.optimizer.apply
     from_logits = uses_logits(model, loss)
     value_and_gradient = (loss.logits_form() if from_logits else loss).value_and_gradient
     scale = getattr(model.optimizer, "loss_scale_factor", None)
@@ -68,7 +75,7 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
 
 def make_test_step(model: Any, loss: Any, metrics: Any) -> Step:
     """Return ``step(x, y, sample_weight) -> loss``, which changes no weight."""
-    forward, regularization = model.forward_with_mask, model.regularization
+    forward, regularization = model.forward_with_mask, _penalties_of(model)
     from_logits = uses_logits(model, loss)
     evaluate = loss.logits_form() if from_logits else loss
 
