@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+_BLOCK = 1 << 18
+"""Numbers that are looked at at once, so that a file larger than memory can be."""
+
 
 def as_float_array(value: Any, dtype: Any, argument: str = "x") -> np.ndarray:
     """Return `value` as an array of the engine's float type; an array of it is not copied.
@@ -40,6 +43,25 @@ def as_mask(value: Any, shape: tuple[int, ...], argument: str = "mask") -> np.nd
             f"{argument} must have shape (batch, timesteps) = {shape}, got {array.shape}."
         )
     return np.ascontiguousarray(array, dtype=bool)
+
+
+def require_finite(array: np.ndarray, argument: str) -> None:
+    """Check that an array holds neither NaN nor infinity, block by block.
+
+    Raises
+    ------
+    ValueError
+        With the first value that is not finite and its index.
+    """
+    if array.dtype.kind != "f":
+        return
+    rows = max(1, _BLOCK * len(array) // max(1, array.size))
+    for start in range(0, len(array), rows):
+        finite = np.isfinite(array[start : start + rows])
+        if not finite.all():
+            first, *rest = np.argwhere(~finite)[0]
+            index = (int(first) + start, *map(int, rest))
+            raise ValueError(f"{argument} holds {array[index]} at index {index}.")
 
 
 def compact(array: np.ndarray) -> np.ndarray:

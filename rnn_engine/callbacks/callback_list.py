@@ -52,6 +52,10 @@ def flatten(callbacks: Any) -> list[Any]:
     return found
 
 
+# Hooks that a callback may have under a shorter name.
+_OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
 def overrides(callback: Any, hook: str) -> bool:
     """Whether `callback` does anything in `hook`."""
 
@@ -61,8 +65,7 @@ def overrides(callback: Any, hook: str) -> bool:
             Callback, name
         )
 
-    alias = hook.replace("_train", "") if hook.startswith("on_train_batch") else hook
-    return is_own(hook) or is_own(alias)
+    return is_own(hook) or is_own(_OLD_NAMES.get(hook, hook))
 
 
 class CallbackList(Callback):

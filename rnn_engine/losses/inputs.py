@@ -85,12 +85,17 @@ def class_labels(y_true: np.ndarray, y_pred: np.ndarray, axis: int = -1) -> np.n
     return y_true.reshape(wanted).astype(np.int64)
 
 
-def check_classes(labels: np.ndarray, classes: int) -> None:
-    """Raise ValueError with the first label outside ``0 .. classes - 1``."""
+def check_classes(labels: np.ndarray, classes: int, start: int = 0) -> None:
+    """Raise ValueError with the first label outside ``0 .. classes - 1``.
+
+    `start` is the number of the first sample.
+    """
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         bad = np.argwhere((labels < 0) | (labels >= classes))[0]
+        value = labels[tuple(bad)]
+        bad[0] += start
         raise ValueError(
-            f"y_true holds class label {labels[tuple(bad)]} at {_index(bad)}, "
+            f"y_true holds class label {value} at {_index(bad)}, "
             f"outside 0..{classes - 1} (y_pred has {classes} classes)."
         )
 

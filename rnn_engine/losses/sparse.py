@@ -11,6 +11,9 @@ from rnn_engine.losses.formula import Formula, spread
 from rnn_engine.losses.inputs import check_classes
 from rnn_engine.losses.wrapper import LossFunctionWrapper
 
+_BLOCK = 1 << 16
+"""Samples whose labels are looked at at once, which may lie in a file."""
+
 
 def _valid(
     labels: np.ndarray, p: np.ndarray, ignore_class: int | None = None, **_: Any
@@ -141,3 +144,25 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
             ignore_class=ignore_class,
             axis=axis,
         )
+
+    def check_targets(self, y_true: np.ndarray, pred_shape: tuple[int, ...]) -> None:
+        """Check the labels of whole data, before any batch of them is trained on.
+
+        Shapes that do not fit and labels that are not finite are left to the batches.
+
+        Raises
+        ------
+        ValueError
+            With the first label that is out of range and its index.
+        """
+        wanted = (len(y_true), *pred_shape[1:-1])
+        if y_true.shape not in (wanted, (*wanted, 1)):
+            return
+        ignored = self._fn_kwargs.get("ignore_class")
+        for start in range(0, len(y_true), _BLOCK):
+            labels = y_true[start : start + _BLOCK].reshape(-1, *wanted[1:])
+            if ignored is not None:
+                labels = np.where(labels == ignored, 0, labels)
+            if labels.dtype.kind == "f":
+                labels = np.where(np.isfinite(labels), labels, 0)
+            check_classes(labels, pred_shape[-1], start)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import require_finite
+from rnn_engine.config import check_finite
 from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.training.source import Batch, Source
 
@@ -41,7 +43,8 @@ def as_numeric(value: Any, argument: str) -> np.ndarray:
     ------
     ValueError
         If it is ragged, or holds objects, strings or complex numbers, or has no
-        axis; the message names `argument`.
+        axis, or under `config.set_check_finite` what is not finite; the message
+        names `argument`.
     """
     value = unwrap(value)
     if isinstance(value, dict):
@@ -59,6 +62,8 @@ def as_numeric(value: Any, argument: str) -> np.ndarray:
         raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.")
     if array.ndim == 0:
         raise ValueError(f"{argument} must have at least one axis (samples), got a scalar.")
+    if check_finite():
+        require_finite(array, argument)
     return array
 
 

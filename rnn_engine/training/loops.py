@@ -33,6 +33,8 @@ class Loops(Compiled):
             model.build_from_data(x[: source.batch_size])
             if kind != "predict":
                 self._loss_for(x, y)
+                if (check := getattr(self._loss, "check_targets", None)) is not None:
+                    check(y, model.compute_output_shape(x.shape))
 
     def _batches(self, epochs: Epochs) -> Generator[Batch]:
         """Yield the batches of an epoch; those that were not seen before are checked."""
