@@ -25,7 +25,7 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
 # Quiet start of TensorFlow; its rounding stays as a user gets it.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test nightly verify bench ulp lint format clean distclean
+.PHONY: help demo test nightly soak verify bench ulp lint format clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test: $(VENV)/test.stamp  ## the whole suite, against Keras
 
 nightly: $(VENV)/test.stamp  ## the suite with 20,000 random cases a property (hours)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=nightly $(ARGS)
+
+soak: $(VENV)/test.stamp  ## 10,000 fits and 100,000 predictions, cold starts of 16 processes (minutes)
+	SOAK_FITS=10000 SOAK_PREDICTS=100000 COLD_PROCESSES=16 $(RUN) -m pytest -q -s \
+		tests/test_memory.py tests/kernels/test_cache.py $(ARGS)
 
 verify: $(VENV)/test.stamp  ## the table: engine, float64 oracle and Keras, row by row
 	$(RUN) -m reference.verify $(ARGS)
