@@ -10,6 +10,7 @@ from rnn_engine.kernels import dense as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.kernels.outer import scratch_size
 from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.buffers import BufferPool
 
 
 @registry.register()
@@ -67,6 +68,7 @@ class Dense(Layer):
         self._none1 = np.empty(0, self._np_dtype)
         self._empty = np.empty((0, 0), self._np_dtype)
         self._packed: tuple[Any, Any] = (None, None)
+        self._buffers = BufferPool()
 
     def create_weights(self, input_shape: Any) -> None:
         """Create kernel (features, units) and bias (units,)."""
@@ -104,7 +106,7 @@ class Dense(Layer):
         kept_key, packed = self._packed
         if key != kept_key:
             size = kernels.weights_size(self.features, self.units, self._np_dtype)
-            packed = np.empty(size, self._np_dtype)
+            packed = self._buffers.empty((size,), self._np_dtype)
             kernels.pack_weights(self.kernel.value, bias, packed)
             self._packed = (key, packed)
         return packed
@@ -118,7 +120,7 @@ class Dense(Layer):
         lying = x.transpose(1, 0, 2) if swapped else x
         flat = compact(lying).reshape(-1, self.features)
         act = self.activation
-        y = np.empty((len(flat), self.units), self._np_dtype)
+        y = self._buffers.empty((len(flat), self.units), self._np_dtype)
         z = self._run(flat, y)
         if act.code is None:
             y = act(y)
@@ -133,7 +135,7 @@ class Dense(Layer):
         code = act.code or 0
         # The cross-entropy of a sigmoid is computed from its logits.
         keep_z = code and (act.from_input or act.name == "sigmoid")
-        z = np.empty_like(y) if keep_z else self._empty
+        z = self._buffers.empty(y.shape, self._np_dtype) if keep_z else self._empty
         rows = len(flat)
         tasks = threads.tasks(rows * self.features * self.units, rows)
         if tasks == 1:
@@ -167,9 +169,10 @@ class Dense(Layer):
         rows, features = flat.shape
         tasks = threads.tasks(2 * rows * features * self.units, rows)
         dtype = self._np_dtype
-        transposed = np.empty(kernels.transposed_size(features, self.units, dtype), dtype)
+        size = kernels.transposed_size(features, self.units, dtype)
+        transposed = self._buffers.empty((size,), dtype)
         kernels.pack_transposed(self.kernel.value, transposed)
-        dx = np.empty((rows, features), dtype) if need_dx else self._empty
+        dx = self._buffers.empty((rows, features), dtype) if need_dx else self._empty
         scratch = np.empty(scratch_size(tasks, dtype), dtype)
         db = np.zeros(self.units, dtype) if self.bias is None else self.bias.grad
         run = kernels.backward if tasks == 1 else kernels.backward_tasks
