@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers.base import Base, Task, in_batches, numbers_of_training
+from benchmarks import features
+from benchmarks.peers.base import Base, Task, Unsupported, in_batches, numbers_of_training
 from benchmarks.problem import Numbers, Problem
 
 
@@ -45,6 +46,64 @@ def make_rnn(problem: Problem) -> Any:
         rnn.bias_hh_l0.zero_()
     rnn.bias_hh_l0.requires_grad_(False)
     return rnn
+
+
+class FeatureNet(torch.nn.Module):
+    """A model of `benchmarks.features`; padded sequences are packed, as PyTorch advises."""
+
+    def __init__(self, problem: features.FeatureProblem) -> None:
+        super().__init__()
+        case, dtype = problem.case, getattr(torch, problem.case.dtype)
+        self.table = None
+        if features.with_table(case):
+            self.table = torch.nn.Embedding(features.VOCABULARY, case.features, dtype=dtype)
+        self.rnn = torch.nn.RNN(
+            case.features,
+            case.units,
+            num_layers=features.depth(case),
+            bidirectional=features.directions(case) == 2,
+            batch_first=True,
+            dtype=dtype,
+        )
+        width, outputs = problem.weights[-2].shape
+        self.out = torch.nn.Linear(width, outputs, dtype=dtype)
+        self.ends = features.directions(case)
+        self.lengths = torch.from_numpy(problem.lengths) if case.kind == "masked" else None
+        with torch.no_grad():
+            for mine, weight in zip(self.keras_weights(), problem.weights, strict=True):
+                mine.copy_(torch.from_numpy(weight))
+            for name, second in self.rnn.named_parameters():
+                if name.startswith("bias_hh"):
+                    second.zero_().requires_grad_(False)
+
+    def keras_weights(self) -> list[Any]:
+        """Return views of the weights in the order and form that Keras has."""
+        found = [] if self.table is None else [self.table.weight]
+        # weight_ih, weight_hh, bias_ih, bias_hh of every layer and direction.
+        for kernel, recurrent, bias, _ in self.rnn.all_weights:
+            found += [kernel.T, recurrent.T, bias]
+        return [*found, self.out.weight.T, self.out.bias]
+
+    def trained(self) -> list[Any]:
+        """Return the parameters that are trained: all but the second biases."""
+        return [p for p in self.parameters() if p.requires_grad]
+
+    def forward(self, x: Any) -> Any:
+        """Return what the last layer adds up."""
+        x = x if self.table is None else self.table(x)
+        if self.lengths is not None:
+            x = torch.nn.utils.rnn.pack_padded_sequence(
+                x, self.lengths, batch_first=True, enforce_sorted=False
+            )
+        last = self.rnn(x)[1][-self.ends :]
+        return self.out(torch.cat(tuple(last), 1))
+
+    def loss(self, x: Any, y: Any) -> Any:
+        """Return the loss: cross-entropy of classes, else mean squared error."""
+        functional = torch.nn.functional
+        if self.table is not None:
+            return functional.cross_entropy(self(x), y)
+        return functional.mse_loss(self(x), y)
 
 
 class Adapter(Base):
@@ -147,3 +206,43 @@ class Adapter(Base):
         return Task(call, lambda: {"y": call()})
 
     predict_on_batch = layer_call
+
+    def feature(self, problem: features.FeatureProblem) -> Task:
+        case = problem.case
+        if case.kind == "dropout":
+            raise Unsupported("nn.RNN has no dropout of its inputs or its state")
+        x, y = problem.x, problem.y
+
+        def descent(net: FeatureNet) -> Any:
+            return torch.optim.SGD(net.trained(), lr=1.0)
+
+        def adam(net: FeatureNet) -> Any:
+            return torch.optim.Adam(net.trained(), lr=1e-3, eps=1e-7, fused=True)
+
+        def step(net: FeatureNet, optimizer: Any) -> float:
+            optimizer.zero_grad()
+            loss = net.loss(torch.from_numpy(x), torch.from_numpy(y))
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        def check() -> Numbers:
+            net = FeatureNet(problem)
+            loss = step(net, descent(net))
+            after = [w.detach().numpy() for w in net.keras_weights()]
+            gradients = [w - v for w, v in zip(problem.weights, after, strict=True)]
+            net = FeatureNet(problem)
+            step(net, adam(net))
+            second = net.loss(torch.from_numpy(x), torch.from_numpy(y))
+            return features.numbers(loss, second.item(), gradients)
+
+        net = FeatureNet(problem)
+        optimizer = adam(net)
+
+        def predict() -> Any:
+            with torch.inference_mode():
+                return torch.softmax(net(torch.from_numpy(x)), 1).numpy()
+
+        if case.kind == "softmax_predict":
+            return Task(predict, lambda: {"y": predict()})
+        return Task(lambda: step(net, optimizer), check)
