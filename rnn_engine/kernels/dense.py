@@ -35,6 +35,21 @@ def pack_weights(w: Any, b: Any, weights: Any) -> None:
         weights[start + j] = b[j] if b.size else 0.0
 
 
+@parallel_kernel
+def pack_weights_tasks(w: Any, b: Any, weights: Any, tasks: int) -> None:
+    """Do what `pack_weights` does, panels shared out between `tasks` threads."""
+    f, u = w.shape
+    width = lane_count(address(weights))
+    panels = (u + width - 1) // width
+    for task in prange(tasks):
+        first, end = panels * task // tasks * width, panels * (task + 1) // tasks * width
+        pack(offset(address(w), first), u, 1, f, min(end, u) - first,
+             offset(address(weights), f * first))  # fmt: skip
+    start = f * panels * width
+    for j in range(u):
+        weights[start + j] = b[j] if b.size else 0.0
+
+
 @kernel
 def forward_rows(x: Any, weights: Any, y: Any, z: Any, act: int, first: int, end: int) -> None:
     """Fill rows first..end of y, and of z (the pre-activations) unless it is empty."""
@@ -66,6 +81,22 @@ def pack_transposed(w: Any, transposed: Any) -> None:
     width = lane_count(target)
     pack(address(w), 1, u, u, f, target)
     start = u * ((f + width - 1) // width * width)
+    for j in range(f):
+        transposed[start + j] = 0.0
+    transposed[start + f] = 1.0
+
+
+@parallel_kernel
+def pack_transposed_tasks(w: Any, transposed: Any, tasks: int) -> None:
+    """Do what `pack_transposed` does, panels shared out between `tasks` threads."""
+    f, u = w.shape
+    width = lane_count(address(transposed))
+    panels = (f + width - 1) // width
+    for task in prange(tasks):
+        first, end = panels * task // tasks * width, panels * (task + 1) // tasks * width
+        pack(offset(address(w), first * u), 1, u, u, min(end, f) - first,
+             offset(address(transposed), u * first))  # fmt: skip
+    start = u * panels * width
     for j in range(f):
         transposed[start + j] = 0.0
     transposed[start + f] = 1.0

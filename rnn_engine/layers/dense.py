@@ -107,9 +107,17 @@ class Dense(Layer):
         if key != kept_key:
             size = kernels.weights_size(self.features, self.units, self._np_dtype)
             packed = self._buffers.empty((size,), self._np_dtype)
-            kernels.pack_weights(self.kernel.value, bias, packed)
+            tasks = self._packing_tasks(self.units)
+            if tasks == 1:
+                kernels.pack_weights(self.kernel.value, bias, packed)
+            else:
+                kernels.pack_weights_tasks(self.kernel.value, bias, packed, tasks)
             self._packed = (key, packed)
         return packed
+
+    def _packing_tasks(self, columns: int) -> int:
+        # A panel is at most 16 columns wide; each task gets one or more.
+        return threads.tasks(self.kernel.value.size, -(-columns // 16))
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return y (..., units) and what backward needs."""
@@ -171,7 +179,11 @@ class Dense(Layer):
         dtype = self._np_dtype
         size = kernels.transposed_size(features, self.units, dtype)
         transposed = self._buffers.empty((size,), dtype)
-        kernels.pack_transposed(self.kernel.value, transposed)
+        packing = self._packing_tasks(features)
+        if packing == 1:
+            kernels.pack_transposed(self.kernel.value, transposed)
+        else:
+            kernels.pack_transposed_tasks(self.kernel.value, transposed, packing)
         dx = self._buffers.empty((rows, features), dtype) if need_dx else self._empty
         scratch = np.empty(scratch_size(tasks, dtype), dtype)
         db = np.zeros(self.units, dtype) if self.bias is None else self.bias.grad
