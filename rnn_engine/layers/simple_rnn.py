@@ -28,11 +28,12 @@ class SimpleRNN(Recurrent):
     units : int
         Size of the state and of the output.
     activation : str or Activation
-        An elementwise one.
+        Elementwise ones run in the kernels, others in a loop over steps.
     use_bias : bool
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
     kernel_regularizer, recurrent_regularizer, bias_regularizer : Regularizer, optional
     activity_regularizer : Regularizer, optional
+        Penalty on the output, as Keras documents it; Keras 3.15 forgets to apply it.
     kernel_constraint, recurrent_constraint, bias_constraint : Constraint, optional
     dropout, recurrent_dropout : float
         Share of the inputs, and of the state where it meets the recurrent kernel, that
@@ -85,11 +86,8 @@ class SimpleRNN(Recurrent):
     ) -> None:
         self.units = positive_int(units, "units")
         self.activation = activations.get(activation)
-        if self.activation.code is None:
-            raise ValueError(
-                f"SimpleRNN needs an elementwise activation that its kernels know, got "
-                f"{self.activation.name!r}; use RNN with a cell of your own for others."
-            )
+        # Activations that the kernels do not know (softmax, one of the user's) go step by step.
+        self._by_steps = self.activation.code is None
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.recurrent_initializer = initializers.get(recurrent_initializer)
@@ -215,6 +213,8 @@ class SimpleRNN(Recurrent):
         drops = training and self._generator is not None
         if self.go_backwards:
             x = x[:, ::-1]
+        if self._by_steps:
+            return self._forward_by_steps(x, training, open_steps, h0, keep)
         if open_steps is None and not drops:
             h, last, saved = self._run(x, h0, keep or training)
             shown = None
@@ -231,6 +231,30 @@ class SimpleRNN(Recurrent):
         if self.return_state:
             return (y, last.copy() if y is last else last), saved
         return y, saved
+
+    def _forward_by_steps(
+        self, x: np.ndarray, training: bool, mask: np.ndarray | None, h0: np.ndarray, keep: bool
+    ) -> Any:
+        """Do what `forward` does in a loop over the cell's steps."""
+        from rnn_engine.layers.cell_loop import CellLoop  # its module is built on this one
+
+        loop = CellLoop(self.cell, self._np_dtype)
+        loop.return_sequences = self.return_sequences
+        loop.zero_output_for_mask = self.zero_output_for_mask
+        steps = None if mask is None else mask.T
+        states = [h0] if h0.size else None
+        (y, last), kept = loop.forward(x, training, steps, states, keep)
+        if self.stateful:
+            self.keep_states([last])
+        return (y, last.copy()) if self.return_state else y, (loop, kept, h0.size > 0)
+
+    def _backward_by_steps(self, dy: Any, saved: Any, need_dx: bool) -> Any:
+        loop, kept, started = saved
+        pair = dy if self.return_state else (dy, None)
+        dx, dh0 = loop.backward(pair, kept, need_dx)
+        if dx is not None and self.go_backwards:
+            dx = dx[:, ::-1]
+        return (dx, dh0) if started and not self.stateful else dx
 
     def _tasks(self, batch: int, steps: int) -> int:
         work = batch * steps * self.units * (self.features + self.units)
@@ -320,6 +344,8 @@ class SimpleRNN(Recurrent):
         Where the call had an `initial_state`, the pair (dx, gradient by it) is
         returned.
         """
+        if self._by_steps:
+            return self._backward_by_steps(dy, saved, need_dx)
         x, h, z, h0, masked = saved
         steps, batch, units = h.shape
         dtype, code = self._np_dtype, self.activation.code
