@@ -25,7 +25,10 @@ def as_float_array(value: Any, dtype: Any, argument: str = "x") -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"{argument} cannot be read as an array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.")
+        hint = ""
+        if hasattr(value, "batch_shape"):  # an Input, in the style of functional models
+            hint = " Layers are joined with Sequential here, not by calling them on an Input."
+        raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.{hint}")
     return array.astype(dtype, copy=False)
 
 

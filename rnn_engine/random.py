@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.config import standardize_dtype
+
 _LOCK = threading.Lock()
 if hasattr(os, "register_at_fork"):  # a child of `fork` must not find it taken
     os.register_at_fork(
@@ -60,3 +62,102 @@ class SeedGenerator:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {"seed": self.seed}
+
+
+# --- numbers for users: keras.random ---------------------------------------------
+# An int seeds each call anew, so that it gives the same numbers; None goes on in the
+# global stream, a `SeedGenerator` in its own.
+
+
+def normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> np.ndarray:
+    """Return normally distributed numbers (`keras.random.normal`, not its bits).
+
+    Examples
+    --------
+    >>> normal((2, 3), seed=1).shape
+    (2, 3)
+    """
+    numbers = mean + stddev * make_generator(seed).standard_normal(shape)
+    return np.asarray(numbers, dtype=standardize_dtype(dtype))
+
+
+def truncated_normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> np.ndarray:
+    """Return normal numbers within two `stddev` of `mean` (`keras.random.truncated_normal`).
+
+    Examples
+    --------
+    >>> bool((abs(truncated_normal((1000,), seed=1)) <= 2).all())
+    True
+    """
+    generator = make_generator(seed)
+    numbers = np.asarray(generator.standard_normal(shape))
+    while (far := np.abs(numbers) > 2).any():
+        numbers[far] = generator.standard_normal(int(far.sum()))
+    return np.asarray(mean + stddev * numbers, dtype=standardize_dtype(dtype))
+
+
+def uniform(
+    shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
+) -> np.ndarray:
+    """Return uniform numbers from `minval` up to `maxval` (`keras.random.uniform`).
+
+    Integers are what `randint` gives.
+
+    Examples
+    --------
+    >>> uniform((2,), 3.0, 3.0).tolist()
+    [3.0, 3.0]
+    """
+    numbers = make_generator(seed).uniform(minval, maxval, shape)
+    return np.asarray(numbers, dtype=standardize_dtype(dtype))
+
+
+def randint(
+    shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None
+) -> np.ndarray:
+    """Return integers from `minval` up to, without, `maxval` (`keras.random.randint`).
+
+    Examples
+    --------
+    >>> randint((2,), 4, 5).tolist()
+    [4, 4]
+    """
+    return np.asarray(make_generator(seed).integers(minval, maxval, shape), dtype=dtype)
+
+
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> np.ndarray:
+    """Return a copy of an array, mixed along an axis (`keras.random.shuffle`).
+
+    Examples
+    --------
+    >>> sorted(shuffle([3, 1, 2]).tolist())
+    [1, 2, 3]
+    """
+    return make_generator(seed).permutation(np.asarray(x), axis=axis)
+
+
+def categorical(
+    logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None
+) -> np.ndarray:
+    """Draw classes by their unnormalized log-probabilities (`keras.random.categorical`).
+
+    Parameters
+    ----------
+    logits : array-like, (batch, classes)
+    num_samples : int
+        Draws for each row.
+
+    Examples
+    --------
+    >>> categorical([[0.0, -1e9], [-1e9, 0.0]], 3).tolist()
+    [[0, 0, 0], [1, 1, 1]]
+    """
+    table = np.asarray(logits, dtype="float64")
+    if table.ndim != 2:
+        raise ValueError(f"logits must have shape (batch, classes), got {table.shape}.")
+    noise = make_generator(seed).gumbel(size=(num_samples, *table.shape))
+    return np.argmax(table + noise, axis=-1).T.astype(dtype)

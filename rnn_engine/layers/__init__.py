@@ -9,7 +9,7 @@ from rnn_engine.layers.activation_layers import (
     Softmax,
 )
 from rnn_engine.layers.activity_regularization import ActivityRegularization
-from rnn_engine.layers.base import Layer
+from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.batch_normalization import BatchNormalization
 from rnn_engine.layers.bidirectional import Bidirectional
 from rnn_engine.layers.cell import RNNCell
@@ -30,7 +30,9 @@ from rnn_engine.layers.simple_rnn_cell import SimpleRNNCell
 from rnn_engine.layers.stacked_rnn_cells import StackedRNNCells
 from rnn_engine.layers.time_distributed import TimeDistributed
 from rnn_engine.layers.wrapper import Wrapper
+from rnn_engine.layers.wrapper import deserialize_layer as deserialize
 
+serialize = registry.serialize
 GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
 
 __all__ = [
@@ -73,4 +75,6 @@ __all__ = [
     "TextVectorization",
     "TimeDistributed",
     "Wrapper",
+    "deserialize",
+    "serialize",
 ]
