@@ -64,7 +64,8 @@ def depth(case: Case) -> int:
 
 def build(layers: Any, sequential: Callable[[list[Any]], Any], case: Case, rate: float) -> Any:
     """Return the model of a case, made of `layers`; `rate` is that of dropout."""
-    units, options = case.units, {"dtype": case.dtype}
+    units = case.units
+    options: dict[str, Any] = {"dtype": case.dtype}
     stack = [layers.Input((case.time,) if with_table(case) else (case.time, case.features))]
     if with_table(case):
         stack.append(layers.Embedding(VOCABULARY, case.features, **options))
@@ -87,6 +88,8 @@ def draw(case: Case) -> FeatureProblem:
     batch, steps, width, units = case.batch, case.time, case.features, case.units
     lengths = np.full(batch, steps)
     weights: list[Array] = []
+    x: Array
+    y: Array
     if with_table(case):
         # Few words are frequent and most are rare, as in a language.
         x = (VOCABULARY ** rng.random((batch, steps))).astype(np.int64) % VOCABULARY
