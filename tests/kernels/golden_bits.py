@@ -6,6 +6,7 @@ be the same in all of them.
 
 import hashlib
 import inspect
+import os
 import sys
 from collections.abc import Iterator
 
@@ -124,8 +125,8 @@ def all_optimizers() -> list[str]:
 
 
 def main() -> None:
-    """Print one line a quantity, in float32 and float64."""
-    for floatx in ("float32", "float64"):
+    """Print one line a quantity, for the float types in `GOLDEN_TYPES`, else for both."""
+    for floatx in os.environ.get("GOLDEN_TYPES", "float32 float64").split():
         config.set_floatx(floatx)
         for part in (passes, drawn, priced, trained):
             for name, value in part():

@@ -261,11 +261,14 @@ def test_code_for_other_machines_computes_the_same_bits():
     for code, changes in (
         (parallel, {"RNN_ENGINE_NUM_THREADS": "3"}),
         (GOLDEN_BITS, AVX2),
-        (GOLDEN_BITS, SSE),
+        (GOLDEN_BITS, {**SSE, "GOLDEN_TYPES": "float32"}),  # slow, for want of FMA
     ):
+        wanted = host
+        if "GOLDEN_TYPES" in changes:
+            wanted = {name: value for name, value in host.items() if name.startswith("float32")}
         other = lines(start(code, **changes))
-        different = [name for name, value in host.items() if other.get(name) != value]
-        assert (different, len(other)) == ([], len(host)), changes
+        assert other.keys() == wanted.keys()
+        assert [name for name in wanted if other[name] != wanted[name]] == [], changes
 
 
 def test_the_other_machines_code_is_really_another():

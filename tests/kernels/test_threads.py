@@ -228,8 +228,10 @@ def child(_=None):
 
 if __name__ == "__main__":
     wanted = trained(3)
-    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
-        assert pool.map(child, range(3)) == [wanted] * 3
+    pool = multiprocessing.get_context(sys.argv[1]).Pool(2)
+    assert pool.map(child, range(3)) == [wanted] * 3
+    pool.close()  # ended in the middle of things, Numba's own lock would be called leaked
+    pool.join()
 """
 
 
