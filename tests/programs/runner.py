@@ -160,10 +160,15 @@ _NUMBER = re.compile(r"-?\d+\.\d*(?:e[-+]?\d+)?")
 _TIME = re.compile(r"\d+m?u?s(/step|/epoch)?")
 
 
+def _form(line: str) -> str:
+    """Return a line without its numbers, and without the spaces that align them."""
+    return re.sub(r"\s+", " ", _NUMBER.sub("N", line)).replace(" ]", "]").replace("[ ", "[")
+
+
 def print_differences(keras: str, ours: str, tolerance: float) -> list[str]:
     """Return what is not the same in two outputs; times are left out."""
     a, b = (_TIME.sub("TIME", text).split("\n") for text in (keras, ours))
-    if [_NUMBER.sub("N", line) for line in a] != [_NUMBER.sub("N", line) for line in b]:
+    if [_form(line) for line in a] != [_form(line) for line in b]:
         return [f"printed:\n{keras}\nagainst\n{ours}"]
     left, right = ([float(n) for line in lines for n in _NUMBER.findall(line)] for lines in (a, b))
     return differences(left, right, "printed", tolerance, True)
