@@ -437,8 +437,9 @@ def growth(action: Callable[[], Any], times: int) -> float:
 
 
 def test_growth_is_seen() -> None:
+    # Enough calls that what a collection frees elsewhere, some KiB, does not count.
     kept: list[bytes] = []
-    assert growth(lambda: kept.append(bytes(100)), 50) > 100
+    assert growth(lambda: kept.append(bytes(100)), 2000) > 100
 
 
 # Ten thousand calls of `fit` may leave less than a megabyte behind.
