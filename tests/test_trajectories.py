@@ -56,6 +56,9 @@ def test_the_seeds_program() -> None:
     x = np.array([[[1], [2], [3], [4]], [[4], [3], [2], [1]]], dtype=np.float32)
     y = np.array([[10], [20]], dtype=np.float32)
     layers = rnn_engine.layers
+    # Weights that saturate no unit: the slope of a saturated one, 1 - h², has few digits left
+    # in float32, on either side, and Adam makes a step of whatever size of it.
+    rnn_engine.utils.set_random_seed(7)
     model = rnn_engine.Sequential([layers.SimpleRNN(5, input_shape=(4, 1)), layers.Dense(1)])
     twin = keras_twin.twin_of(model)
     histories = []
