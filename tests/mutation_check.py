@@ -12,9 +12,14 @@ import numpy as np
 import rnn_engine
 from reference import oracle
 from reference.compare import relative_error, tolerance
+from rnn_engine.kernels import simple_rnn
 from rnn_engine.layers import Dense, SimpleRNN
 
 B, T, F, U = 5, 4, 3, 6
+
+
+# Two groups of rows, and two chunks of two steps each, however small the work.
+simple_rnn.GROUP_WORK, simple_rnn.BACKWARD_NUMBERS, simple_rnn.BACKWARD_ROWS = 0, 0, T
 
 
 def check_layer(activation: str, in_time: bool, masked: bool = False) -> list[str]:

@@ -150,7 +150,9 @@ class KernelCache:
     def __init__(self, py_func: Any) -> None:
         module = py_func.__module__.rpartition(".")[2]
         self.name = f"{module}.{py_func.__qualname__}"
-        enclosed = [cell.cell_contents for cell in py_func.__closure__ or ()]
+        cells = [cell.cell_contents for cell in py_func.__closure__ or ()]
+        # An enclosed kernel goes by its name: its own text prints an address.
+        enclosed = [getattr(getattr(c, "py_func", c), "__qualname__", c) for c in cells]
         bytecode = py_func.__code__.co_code + repr(enclosed).encode()
         self._bytecode = hashlib.sha256(bytecode).hexdigest()
         self._enabled = True

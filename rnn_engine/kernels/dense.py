@@ -7,9 +7,10 @@ from typing import Any
 
 from numba import prange
 
-from rnn_engine.kernels.gemm import gemm, pack, packed_size
+from rnn_engine.kernels.denormals import flush_denormals, restore
+from rnn_engine.kernels.gemm import gemm, pack, packed_size, whole_registers
 from rnn_engine.kernels.options import kernel, parallel_kernel
-from rnn_engine.kernels.outer import add_outer
+from rnn_engine.kernels.outer import add_outer, scratch_numbers, scratch_size
 from rnn_engine.kernels.pointers import address, lane_count, offset
 
 
@@ -18,9 +19,10 @@ def weights_size(features: int, units: int, dtype: Any) -> int:
     return packed_size(features, units, dtype) + units
 
 
-def transposed_size(features: int, units: int, dtype: Any) -> int:
-    """Return the length of what backward packs: Wᵀ panels, zeros, a one."""
-    return packed_size(units, features, dtype) + features + 1
+def backward_size(rows: int, features: int, units: int, tasks: int, dtype: Any) -> int:
+    """Return the length of backward's work array: Wᵀ panels, zeros, each task's scratch."""
+    shared = packed_size(units, features, dtype) + whole_registers(features, dtype)
+    return shared + tasks * scratch_size(rows, features, 0, dtype)
 
 
 @kernel
@@ -61,8 +63,10 @@ def forward_rows(x: Any, weights: Any, y: Any, z: Any, act: int, first: int, end
     keep, keep_row = target, 0
     if z.size:
         keep, keep_row = offset(address(z), first * u), u
+    before = flush_denormals()
     gemm(end - first, u, f, offset(address(x), first * f), f, 1, w, b, 0, target, u,
          0, act, keep, keep_row)  # fmt: skip
+    restore(before)
 
 
 @parallel_kernel
@@ -74,77 +78,64 @@ def forward_tasks(x: Any, weights: Any, y: Any, z: Any, act: int, tasks: int) ->
 
 
 @kernel
-def pack_transposed(w: Any, transposed: Any) -> None:
-    """Fill `transposed` from W (F, U)."""
+def _pack_transposed(w: Any, work: Any, task: int, tasks: int) -> None:
+    """Fill a task's panels of Wᵀ, and the zeros behind them, from W (F, U)."""
     f, u = w.shape
-    target = address(transposed)
+    target = address(work)
     width = lane_count(target)
-    pack(address(w), 1, u, u, f, target)
-    start = u * ((f + width - 1) // width * width)
-    for j in range(f):
-        transposed[start + j] = 0.0
-    transposed[start + f] = 1.0
-
-
-@parallel_kernel
-def pack_transposed_tasks(w: Any, transposed: Any, tasks: int) -> None:
-    """Do what `pack_transposed` does, panels shared out between `tasks` threads."""
-    f, u = w.shape
-    width = lane_count(address(transposed))
     panels = (f + width - 1) // width
-    for task in prange(tasks):
-        first, end = panels * task // tasks * width, panels * (task + 1) // tasks * width
-        pack(offset(address(w), first * u), 1, u, u, min(end, f) - first,
-             offset(address(transposed), u * first))  # fmt: skip
-    start = u * panels * width
-    for j in range(f):
-        transposed[start + j] = 0.0
-    transposed[start + f] = 1.0
+    first, end = panels * task // tasks * width, panels * (task + 1) // tasks * width
+    pack(offset(address(w), first * u), 1, u, u, min(end, f) - first, offset(target, u * first))
+    for j in range(first, end):
+        work[u * panels * width + j] = 0.0
 
 
 @kernel
-def _share(
-    transposed: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, scratch: Any, task: int,
-    tasks: int,
-) -> None:  # fmt: skip
+def _share(x: Any, dz: Any, dw: Any, db: Any, dx: Any, work: Any, task: int, tasks: int) -> None:
     """Add one task's columns of dW and db, fill its rows of dx."""
     rows, u = dz.shape
     f = x.shape[1]
-    w = address(transposed)
+    w = address(work)
     width = lane_count(w)
-    zeros = offset(w, u * ((f + width - 1) // width * width))
-    panel = offset(address(scratch), scratch.size // tasks * task)
-    add_outer(rows, address(dz), u, address(x), f, address(dw), zeros, 0, zeros, address(db),
-              offset(zeros, f), panel, task, tasks)  # fmt: skip
+    columns = (f + width - 1) // width * width
+    zeros = offset(w, u * columns)
+    scratch = offset(zeros, columns + task * scratch_numbers(w, rows, f, 0))
+    before = flush_denormals()
+    add_outer(rows, 1, address(dz), u, address(x), f, 0, f, address(dw), zeros, 0, 0, 0, zeros, 0,
+              address(db), scratch, task, tasks)  # fmt: skip
     if dx.size:
         first, end = rows * task // tasks, rows * (task + 1) // tasks
         gemm(end - first, f, u, offset(address(dz), first * u), u, 1, w, zeros, 0,
              offset(address(dx), first * f), f, 0, 0, zeros, 0)  # fmt: skip
+    restore(before)
 
 
 @kernel
-def backward(
-    transposed: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, scratch: Any, tasks: int
-) -> None:
+def backward(w: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, work: Any, tasks: int) -> None:
     """Go back on one thread.
 
     Parameters
     ----------
-    transposed : from `pack_transposed`
+    w : (F, U)
     x : (N, F)
     dz : (N, U), gradient by the pre-activations, see `elementwise.apply`
     dw, db : (F, U), (U,); added to
     dx : (N, F), overwritten, or empty
-    scratch : (outer.scratch_size(tasks),)
+    work : (backward_size(...),)
     tasks : 1
     """
-    _share(transposed, x, dz, dw, db, dx, scratch, 0, 1)
+    if dx.size:
+        _pack_transposed(w, work, 0, 1)
+    _share(x, dz, dw, db, dx, work, 0, 1)
 
 
 @parallel_kernel
 def backward_tasks(
-    transposed: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, scratch: Any, tasks: int
+    w: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, work: Any, tasks: int
 ) -> None:
     """Do what `backward` does, shared out between `tasks` threads."""
+    if dx.size:
+        for task in prange(tasks):
+            _pack_transposed(w, work, task, tasks)
     for task in prange(tasks):
-        _share(transposed, x, dz, dw, db, dx, scratch, task, tasks)
+        _share(x, dz, dw, db, dx, work, task, tasks)

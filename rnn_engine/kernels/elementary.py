@@ -8,9 +8,10 @@ from rnn_engine.kernels.vector import (
     Vector,
     absolute,
     copysign,
+    exponent_bias,
     fma,
     polynomial,
-    scale_by_power_of_two,
+    power_of_two,
     where,
 )
 
@@ -34,8 +35,9 @@ _TANH_SMALL = {
 _TANH_SPLIT = 0.625
 # tanh rounds to 1 from here on; clamping keeps 2ⁿ finite.
 _TANH_ONE = {32: 9.5, 64: 20.0}
-# Adding and subtracting 1.5·2^(mantissa bits) rounds to the nearest integer.
-_ROUND = {32: 12582912.0, 64: 6755399441055744.0}
+# Adding and subtracting 1.5·2^(mantissa bits) rounds to the nearest integer n. The bias on
+# top makes the low bits of the sum those of an exponent field, see `power_of_two`.
+_ROUND = {32: 12582912.0 + exponent_bias(32), 64: 6755399441055744.0 + exponent_bias(64)}
 _LOG2_E = 1.4426950408889634074
 # Below, eˣ rounds to 0; above, to infinity.
 _EXP_LOW = {32: -104.0, 64: -746.0}
@@ -62,7 +64,7 @@ def tanh(x: Vector) -> Vector:
     a = absolute(x)
     clamped = where((-a).less(-_TANH_ONE[bits]), _TANH_ONE[bits], a)
     p, shifted = _exp2_parts(clamped, 2 * _LOG2_E)
-    large = 1.0 - 2.0 / (scale_by_power_of_two(p, shifted) + 1.0)
+    large = 1.0 - 2.0 / fma(p, power_of_two(shifted), 1.0)
     square = a * a
     small = fma(a * square, polynomial(square, _TANH_SMALL[bits]), a)
     return copysign(where(a.less(_TANH_SPLIT), small, large), x)
@@ -82,8 +84,7 @@ def exp(x: Vector) -> Vector:
     p = polynomial(r * _LOG2_E, _EXP2[bits])
     # 2ⁿ in two factors: one alone would leave the exponent's range at either end.
     half = fma(n, 0.5, magic)
-    p = scale_by_power_of_two(p, half)
-    return scale_by_power_of_two(p, (n - (half - magic)) + magic)
+    return p * power_of_two(half) * power_of_two((n - (half - magic)) + magic)
 
 
 def sigmoid(x: Vector) -> Vector:
@@ -126,7 +127,7 @@ def expm1(x: Vector) -> Vector:
     n = shifted - magic
     r = fma(n, -_LN2_LOW[bits], fma(n, -_LN2_HIGH[bits], x))
     small = fma(r * r, polynomial(r, _EXPM1[bits]), r)
-    power = scale_by_power_of_two(x.ops.const(1.0), shifted)
+    power = power_of_two(shifted)
     return fma(power, small, power - 1.0)
 
 

@@ -150,22 +150,6 @@ def _finish(
     return signature, codegen
 
 
-def _counted(builder: ir.IRBuilder, count: Any, step: int, body: Callable[[Any], None]) -> None:
-    """Emit ``for i in range(0, count, step): body(i)``, whole steps only."""
-    before = builder.block
-    loop, done = builder.append_basic_block("loop"), builder.append_basic_block("loop_done")
-    last = builder.sub(count, INT64(step))
-    builder.cbranch(builder.icmp_signed("<=", INT64(0), last), loop, done)
-    builder.position_at_end(loop)
-    i = builder.phi(INT64)
-    i.add_incoming(INT64(0), before)
-    body(i)
-    following = builder.add(i, INT64(step))
-    i.add_incoming(following, builder.block)
-    builder.cbranch(builder.icmp_signed("<=", following, last), loop, done)
-    builder.position_at_end(done)
-
-
 def _walk(
     ops: VectorBuilder, rows: Any, columns: Any, out: Any, out_row: Any, aux: Any, aux_row: Any,
     formula: Callable[[Any, Any], Any], reads_aux: bool,
@@ -185,11 +169,11 @@ def _walk(
             other = Vector(ops, ops.load(ops.offset(beside, j))) if reads_aux else None
             ops.store(formula(Vector(ops, ops.load(place)), other).value, place)
 
-        _counted(b, columns, ops.lanes, vector)
+        ops.loop(columns, ops.lanes, vector)
         with b.if_then(b.icmp_signed("!=", rest, INT64(0))):
             place, there = ops.offset(target, whole), ops.offset(beside, whole)
             other = Vector(ops, ops.masked_load(there, mask)) if reads_aux else None
             value = formula(Vector(ops, ops.masked_load(place, mask)), other)
             ops.masked_store(value.value, place, mask)
 
-    _counted(b, rows, 1, row)
+    ops.loop(rows, 1, row)

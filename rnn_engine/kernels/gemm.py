@@ -10,6 +10,9 @@ whatever the tile, so a row has the same bits in any company (measured with
 
 """
 
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,32 +31,73 @@ from rnn_engine.kernels.vector import (
     allow_widest,
 )
 
-# Vectors a tile of so many rows may be wide. Few rows need wide tiles to have enough
-# independent sums to hide the latency of FMA; rows·vectors + vectors + 1 registers must
-# do. Rows that are missing here are put together from smaller tiles. A single row waits
-# for its panels: four streams from the second-level cache reached all of its bandwidth,
-# eight 94%, sixteen 45%.
+# Shapes of tiles, rows by width in vectors: all sums, one panel a vector and one number of
+# `a` have to fit the registers. Tall tiles two vectors wide load least for what they
+# multiply; few rows need wide tiles to have enough sums under way to hide the latency of
+# FMA. A single row waits for its panels: four streams from the second-level cache reached
+# all of its bandwidth, eight 94%, sixteen 45%.
 if REGISTERS == 32:
     TILES = {
-        1: (4, 2, 1), 2: (4, 2, 1), 3: (4, 2, 1), 4: (4, 2, 1),
-        6: (4, 2, 1), 8: (2, 1), 12: (2, 1),
+        4: (1, 2, 3, 4, 6), 3: (4, 5, 6, 7, 8), 2: (1, 2, 3, 4, 5, 6, 8, 10, 12),
+        1: (1, 2, 4, 8, 12),
     }  # fmt: skip
 else:
-    TILES = {1: (8, 4, 2, 1), 2: (4, 2, 1), 3: (2, 1), 4: (2, 1), 6: (2, 1)}
+    TILES = {8: (1,), 4: (1, 2), 2: (1, 2, 3, 4, 5, 6), 1: (1, 2, 4, 6)}
 FINISH_AT_ONCE = 2048  # numbers: 8 KiB in float32
-TALLEST = max(TILES)
-WIDEST = tuple(max(TILES.get(rows, (0,))) for rows in range(TALLEST + 1))
+# k is cut where panels of a tile would outgrow the first-level cache: 256 steps of two
+# float32 vectors are 32 KiB. Measured on 64 x 1024 by 1024 x 1024: 82% of peak uncut.
+BLOCK_K = 256
+WIDEST = max(TILES)
+TALLEST = max(max(heights) for heights in TILES.values())
+_MOST_ROWS = 2 * TALLEST  # what the tables below reach to; longer runs begin with the tallest
 
 
-def _largest_tile(rows: int) -> int:
-    """Return the rows of the next tile, such that no tile of a single row is left over."""
-    fits = [r for r in TILES if r <= rows and (rows - r != 1 or rows == 2)]
-    return max(fits, default=1)
+def _cost(rows: int, vectors: int) -> float:
+    """Return the cycles of one step of k: the longest of FMAs, loads and latency.
+
+    Two FMAs and two loads a cycle, four cycles until a sum can be added to again.
+    """
+    return max(rows * vectors / 2, (rows + vectors) / 2, 4.0) + 0.5
 
 
-# Tile for so many remaining rows; more than the last entry take the tallest.
-NEXT_TILE = tuple(_largest_tile(rows) if rows else 0 for rows in range(2 * TALLEST + 1))
-_LAST = len(NEXT_TILE) - 1
+def _cheapest(most: int, steps: Sequence[int], cost: Callable[[int], float]) -> list[int]:
+    """Return the first step of the cheapest way to 0, 1, ... `most`; 0 where there is none."""
+    best, first = [0.0], [0]
+    for total in range(1, most + 1):
+        ways = [(best[total - step] + cost(step), step) for step in steps if step <= total]
+        price, step = min(ways, default=(math.inf, 0), key=lambda way: (way[0], -way[1]))
+        best.append(price)
+        first.append(step if price < math.inf else 0)
+    return first
+
+
+# [width][remaining rows]: the rows of the next tile.
+NEXT_ROWS = np.zeros((WIDEST + 1, _MOST_ROWS + 1), np.int64)
+for _width, _heights in TILES.items():
+    NEXT_ROWS[_width] = _cheapest(_MOST_ROWS, _heights, partial(_cost, vectors=_width))
+
+
+def _column_cost(width: int, rows: int) -> float:
+    """Return the cycles of the tiles of one width that cover so many rows."""
+    total = 0.0
+    while rows:
+        height = int(NEXT_ROWS[width][rows])
+        if not height:
+            return math.inf
+        total += _cost(height, width)
+        rows -= height
+    return total
+
+
+# [rows][remaining vectors]: the width of the next tiles.
+_MOST_VECTORS = 2 * WIDEST
+NEXT_WIDTH = np.array(
+    [
+        _cheapest(_MOST_VECTORS, tuple(TILES), partial(_column_cost, rows=rows))
+        for rows in range(_MOST_ROWS + 1)
+    ],
+    np.int64,
+)
 
 
 class _Tile:
@@ -170,8 +214,8 @@ def _tile(
         # 16 is more than the widest tile.
         key = builder.add(builder.mul(rows, INT64(16)), vectors)
         switch = builder.switch(key, end)
-        for r, widths in TILES.items():
-            for v in widths:
+        for v, heights in TILES.items():
+            for r in heights:
                 block = builder.append_basic_block(f"tile_{r}x{v}")
                 switch.add_case(INT64(16 * r + v), block)
                 builder.position_at_end(block)
@@ -197,7 +241,7 @@ def _tile(
     return signature, codegen
 
 
-@linked("iiipiippipiiipi")
+@linked
 def gemm(
     m: int, n: int, k: int, a: Any, a_row: int, a_k: int, panel: Any, init: Any,
     init_row: int, out: Any, out_row: int, add: int, op: int, aux: Any, aux_row: int,
@@ -211,42 +255,47 @@ def gemm(
     width = lane_count(out)
     panel_step = k * width
     whole = (n + width - 1) // width
-    done = 0
-    while done < m:
-        rows = NEXT_TILE[min(m - done, _LAST)]
-        # Equal tiles share each panel while it is in the cache.
-        same = rows
-        while same + done < m and NEXT_TILE[min(m - done - same, _LAST)] == rows:
-            same += rows
-        # One call for what fits in the first-level cache: more vectors side by side hide
-        # the latency of the activation (a step of one row of 256 units: 14 to 5 ns each).
-        at_once = same * n <= FINISH_AT_ONCE
+    # One call for what fits in the first-level cache: more vectors side by side hide
+    # the latency of the activation (a step of one row of 256 units: 14 to 5 ns each).
+    at_once = m * n <= FINISH_AT_ONCE
+    k0 = 0
+    while True:
+        depth = min(k - k0, BLOCK_K)
+        last = k0 + depth >= k
+        left, panels = offset(a, k0 * a_k), offset(panel, k0 * width)
         vector = 0
         while vector < whole:
-            vectors = WIDEST[rows]
-            while vectors > whole - vector:
-                vectors >>= 1
+            vectors = NEXT_WIDTH[min(m, _MOST_ROWS), min(whole - vector, _MOST_VECTORS)]
             column = vector * width
             columns = min(vectors * width, n - column)
             tail = columns - (vectors - 1) * width
-            b = offset(panel, vector * panel_step)
-            for r in range(done, done + same, rows):
+            b = offset(panels, vector * panel_step)
+            r = 0
+            while r < m:
+                rows = NEXT_ROWS[vectors, min(m - r, _MOST_ROWS)]
                 target = offset(out, r * out_row + column)
-                _tile(
-                    rows, vectors, offset(a, r * a_row), a_row, a_k, k, b, panel_step,
-                    offset(init, r * init_row + column), init_row, target, out_row, tail, add,
-                )  # fmt: skip
-                if op != 0 and not at_once:
+                begun, begun_row = target, out_row
+                if k0 == 0:
+                    begun, begun_row = offset(init, r * init_row + column), init_row
+                _tile(rows, vectors, offset(left, r * a_row), a_row, a_k, depth, b, panel_step,
+                      begun, begun_row, target, out_row, tail, add)  # fmt: skip
+                if last and op != 0 and not at_once:
                     beside = offset(aux, r * aux_row + column)
                     call_finish(op, rows, columns, target, out_row, beside, aux_row)
+                r += rows
             vector += vectors
-        if op != 0 and at_once:
-            target, beside = offset(out, done * out_row), offset(aux, done * aux_row)
-            call_finish(op, same, n, target, out_row, beside, aux_row)
-        done += same
+        k0 += depth
+        if last:
+            break
+    if op != 0 and at_once:
+        if out_row == n and (aux_row == n or aux_row == 0):
+            # Rows without gaps are one long row: 16 x 33 numbers are 33 registers, not 48.
+            call_finish(op, 1, m * n, out, out_row, aux, aux_row)
+        else:
+            call_finish(op, m, n, out, out_row, aux, aux_row)
 
 
-@linked("piiiip")
+@linked
 def pack(source: Any, row: int, column: int, k: int, n: int, panel: Any) -> None:
     """Copy a k × n matrix, of any strides, into panels one vector wide.
 
@@ -265,7 +314,12 @@ def pack(source: Any, row: int, column: int, k: int, n: int, panel: Any) -> None
                 store(panel, place + j, 0.0)
 
 
+def whole_registers(count: int, dtype: Any) -> int:
+    """Return `count` numbers rounded up to whole vector registers."""
+    width = REGISTER_BYTES // np.dtype(dtype).itemsize
+    return width * -(-count // width)
+
+
 def packed_size(k: int, n: int, dtype: Any) -> int:
     """Return how many numbers `pack` writes for a k × n matrix."""
-    width = REGISTER_BYTES // np.dtype(dtype).itemsize
-    return k * width * (-(-n // width))
+    return k * whole_registers(n, dtype)

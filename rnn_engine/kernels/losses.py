@@ -1,4 +1,4 @@
-"""Softmax cross-entropy and its gradient, one row of logits at a time.
+"""The squared error, and softmax cross-entropy, one row of logits at a time.
 
     m = max x,  e = exp(x - m),  s = Σ e
     value = log s - (x_y - m)          (class label y)
@@ -163,3 +163,27 @@ def softmax_cross_entropy(
             inverse = 1.0 / total
             for j in range(e.shape[0]):
                 e[j] = upstream[i] * (e[j] * inverse - goal[j])
+
+
+@kernel
+def squared_error(t: Any, p: Any, slope: Any) -> float:
+    """Return the mean of (p - t)² over all entries; fill `slope` with its gradient by p.
+
+    All three are flat; an empty `slope` is left alone. The sum runs in float64.
+    """
+    lanes = np.zeros(_LANES, np.float64)
+    whole = p.size - p.size % _LANES
+    factor = p.dtype.type(2.0 / p.size)
+    for j in range(0, whole, _LANES):
+        for lane in range(_LANES):
+            error = p[j + lane] - t[j + lane]
+            lanes[lane] += np.float64(error) * np.float64(error)
+    for j in range(whole, p.size):
+        error = p[j] - t[j]
+        lanes[j - whole] += np.float64(error) * np.float64(error)
+    for j in range(slope.size):
+        slope[j] = (p[j] - t[j]) * factor
+    total = 0.0
+    for lane in range(_LANES):
+        total += lanes[lane]
+    return total / p.size

@@ -10,17 +10,27 @@
 `drop` holds zeros and 1/(1 - rate), one number a row and unit for all steps. Rows that
 a mask closes from some row on (as sorting by length makes them) are not computed, and
 the weight gradients and dx are computed of the open steps alone, put side by side. The
-sums run as in `simple_rnn`, so a row under an open mask has the bits it has there.
+sums run as in `simple_rnn`, so a row under an open mask has the bits it has there. Time
+is cut into chunks and into calls as it is there, too.
 """
 
 from typing import Any
 
 from numba import prange
 
+from rnn_engine.kernels import simple_rnn
+from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import gemm
 from rnn_engine.kernels.options import kernel, parallel_kernel
-from rnn_engine.kernels.pointers import address, offset
-from rnn_engine.kernels.simple_rnn import input_share, places, project, weight_panels, weight_share
+from rnn_engine.kernels.outer import add_outer, scratch_numbers
+from rnn_engine.kernels.pointers import address, copy, lane_count, load, offset, store
+from rnn_engine.kernels.simple_rnn import group_places, pack_transposed, transposed_places
+
+
+def backward_size(chunk: int, batch: int, features: int, units: int, tasks: int, dtype: Any) -> int:
+    """Return the length of the work array: that of `simple_rnn`, then open steps side by side."""
+    shared = simple_rnn.backward_size(chunk, batch, features, units, 1, tasks, dtype)
+    return shared + chunk * batch * 2 * (units + features)
 
 
 @kernel
@@ -33,11 +43,11 @@ def _active(mask: Any, t: int, first: int, end: int) -> int:
 
 
 @kernel
-def forward_rows(
+def forward(
     x: Any, weights: Any, h0: Any, mask: Any, drop: Any, h: Any, z: Any, a: Any, act: int,
-    first: int, end: int,
+    begin: int, stop: int, first: int, end: int,
 ) -> None:  # fmt: skip
-    """Run rows first..end of the batch through all steps.
+    """Run rows first..end of the batch through the steps begin..stop.
 
     Parameters
     ----------
@@ -50,17 +60,23 @@ def forward_rows(
     z : (T, B, U), every pre-activation, or empty
     a : (T, B, U), what multiplies R, or empty without `drop`
     """
-    steps, batch, u = h.shape
+    _, batch, u = h.shape
     f = x.shape[2]
-    w, r, b = weight_panels(weights, f, u)
+    before = flush_denormals()
+    w = address(weights)
+    width = lane_count(w)
+    columns = (u + width - 1) // width * width
+    r = offset(w, f * columns)
+    b = offset(r, u * columns)
     step, shift = batch * u, first * u
-    for t in range(steps):
+    for t in range(begin, stop):
         last = _active(mask, t, first, end)
         target = offset(address(h), t * step + shift)
         previous = offset(target, -step) if t else offset(address(h0), shift)
         if last > first:
             rows = last - first
-            project(x, True, w, b, f, u, t, 1, first, last, target, step)
+            inputs = offset(address(x), (t * batch + first) * f)
+            gemm(rows, u, f, inputs, f, 1, w, b, 0, target, u, 0, 0, b, 0)
             source = previous
             if drop.size:
                 for i in range(first, last):
@@ -80,170 +96,227 @@ def forward_rows(
                         z[t, i, :] = 0.0
                     if drop.size:
                         a[t, i, :] = 0.0
+    restore(before)
 
 
 @parallel_kernel
 def forward_tasks(
     x: Any, weights: Any, h0: Any, mask: Any, drop: Any, h: Any, z: Any, a: Any, act: int,
-    bounds: Any,
+    begin: int, stop: int, bounds: Any,
 ) -> None:  # fmt: skip
     """Run the whole batch; each thread has the rows between two of `bounds`."""
     for task in prange(bounds.size - 1):
-        forward_rows(x, weights, h0, mask, drop, h, z, a, act, bounds[task], bounds[task + 1])
+        forward(x, weights, h0, mask, drop, h, z, a, act, begin, stop, bounds[task],
+                bounds[task + 1])  # fmt: skip
 
 
 @kernel
 def _chain(
-    transposed: Any, zeros: Any, s: Any, mask: Any, drop: Any, dy: Any, dlast: Any, carry: Any,
-    dz: Any, dh0: Any, act: int, first: int, end: int,
+    s: Any, mask: Any, drop: Any, dy: Any, carry: Any, dh0: Any, work: Any, f: int, act: int,
+    chunk: int, start: int, stop: int, first: int, end: int, tasks: int,
 ) -> None:  # fmt: skip
-    """Fill dz and dh0 for rows first..end, from the last step to the first.
+    """Fill dz of the chunk start..stop for rows first..end, backwards, and dh0 at its end.
 
     `carry` (B, U) comes as zeros.
     """
-    steps, batch, u = dz.shape
+    steps, batch, u = s.shape
     step, shift = batch * u, first * u
-    r = address(transposed)
-    for t in range(steps - 1, -2, -1):
+    r, _, zeros, _ = transposed_places(work, f, u)
+    _, dz, after, _ = group_places(work, f, u, batch, chunk, 0, 1, tasks)
+    dz, after = offset(dz, shift), offset(after, shift)
+    # Without dropout the sums start from dy, as those of `simple_rnn` do.
+    every = dy.shape[0] == steps
+    before = flush_denormals()
+    for t in range(stop - 1, start - 1 if start else -2, -1):
         # Step -1 is the initial state: the same sum, without an activation.
-        target = offset(address(dz), t * step + shift) if t >= 0 else offset(address(dh0), shift)
-        following = offset(address(dz), (t + 1) * step + shift)
+        out = offset(dz, (t - start) * step) if t >= 0 else offset(address(dh0), shift)
+        following = offset(dz, (t + 1 - start) * step) if t < stop - 1 else after
         reach = _active(mask, t + 1, first, end) if t < steps - 1 else first
-        # Without dropout the sums start from dy, as those of `simple_rnn` do.
-        begun = t >= 0 and dy.size > 0 and drop.size == 0
+        begun = t >= 0 and every and drop.size == 0
         init, init_row = zeros, 0
         if begun:
             init, init_row = offset(address(dy), t * step + shift), u
         if reach > first:
-            gemm(reach - first, u, u, following, u, 1, r, init, init_row, target, u,
+            gemm(reach - first, u, u, following, u, 1, r, init, init_row, out, u,
                  0, 0, zeros, 0)  # fmt: skip
-        out = dz[t] if t >= 0 else dh0
-        for i in range(reach, end):
-            for j in range(u):
-                out[i, j] = dy[t, i, j] if begun else 0.0
         for i in range(first, end):
+            row = offset(out, (i - first) * u)
+            closed = mask.size and t >= 0 and not mask[t, i]
             for j in range(u):
-                g = out[i, j]
+                g = load(row, j)
+                if i >= reach:
+                    g = dy[t, i, j] if begun else 0.0
                 if drop.size:
                     g *= drop[i, j]
                 if t >= 0 and not begun:
-                    if dy.size:
+                    if every:
                         g += dy[t, i, j]
                     elif t == steps - 1:
-                        g += dlast[i, j]
-                out[i, j] = g + carry[i, j]
+                        g += dy[0, i, j]
+                g += carry[i, j]
+                if t >= 0:
+                    carry[i, j] = g if closed else 0.0
+                store(row, j, g)
         if t < 0:
             break
-        for i in range(first, end):
-            closed = mask.size and not mask[t, i]
-            for j in range(u):
-                carry[i, j] = out[i, j] if closed else 0.0
         last = _active(mask, t, first, end)
         if last > first:
-            gemm(last - first, u, 0, target, u, 1, r, target, u, target, u, 0, -1 - act,
+            gemm(last - first, u, 0, out, u, 1, r, out, u, out, u, 0, -1 - act,
                  offset(address(s), t * step + shift), u)  # fmt: skip
         if mask.size:
             for i in range(first, end):
                 if not mask[t, i]:
-                    dz[t, i, :] = 0.0
+                    for j in range(u):
+                        store(out, (i - first) * u + j, 0.0)
+    copy(after, dz, (end - first) * u)
+    restore(before)
+
+
+@kernel
+def _beside(work: Any, f: int, u: int, batch: int, chunk: int, tasks: int) -> Any:
+    """Return pointers to a, dz, x and dx of the open steps of a chunk, side by side in `work`."""
+    after = group_places(work, f, u, batch, chunk, 0, 1, tasks)[2]
+    rows, a = chunk * batch, offset(after, batch * u)
+    dz = offset(a, rows * u)
+    x = offset(dz, rows * u)
+    return a, dz, x, offset(x, rows * f)
 
 
 @kernel
 def _gather(
-    x: Any, a: Any, h0: Any, dz: Any, shifted: bool, rows: Any, open_x: Any, open_a: Any,
-    open_dz: Any, first: int, end: int,
+    x: Any, a: Any, h0: Any, drop: Any, rows: Any, work: Any, chunk: int, start: int, first: int,
+    end: int, begun: int, tasks: int,
 ) -> None:  # fmt: skip
-    """Copy open steps first..end, which lie at `rows` of the (T·B) of x, a and dz."""
-    batch = dz.shape[1]
+    """Copy the open steps first..end, which lie at `rows` of the (T·B) of x and a, from `begun`.
+
+    R was multiplied with a[t] at step t under dropout, else with a[t - 1].
+    """
+    _, batch, u = a.shape
+    f = x.shape[2]
+    slots = group_places(work, f, u, batch, chunk, 0, 1, tasks)[1]
+    open_a, open_dz, open_x, _ = _beside(work, f, u, batch, chunk, tasks)
     for n in range(first, end):
         t, i = rows[n] // batch, rows[n] % batch
-        for j in range(x.shape[2]):
-            open_x[0, n, j] = x[t, i, j]
-        for j in range(dz.shape[2]):
-            open_dz[0, n, j] = dz[t, i, j]
-        for j in range(dz.shape[2]):
-            if shifted:
-                open_a[0, n, j] = a[t - 1, i, j] if t else h0[i, j]
+        to = n - begun
+        for j in range(f):
+            store(open_x, to * f + j, x[t, i, j])
+        for j in range(u):
+            store(open_dz, to * u + j, load(slots, ((t - start) * batch + i) * u + j))
+        for j in range(u):
+            if drop.size:
+                store(open_a, to * u + j, a[t, i, j])
             else:
-                open_a[0, n, j] = a[t, i, j]
+                store(open_a, to * u + j, a[t - 1, i, j] if t else h0[i, j])
 
 
 @kernel
-def _scatter(open_dx: Any, rows: Any, mask: Any, order: Any, dx: Any, first: int, end: int) -> None:
-    """Fill rows first..end of the batch of dx: zeros where `mask` is closed."""
-    steps, batch, f = dx.shape
-    for t in range(steps):
-        for i in range(first, end):
+def _scatter(
+    rows: Any, mask: Any, order: Any, dx: Any, work: Any, u: int, chunk: int, start: int, stop: int,
+    begun: int, end: int, task: int, tasks: int,
+) -> None:  # fmt: skip
+    """Fill a task's rows of the batch of dx, steps start..stop: zeros where `mask` is closed."""
+    batch, f = dx.shape[1], dx.shape[2]
+    _, _, _, open_dx = _beside(work, f, u, batch, chunk, tasks)
+    low, high = batch * task // tasks, batch * (task + 1) // tasks
+    for t in range(start, stop):
+        for i in range(low, high):
             if not mask[t, i]:
                 for j in range(f):
                     dx[t, order[i], j] = 0.0
-    for n in range(rows.size):
+    for n in range(begun, end):
         t, i = rows[n] // batch, rows[n] % batch
-        if first <= i < end:
+        if low <= i < high:
             for j in range(f):
-                dx[t, order[i], j] = open_dx[0, n, j]
+                dx[t, order[i], j] = load(open_dx, (n - begun) * f + j)
+
+
+@kernel
+def _gradient_share(
+    x: Any, a: Any, h0: Any, mask: Any, drop: Any, rows: Any, dw: Any, dr: Any, db: Any, dx: Any,
+    work: Any, chunk: int, start: int, stop: int, begun: int, ended: int, task: int, tasks: int,
+) -> None:  # fmt: skip
+    """Add a task's share of the weight gradients of the chunk start..stop; fill its dx.
+
+    Of the open steps begun..ended, put side by side, or without a mask of all.
+    """
+    _, batch, u = a.shape
+    f = x.shape[2]
+    _, w, zeros, _ = transposed_places(work, f, u)
+    scratch, dz, _, _ = group_places(work, f, u, batch, chunk, 0, 1, tasks)
+    scratch = offset(scratch, task * scratch_numbers(scratch, chunk * batch, f, u))
+    inputs, states = offset(address(x), start * batch * f), offset(address(a), start * batch * u)
+    count, out = (stop - start) * batch, offset(address(dx), start * batch * f)
+    if mask.size:
+        states, dz, inputs, out = _beside(work, f, u, batch, chunk, tasks)
+        count = ended - begun
+    before = flush_denormals()
+    add_outer(count, 1, dz, u, inputs, f, 0, f, address(dw), states, u, 0, u, address(dr), 1,
+              address(db), scratch, task, tasks)  # fmt: skip
+    if dx.size:
+        first, end = count * task // tasks, count * (task + 1) // tasks
+        gemm(end - first, f, u, offset(dz, first * u), u, 1, w, zeros, 0,
+             offset(out, first * f), f, 0, 0, zeros, 0)  # fmt: skip
+    restore(before)
 
 
 @kernel
 def backward(
-    transposed: Any, x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any,
-    bounds: Any, dy: Any, dlast: Any, carry: Any, dz: Any, open_x: Any, open_a: Any, open_dz: Any,
-    open_dx: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any, scratch: Any, act: int,
+    w: Any, r: Any, x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any,
+    starts: Any, bounds: Any, dy: Any, carry: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any,
+    work: Any, act: int, chunk: int, begin: int, stop: int,
 ) -> None:  # fmt: skip
-    """Go back through time on one thread.
+    """Go back from step `stop` to `begin` on one thread; all calls from T to 0 are one pass.
 
-    As `simple_rnn.backward`; besides, `mask` and `drop` as in forward, `a` (T, B, U)
-    what multiplied R at every step, with h0 only standing for a's first step when
-    `drop` is empty (a then is h), `carry` (B, U) of zeros. With a mask also `order`
-    (B,), the row of dx that each row is; `rows` (N,), the open ones of (T·B); scratch
-    of (1, N, F) and (1, N, U) for them; `bounds`, ends included, of each thread's rows.
+    As `simple_rnn.backward`; besides, `mask` and `drop` as in forward, one of them there;
+    `a` (T, B, U) what multiplied R at every step, or h if `drop` is empty; `carry` (B, U) of
+    zeros. With a mask also `order` (B,), the row of dx that each row is; `rows` (N,), the open
+    ones of (T·B), and `starts` (T + 1,), the first of each step; `bounds`, ends included, of
+    each thread's rows.
     """
-    steps, batch, u = dz.shape
-    zeros, one, w = places(transposed, x.shape[2], u)
-    shifted = drop.size == 0
-    _chain(transposed, zeros, s, mask, drop, dy, dlast, carry, dz, dh0, act, 0, batch)
-    if mask.size:
-        _gather(x, a, h0, dz, shifted, rows, open_x, open_a, open_dz, 0, rows.size)
-        weight_share(one, open_x, open_a, h0, open_dz, dw, dr, db, scratch, 0, 1, False)
-        if dx.size:
-            input_share(w, zeros, open_dz, open_dx, 0, rows.size)
-            _scatter(open_dx, rows, mask, order, dx, 0, batch)
-        return
-    weight_share(one, x, a, h0, dz, dw, dr, db, scratch, 0, 1, shifted)
-    if dx.size:
-        input_share(w, zeros, dz, dx, 0, steps * batch)
+    steps, batch, u = s.shape
+    f = x.shape[2]
+    if stop == steps:
+        pack_transposed(address(w), address(r), f, u, address(work))
+    start = (stop - 1) // chunk * chunk
+    while start >= begin:
+        _chain(s, mask, drop, dy, carry, dh0, work, f, act, chunk, start, stop, 0, batch, 1)
+        first, end = starts[start], starts[stop]
+        if mask.size:
+            _gather(x, a, h0, drop, rows, work, chunk, start, first, end, first, 1)
+        _gradient_share(x, a, h0, mask, drop, rows, dw, dr, db, dx, work, chunk, start, stop,
+                        first, end, 0, 1)  # fmt: skip
+        if mask.size and dx.size:
+            _scatter(rows, mask, order, dx, work, u, chunk, start, stop, first, end, 0, 1)
+        stop, start = start, start - chunk
 
 
 @parallel_kernel
 def backward_tasks(
-    transposed: Any, x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any,
-    bounds: Any, dy: Any, dlast: Any, carry: Any, dz: Any, open_x: Any, open_a: Any, open_dz: Any,
-    open_dx: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any, scratch: Any, act: int,
+    w: Any, r: Any, x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any,
+    starts: Any, bounds: Any, dy: Any, carry: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any,
+    work: Any, act: int, chunk: int, begin: int, stop: int,
 ) -> None:  # fmt: skip
     """Do what `backward` does, shared out between threads by `bounds`."""
-    steps, batch, u = dz.shape
-    zeros, one, w = places(transposed, x.shape[2], u)
-    shifted, tasks = drop.size == 0, bounds.size - 1
-    for task in prange(tasks):
-        _chain(transposed, zeros, s, mask, drop, dy, dlast, carry, dz, dh0, act,
-               bounds[task], bounds[task + 1])  # fmt: skip
-    if mask.size:
-        n = rows.size
+    steps, batch, u = s.shape
+    f, tasks = x.shape[2], bounds.size - 1
+    if stop == steps:
+        pack_transposed(address(w), address(r), f, u, address(work))
+    start = (stop - 1) // chunk * chunk
+    while start >= begin:
         for task in prange(tasks):
-            _gather(x, a, h0, dz, shifted, rows, open_x, open_a, open_dz,
-                    n * task // tasks, n * (task + 1) // tasks)  # fmt: skip
-        for task in prange(tasks):
-            weight_share(one, open_x, open_a, h0, open_dz, dw, dr, db, scratch, task, tasks,
-                         False)  # fmt: skip
-            if dx.size:
-                input_share(w, zeros, open_dz, open_dx, n * task // tasks, n * (task + 1) // tasks)
-        if dx.size:
+            _chain(s, mask, drop, dy, carry, dh0, work, f, act, chunk, start, stop, bounds[task],
+                   bounds[task + 1], tasks)  # fmt: skip
+        first, end = starts[start], starts[stop]
+        if mask.size:
             for task in prange(tasks):
-                _scatter(open_dx, rows, mask, order, dx, batch * task // tasks,
-                         batch * (task + 1) // tasks)  # fmt: skip
-    else:
-        total = steps * batch
+                low = first + (end - first) * task // tasks
+                high = first + (end - first) * (task + 1) // tasks
+                _gather(x, a, h0, drop, rows, work, chunk, start, low, high, first, tasks)
         for task in prange(tasks):
-            weight_share(one, x, a, h0, dz, dw, dr, db, scratch, task, tasks, shifted)
-            if dx.size:
-                input_share(w, zeros, dz, dx, total * task // tasks, total * (task + 1) // tasks)
+            _gradient_share(x, a, h0, mask, drop, rows, dw, dr, db, dx, work, chunk, start, stop,
+                            first, end, task, tasks)  # fmt: skip
+        if mask.size and dx.size:
+            for task in prange(tasks):
+                _scatter(rows, mask, order, dx, work, u, chunk, start, stop, first, end, task,
+                         tasks)  # fmt: skip
+        stop, start = start, start - chunk

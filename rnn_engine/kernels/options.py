@@ -34,55 +34,50 @@ def _cached(dispatcher: Any) -> Any:
     return dispatcher
 
 
-def linked(parameters: str) -> Callable[[Callable[..., Any]], Any]:
+def linked(function: Callable[..., Any]) -> Any:
     """Compile a function once for each float type and have kernels call its address.
 
     An ordinary kernel that another one calls is translated anew for every caller, which
-    for the larger ones takes longer than all the rest. It returns nothing.
-
-    Parameters
-    ----------
-    parameters : str
-        A letter a parameter: ``i`` an integer, ``p`` a pointer to the float type.
+    for the larger ones takes longer than all the rest. It returns nothing; a parameter that
+    is annotated with `int` is an integer, every other one a pointer to the float type.
     """
+    parameters = signature_of(function).parameters
+    names = list(parameters)
+    integers = [parameter.annotation is int for parameter in parameters.values()]
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        def signature(dtype: Any) -> Any:
-            kinds = {"i": types.intp, "p": types.CPointer(dtype)}
-            return types.void(*(kinds[letter] for letter in parameters))
+    def signature(dtype: Any) -> Any:
+        pointer = types.CPointer(dtype)
+        return types.void(*(types.intp if integer else pointer for integer in integers))
 
-        def symbol(dtype: Any) -> str:
-            return f"rnn_engine_{function.__name__}_{dtype.name}"
+    def symbol(dtype: Any) -> str:
+        return f"rnn_engine_{function.__module__}_{function.__name__}_{dtype.name}"
 
-        @provides_symbols
-        def provide(dtype: Any) -> None:
-            address = c_function(signature(dtype), function).address
-            binding.add_symbol(symbol(dtype), address)
+    @provides_symbols
+    def provide(dtype: Any) -> None:
+        address = c_function(signature(dtype), function).address
+        binding.add_symbol(symbol(dtype), address)
 
-        def typing(typingctx: Any, *arguments: Any) -> Any:
-            dtype = arguments[parameters.index("p")].dtype
-            provide(dtype)
+    def typing(typingctx: Any, *arguments: Any) -> Any:
+        dtype = arguments[integers.index(False)].dtype
+        provide(dtype)
 
-            def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-                name, module = symbol(dtype), builder.module
-                target = module.globals.get(name)
-                if target is None:
-                    values = [context.get_value_type(kind) for kind in sig.args]
-                    target = ir.Function(module, ir.FunctionType(ir.VoidType(), values), name)
-                builder.call(target, args)
-                return context.get_dummy_value()
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            name, module = symbol(dtype), builder.module
+            target = module.globals.get(name)
+            if target is None:
+                values = [context.get_value_type(kind) for kind in sig.args]
+                target = ir.Function(module, ir.FunctionType(ir.VoidType(), values), name)
+            builder.call(target, args)
+            return context.get_dummy_value()
 
-            return signature(dtype), codegen
+        return signature(dtype), codegen
 
-        typing.__doc__, typing.__name__ = function.__doc__, function.__name__
-        # Numba reads the number of arguments from here.
-        names = ["typingctx", *signature_of(function).parameters]
-        typing.__signature__ = Signature(  # type: ignore[attr-defined]
-            [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-        )
-        return intrinsic(typing)
-
-    return decorate
+    typing.__doc__, typing.__name__ = function.__doc__, function.__name__
+    # Numba reads the number of arguments from here.
+    typing.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("typingctx", *names)]
+    )
+    return intrinsic(typing)
 
 
 def c_function(signature: Any, function: Callable[..., Any]) -> CFunc:

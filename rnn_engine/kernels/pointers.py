@@ -7,10 +7,10 @@ an array view costs Numba seven words and a reference count at each call.
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.vector import INT64, ir_type, lanes
+from rnn_engine.kernels.vector import INT64, POINTER, VectorBuilder, allow_widest, ir_type, lanes
 
 
 @intrinsic
@@ -81,3 +81,64 @@ def lane_count(typingctx: Any, pointer: Any) -> Any:
         return INT64(lanes(sig.args[0].dtype))
 
     return types.intp(pointer), codegen
+
+
+@intrinsic(prefer_literal=True)
+def stack(typingctx: Any, pointer: Any, numbers: Any) -> Any:
+    """Return a pointer to `numbers` (a constant) numbers on the stack, of the pointer's type."""
+    if not isinstance(pointer, types.CPointer) or not isinstance(numbers, types.IntegerLiteral):
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        kind = ir.ArrayType(ir_type(sig.args[0].dtype), sig.args[1].literal_value)
+        space = cgutils.alloca_once(builder, kind)
+        place = builder.gep(space, [INT64(0), INT64(0)], source_etype=kind)
+        place.type = POINTER
+        return place
+
+    return pointer(pointer, numbers), codegen
+
+
+@intrinsic
+def copy(typingctx: Any, target: Any, source: Any, count: Any) -> Any:
+    """Copy `count` numbers, register by register.
+
+    LLVM does not know that the two do not overlap, and the C library's function costs a
+    call where most rows are a few registers.
+    """
+    if not isinstance(target, types.CPointer) or target != source:
+        return None
+    signature = types.void(target, source, types.intp)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        allow_widest(builder.function)
+        ops = VectorBuilder(builder, sig.args[0].dtype)
+        target, source = (ops.offset(pointer, INT64(0)) for pointer in args[:2])
+        whole = builder.and_(args[2], INT64(-ops.lanes))
+
+        def step(i: Any) -> None:
+            ops.store(ops.load(ops.offset(source, i)), ops.offset(target, i))
+
+        ops.loop(whole, ops.lanes, step)
+        left = builder.sub(args[2], whole)
+        with builder.if_then(builder.icmp_signed("!=", left, INT64(0))):
+            mask = ops.first_lanes(left)
+            rest = ops.masked_load(ops.offset(source, whole), mask)
+            ops.masked_store(rest, ops.offset(target, whole), mask)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def pointer_at(typingctx: Any, table: Any, index: Any, like: Any) -> Any:
+    """Return the address in a flat array of int64 as a pointer to the numbers of `like`."""
+    if not isinstance(table, types.Array) or not isinstance(like, types.Array):
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        place = builder.gep(data, [args[1]], source_etype=INT64)
+        return builder.load(place, typ=POINTER, align=8)
+
+    return types.CPointer(like.dtype)(table, types.intp, like), codegen

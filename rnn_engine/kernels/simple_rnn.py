@@ -11,25 +11,59 @@ together. Rows are independent through all of time, so a task takes a range of r
 from the first step to the last, without meeting the others. Optional arrays are
 passed with no elements. The sum of every h element runs over b, then the features,
 then the units, in this order, whoever computes it.
+
+Time is cut into chunks. Forward projects the inputs of a chunk at once, x·W, and walks
+through its steps. Backward walks back through a chunk and then adds its share of the
+weight gradients, so that dz is never there for more than a chunk. A call runs over the
+steps from `begin` to `stop`, so that a long sequence can be cut into short calls.
 """
 
 from typing import Any
 
 from numba import prange
 
-from rnn_engine.kernels.gemm import gemm, pack, packed_size
-from rnn_engine.kernels.options import kernel, parallel_kernel
-from rnn_engine.kernels.outer import add_outer
-from rnn_engine.kernels.pointers import address, lane_count, offset
+from rnn_engine.kernels.denormals import flush_denormals, restore
+from rnn_engine.kernels.gemm import gemm, pack, packed_size, whole_registers
+from rnn_engine.kernels.options import kernel, linked, parallel_kernel
+from rnn_engine.kernels.outer import add_outer, scratch_numbers, scratch_size
+from rnn_engine.kernels.pointers import address, copy, lane_count, load, offset, stack, store
 
 # The projected inputs of a chunk of time should stay in the second-level cache until
-# the chain reads them: 64 Ki numbers are 256 KiB in float32.
-CHUNK_NUMBERS = 65536
+# the walk reads them: 64 Ki numbers are 256 KiB in float32.
+FORWARD_NUMBERS = 65536
+# So should the dz of a chunk until the weight gradients are added; but each block of rows
+# passes over all of dW and dR.
+BACKWARD_NUMBERS = 131072
+BACKWARD_ROWS = 256
+# A batch goes back in so many groups of rows, each with sums of its own. Two threads then
+# share nothing but the weights: sharing out the elements of the sums instead had each core
+# fetch half of h and dz from the other's cache, 28% of a pass of 64 x 128 x 64 x 128.
+GROUPS = 2
+# Multiply-adds below which there is one group. It decides about bits: it does not follow
+# the threads.
+GROUP_WORK = 400_000
+# Numbers on the stack of `forward_brief`.
+BRIEF_NUMBERS = 4096
 
 
-def chunk_steps(timesteps: int, rows: int, units: int) -> int:
+# --- sizes --------------------------------------------------------------------------
+
+
+def forward_steps(timesteps: int, rows: int, units: int) -> int:
     """Return how many steps are projected at once."""
-    return max(1, min(timesteps, CHUNK_NUMBERS // max(1, rows * units)))
+    return max(1, min(timesteps, FORWARD_NUMBERS // (rows * units)))
+
+
+def groups(timesteps: int, batch: int, features: int, units: int) -> int:
+    """Return how many groups of rows go back with sums of their own."""
+    work = 2 * batch * timesteps * units * (features + units)
+    return 1 if work < GROUP_WORK else min(batch, GROUPS)
+
+
+def backward_steps(timesteps: int, rows: int, units: int) -> int:
+    """Return how many steps of dz are kept at once, for `rows` rows of a group."""
+    steps = max(BACKWARD_NUMBERS // (rows * units), -(-BACKWARD_ROWS // rows))
+    return min(timesteps, steps)
 
 
 def weights_size(features: int, units: int, dtype: Any) -> int:
@@ -37,13 +71,32 @@ def weights_size(features: int, units: int, dtype: Any) -> int:
     return packed_size(features, units, dtype) + packed_size(units, units, dtype) + units
 
 
+def forward_size(chunk: int, rows: int, features: int, units: int) -> int:
+    """Return the scratch of one task of `forward`: inputs laid out, and projected."""
+    return chunk * rows * (features + units)
+
+
 def transposed_size(features: int, units: int, dtype: Any) -> int:
-    """Return the length of what backward packs: Rᵀ panels, Wᵀ panels, zeros, a one."""
-    return (
-        packed_size(units, units, dtype)
-        + packed_size(units, features, dtype)
-        + (max(units, features) + 1)
-    )
+    """Return the length of what backward packs: Rᵀ panels, Wᵀ panels, zeros."""
+    sizes = packed_size(units, units, dtype) + packed_size(units, features, dtype)
+    return sizes + whole_registers(max(units, features), dtype)
+
+
+def backward_size(
+    chunk: int, rows: int, features: int, units: int, groups: int, members: int, dtype: Any
+) -> int:
+    """Return the length of the work array of `backward`, for groups of up to `rows` rows.
+
+    It holds Rᵀ and Wᵀ packed and zeros; each task's scratch; each group's dz of a chunk and
+    of the step after it; the sums of every group but the first.
+    """
+    shared = transposed_size(features, units, dtype)
+    scratch = groups * members * scratch_size(chunk * rows, features, units, dtype)
+    sums = (groups - 1) * (features + units + 1) * units
+    return shared + scratch + groups * whole_registers((chunk + 1) * rows * units, dtype) + sums
+
+
+# --- forward ------------------------------------------------------------------------
 
 
 @kernel
@@ -60,237 +113,348 @@ def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
         weights[start + j] = b[j] if b.size else 0.0
 
 
-@kernel
-def weight_panels(weights: Any, f: int, u: int) -> Any:
-    """Return pointers to the W panels, the R panels and the bias in `weights`."""
-    w = address(weights)
-    width = lane_count(w)
-    columns = (u + width - 1) // width * width
-    r = offset(w, f * columns)
-    return w, r, offset(r, u * columns)
-
-
-@kernel
-def project(
-    x: Any, time_major: bool, w: Any, b: Any, f: int, u: int, begin: int, count: int, first: int,
-    end: int, target: Any, step: int,
-) -> None:  # fmt: skip
-    """Write b + x[t]·W for `count` steps from `begin` and rows first..end to `target`.
-
-    Steps of `target` are `step` numbers apart, rows u. Tiles of several rows may be
-    taken over the batch or over time, whichever has more.
-    """
-    batch = x.shape[1] if time_major else x.shape[0]
-    steps = x.shape[0] if time_major else x.shape[1]
-    x_row = f if time_major else steps * f
-    x_step = batch * f if time_major else f
-    rows = end - first
-    inputs = offset(address(x), begin * x_step + first * x_row)
-    if time_major and rows == batch and step == batch * u:
-        gemm(count * rows, u, f, inputs, f, 1, w, b, 0, target, u, 0, 0, b, 0)
-    elif rows >= count or rows >= 12:
+@linked
+def lay_out(x: Any, x_row: int, x_step: int, target: Any, rows: int, count: int, f: int) -> None:
+    """Copy `count` steps of `rows` rows to contiguous rows of f, step by step."""
+    for row in range(rows):
         for t in range(count):
-            gemm(rows, u, f, offset(inputs, t * x_step), x_row, 1, w, b, 0,
-                 offset(target, t * step), u, 0, 0, b, 0)  # fmt: skip
-    else:
-        for row in range(rows):
-            gemm(count, u, f, offset(inputs, row * x_row), x_step, 1, w, b, 0,
-                 offset(target, row * u), step, 0, 0, b, 0)  # fmt: skip
+            source, to = offset(x, row * x_row + t * x_step), offset(target, (t * rows + row) * f)
+            copy(to, source, f)
+
+
+@linked
+def _walk(
+    x: Any, x_row: int, x_step: int, f: int, u: int, rows: int, weights: Any, h0: Any,
+    started: int, h: Any, z: Any, step: int, last: Any, scratch: Any, kept: int, act: int,
+    chunk: int, begin: int, stop: int,
+) -> None:  # fmt: skip
+    """Run some rows through the steps begin..stop; everything is a pointer to their first.
+
+    `kept`: 0 if no state is kept, 1 if h is, 2 if z is too; their steps are `step` numbers
+    apart. `started`: whether h0 is there.
+    """
+    before = flush_denormals()
+    width = lane_count(weights)
+    columns = (u + width - 1) // width * width
+    r = offset(weights, f * columns)
+    b = offset(r, u * columns)
+    numbers = rows * u
+    laid, projected = scratch, offset(scratch, chunk * rows * f)
+    for start in range(begin, stop, chunk):
+        count = min(chunk, stop - start)
+        inputs, a_row = offset(x, start * x_step), f
+        if rows == 1:
+            a_row = x_step
+        elif x_row != f or x_step != rows * f:
+            lay_out(inputs, x_row, x_step, laid, rows, count, f)
+            inputs = laid
+        gemm(count * rows, u, f, inputs, a_row, 1, weights, b, 0, projected, u, 0, 0, b, 0)
+        for t in range(count):
+            init = offset(projected, t * numbers)
+            target, previous, depth = init, offset(init, -numbers), u
+            if kept:
+                target = offset(h, (start + t) * step)
+                previous = offset(target, -step)
+            elif t == 0:
+                previous = last
+            if start + t == 0:
+                previous, depth = h0, u * started
+            keep, keep_row = target, 0
+            if kept == 2:
+                keep, keep_row = offset(z, (start + t) * step), u
+            gemm(rows, u, depth, previous, u, 1, r, init, u, target, u, 0, act, keep, keep_row)
+            if t == count - 1:
+                copy(last, target, numbers)
+    restore(before)
 
 
 @kernel
-def forward_rows(
-    x: Any, time_major: bool, weights: Any, h0: Any, h: Any, z: Any, last: Any, act: int,
-    chunk: int, first: int, end: int,
+def forward(
+    x: Any, time_major: bool, weights: Any, h0: Any, h: Any, z: Any, last: Any, scratch: Any,
+    act: int, chunk: int, begin: int, stop: int, task: int, tasks: int,
 ) -> None:  # fmt: skip
-    """Run rows first..end of the batch through all steps.
+    """Run one task's rows of the batch through the steps begin..stop.
 
     Parameters
     ----------
     x : (B, T, F), or (T, B, F) if `time_major`
     weights : from `pack_weights`
     h0 : (B, U) or empty, for zeros
-    h : (T, B, U) to keep every state, or (chunk, B, U) as scratch
+    h : (T, B, U) to keep every state, or empty
     z : (T, B, U) to keep every pre-activation, or empty
-    last : (B, U), the state after the last step
+    last : (B, U), the state after the last step; the one before `begin` where h is empty
+    scratch : tasks times `forward_size`
     act : code of the activation
     chunk : steps projected at once
     """
     batch, u = last.shape
     f = x.shape[2]
-    steps = x.shape[0] if time_major else x.shape[1]
-    rows = end - first
-    kept = h.shape[0] == steps
-    step = batch * u
-    w, r, b = weight_panels(weights, f, u)
-    last_at = offset(address(last), first * u)
-    for begin in range(0, steps, chunk):
-        count = min(chunk, steps - begin)
-        base = begin if kept else 0
-        block = offset(address(h), base * step + first * u)
-        project(x, time_major, w, b, f, u, begin, count, first, end, block, step)
-        for t in range(count):
-            target = offset(block, t * step)
-            depth = u
-            previous = offset(target, -step)
-            if begin + t == 0:
-                if h0.size:
-                    previous = offset(address(h0), first * u)
-                else:
-                    depth = 0
-            elif t == 0 and not kept:
-                previous = last_at
-            keep, keep_row = target, 0
-            if z.size:
-                keep, keep_row = offset(address(z), (begin + t) * step + first * u), u
-            gemm(rows, u, depth, previous, u, 1, r, target, u, target, u, 0, act,
-                 keep, keep_row)  # fmt: skip
-        for row in range(first, end):
-            for j in range(u):
-                last[row, j] = h[base + count - 1, row, j]
+    first, end = batch * task // tasks, batch * (task + 1) // tasks
+    x_row, x_step = x.shape[1] * f, f
+    if time_major:
+        x_row, x_step = f, batch * f
+    kept = (1 if h.size else 0) + (1 if z.size else 0)
+    shift = first * u
+    if end > first:
+        _walk(offset(address(x), first * x_row), x_row, x_step, f, u, end - first,
+              address(weights), offset(address(h0), shift), int(h0.size > 0),
+              offset(address(h), shift), offset(address(z), shift), batch * u,
+              offset(address(last), shift), offset(address(scratch), scratch.size // tasks * task),
+              kept, act, chunk, begin, stop)  # fmt: skip
 
 
 @parallel_kernel
 def forward_tasks(
-    x: Any, time_major: bool, weights: Any, h0: Any, h: Any, z: Any, last: Any, act: int,
-    chunk: int, tasks: int,
+    x: Any, time_major: bool, weights: Any, h0: Any, h: Any, z: Any, last: Any, scratch: Any,
+    act: int, chunk: int, begin: int, stop: int, tasks: int,
 ) -> None:  # fmt: skip
     """Run the whole batch, its rows shared out between `tasks` threads."""
-    batch = last.shape[0]
     for task in prange(tasks):
-        forward_rows(x, time_major, weights, h0, h, z, last, act, chunk,
-                     batch * task // tasks, batch * (task + 1) // tasks)  # fmt: skip
+        forward(x, time_major, weights, h0, h, z, last, scratch, act, chunk, begin, stop, task,
+                tasks)  # fmt: skip
 
 
 @kernel
-def pack_transposed(w: Any, r: Any, transposed: Any) -> None:
-    """Fill `transposed` from W (F, U) and R (U, U)."""
-    f, u = w.shape
-    target = address(transposed)
-    width = lane_count(target)
-    pack(address(r), 1, u, u, u, target)
+def forward_brief(x: Any, weights: Any, last: Any, act: int) -> None:
+    """Do what `forward` does for x (B, T, F) from zeros, on scratch of the stack.
+
+    For small work, where each further argument counts: B·(F + U) is at most
+    `BRIEF_NUMBERS`.
+    """
+    batch, u = last.shape
+    steps, f = x.shape[1], x.shape[2]
+    w, final = address(weights), address(last)
+    chunk = min(steps, BRIEF_NUMBERS // (batch * (f + u)))
+    _walk(address(x), steps * f, f, f, u, batch, w, final, 0, final, final, 0, final,
+          stack(final, BRIEF_NUMBERS), 0, act, chunk, 0, steps)  # fmt: skip
+
+
+# --- backward -----------------------------------------------------------------------
+
+
+@linked
+def pack_transposed(w: Any, r: Any, f: int, u: int, transposed: Any) -> None:
+    """Fill `transposed` with Rᵀ panels, Wᵀ panels and zeros, from W (F, U) and R (U, U)."""
+    width = lane_count(w)
+    pack(r, 1, u, u, u, transposed)
     start = u * ((u + width - 1) // width * width)
-    pack(address(w), 1, u, u, f, offset(target, start))
+    pack(w, 1, u, u, f, offset(transposed, start))
     start += u * ((f + width - 1) // width * width)
     for j in range(max(u, f)):
-        transposed[start + j] = 0.0
-    transposed[start + max(u, f)] = 1.0
+        store(transposed, start + j, 0.0)
 
 
 @kernel
+def transposed_places(work: Any, f: int, u: int) -> Any:
+    """Return pointers to Rᵀ panels, Wᵀ panels, zeros, and to what follows them."""
+    start = address(work)
+    width = lane_count(start)
+    w = offset(start, u * ((u + width - 1) // width * width))
+    zeros = offset(w, u * ((f + width - 1) // width * width))
+    return start, w, zeros, offset(zeros, (max(u, f) + width - 1) // width * width)
+
+
+@kernel
+def group_places(
+    work: Any, f: int, u: int, rows: int, chunk: int, group: int, groups: int, members: int
+) -> Any:
+    """Return pointers to a group's scratch, dz (chunk, rows, U), the dz after it, and sums."""
+    scratch = transposed_places(work, f, u)[3]
+    width, size = lane_count(scratch), scratch_numbers(scratch, chunk * rows, f, u)
+    numbers = ((chunk + 1) * rows * u + width - 1) // width * width
+    dz = offset(scratch, groups * members * size + group * numbers)
+    sums = groups * (members * size + numbers) + (group - 1) * (f + u + 1) * u
+    sums = offset(scratch, sums)
+    return offset(scratch, group * members * size), dz, offset(dz, chunk * rows * u), sums
+
+
+@linked
 def _chain(
-    transposed: Any, zeros: Any, s: Any, dy: Any, dlast: Any, dz: Any, dh0: Any, act: int,
-    first: int, end: int,
+    r: Any, zeros: Any, s: Any, dy: Any, step: int, dz: Any, dz_step: int, after: Any, dh0: Any,
+    u: int, rows: int, all_steps: int, wants_dh0: int, act: int, start: int, stop: int, steps: int,
 ) -> None:  # fmt: skip
-    """Fill dz, and dh0 if wanted, for rows first..end, from the last step to the first."""
-    steps, batch, u = dz.shape
-    step, rows, shift = batch * u, end - first, first * u
-    r = address(transposed)
-    dz_at = offset(address(dz), shift)
-    for t in range(steps - 1, -1, -1):
-        init, init_row = zeros, 0
-        if dy.size:
-            init, init_row = offset(address(dy), t * step + shift), u
-        elif t == steps - 1:
-            init, init_row = offset(address(dlast), shift), u
-        target = offset(dz_at, t * step)
-        depth = u if t < steps - 1 else 0
-        gemm(rows, u, depth, offset(target, step), u, 1, r, init, init_row, target, u,
-             0, -1 - act, offset(address(s), t * step + shift), u)  # fmt: skip
-    if dh0.size:
-        gemm(rows, u, u, dz_at, u, 1, r, zeros, 0, offset(address(dh0), shift), u,
-             0, 0, zeros, 0)  # fmt: skip
+    """Fill dz for the steps stop..start, backwards, and dh0 if it is wanted and start is 0.
 
-
-@kernel
-def weight_share(
-    one: Any, x: Any, h: Any, h0: Any, dz: Any, dw: Any, dr: Any, db: Any, scratch: Any,
-    task: int, tasks: int, shifted: bool,
-) -> None:  # fmt: skip
-    """Add one task's share of the weight gradients.
-
-    R was multiplied with ``h[t - 1]`` at step t, or with ``h[t]`` unless `shifted`.
+    Pointers stand at a task's first row, s and dy at step 0 (their steps `step` numbers
+    apart), dz at step `start`. `after` holds dz of step `stop` and gets that of `start`.
+    Unless `all_steps`, dy is that of the last step of all.
     """
-    steps, batch, u = dz.shape
-    f = x.shape[2]
-    panel = offset(address(scratch), scratch.size // tasks * task)
-    if not shifted:
-        add_outer(steps * batch, address(dz), u, address(x), f, address(dw), address(h), u,
-                  address(dr), address(db), one, panel, task, tasks)  # fmt: skip
-        return
-    # The first step multiplied h0, the others the state of the step before.
-    add_outer(batch, address(dz), u, address(x), f, address(dw), address(h0),
-              u if h0.size else 0, address(dr), address(db), one, panel, task, tasks)  # fmt: skip
-    add_outer((steps - 1) * batch, offset(address(dz), batch * u), u,
-              offset(address(x), batch * f), f, address(dw), address(h), u, address(dr),
-              address(db), one, panel, task, tasks)  # fmt: skip
+    for t in range(stop - 1, start - 1, -1):
+        target = offset(dz, (t - start) * dz_step)
+        following, depth = offset(target, dz_step), u
+        if t == stop - 1:
+            following = after
+        if t == steps - 1:
+            depth = 0
+        init, init_row = zeros, 0
+        if all_steps:
+            init, init_row = offset(dy, t * step), u
+        elif t == steps - 1:
+            init, init_row = dy, u
+        gemm(rows, u, depth, following, u, 1, r, init, init_row, target, u, 0, -1 - act,
+             offset(s, t * step), u)  # fmt: skip
+    copy(after, dz, rows * u)
+    if wants_dh0 and start == 0:
+        gemm(rows, u, u, dz, u, 1, r, zeros, 0, dh0, u, 0, 0, zeros, 0)
 
 
 @kernel
-def input_share(w: Any, zeros: Any, dz: Any, dx: Any, first: int, end: int) -> None:
-    """Fill rows first..end of dx, seen as (T·B, F)."""
-    u, f = dz.shape[2], dx.shape[2]
-    gemm(end - first, f, u, offset(address(dz), first * u), u, 1, w, zeros, 0,
-         offset(address(dx), first * f), f, 0, 0, zeros, 0)  # fmt: skip
+def _chain_share(
+    s: Any, dy: Any, dh0: Any, work: Any, f: int, act: int, chunk: int, start: int, stop: int,
+    group: int, groups: int, member: int, members: int,
+) -> None:  # fmt: skip
+    """Go through the chunk start..stop with a member's rows of a group."""
+    steps, batch, u = s.shape
+    r, _, zeros, _ = transposed_places(work, f, u)
+    most = (batch + groups - 1) // groups
+    _, dz, after, sums = group_places(work, f, u, most, chunk, group, groups, members)
+    if group and stop == steps and member == 0:
+        for j in range((f + u + 1) * u):
+            store(sums, j, 0.0)
+    first, end = batch * group // groups, batch * (group + 1) // groups
+    rows = end - first
+    low, high = rows * member // members, rows * (member + 1) // members
+    at, shift = (first + low) * u, low * u
+    before = flush_denormals()
+    if high > low:
+        _chain(r, zeros, offset(address(s), at), offset(address(dy), at), batch * u,
+               offset(dz, shift), rows * u, offset(after, shift), offset(address(dh0), at), u,
+               high - low, int(dy.shape[0] == steps), int(dh0.size > 0), act, start, stop,
+               steps)  # fmt: skip
+    restore(before)
+
+
+@kernel
+def _gradient_share(
+    x: Any, time_major: bool, h: Any, h0: Any, dw: Any, dr: Any, db: Any, dx: Any, work: Any,
+    chunk: int, start: int, stop: int, group: int, groups: int, member: int, members: int,
+) -> None:  # fmt: skip
+    """Add a member's share of a group's weight gradients of the chunk start..stop; fill its dx."""
+    steps, batch, u = h.shape
+    f = x.shape[2]
+    _, w, zeros, _ = transposed_places(work, f, u)
+    most = (batch + groups - 1) // groups
+    scratch, dz, _, sums = group_places(work, f, u, most, chunk, group, groups, members)
+    scratch = offset(scratch, member * scratch_numbers(scratch, chunk * most, f, u))
+    dw_at, dr_at, db_at = address(dw), address(dr), address(db)
+    if group:
+        dw_at, dr_at, db_at = sums, offset(sums, f * u), offset(sums, (f + u) * u)
+    first, end = batch * group // groups, batch * (group + 1) // groups
+    rows, count = end - first, stop - start
+    x_row, x_step = steps * f, f
+    if time_major:
+        x_row, x_step = f, batch * f
+    inputs = offset(address(x), first * x_row + start * x_step)
+    states, skip = offset(address(h), (start - 1) * batch * u + first * u), 0
+    before = flush_denormals()
+    if start == 0:
+        # The first step multiplied h0, the others the state of the step before.
+        states, skip = offset(address(h), first * u), 1
+        add_outer(rows, 1, dz, u, inputs, x_row, x_step, f, dw_at, offset(address(h0), first * u),
+                  u, 0, u, dr_at, int(h0.size > 0), db_at, scratch, member, members)  # fmt: skip
+    add_outer(rows, count - skip, offset(dz, skip * rows * u), u, offset(inputs, skip * x_step),
+              x_row, x_step, f, dw_at, states, u, batch * u, u, dr_at, 1, db_at, scratch, member,
+              members)  # fmt: skip
+    if dx.size:
+        for t in range(count * member // members, count * (member + 1) // members):
+            gemm(rows, f, u, offset(dz, t * rows * u), u, 1, w, zeros, 0,
+                 offset(address(dx), ((start + t) * batch + first) * f), f, 0, 0, zeros, 0)  # fmt: skip
+    restore(before)
+
+
+@kernel
+def _add_sums(
+    dw: Any, dr: Any, db: Any, work: Any, rows: int, chunk: int, groups: int, members: int
+) -> None:
+    """Add the sums of all groups but the first to the gradients, in order."""
+    f, u = dw.shape
+    for group in range(1, groups):
+        sums = group_places(work, f, u, rows, chunk, group, groups, members)[3]
+        place = 0
+        for target, size in ((address(dw), f * u), (address(dr), u * u), (address(db), u)):
+            for j in range(size):
+                store(target, j, load(target, j) + load(sums, place + j))
+            place += size
 
 
 @kernel
 def backward(
-    transposed: Any, x: Any, h: Any, s: Any, h0: Any, dy: Any, dlast: Any, dz: Any, dw: Any,
-    dr: Any, db: Any, dx: Any, dh0: Any, scratch: Any, act: int, tasks: int,
+    w: Any, r: Any, x: Any, time_major: bool, h: Any, s: Any, h0: Any, dy: Any, dw: Any, dr: Any,
+    db: Any, dx: Any, dh0: Any, work: Any, act: int, chunk: int, begin: int, stop: int,
+    groups: int,
 ) -> None:  # fmt: skip
-    """Go back through time on one thread.
+    """Go back from step `stop` to `begin` on one thread; all calls from T to 0 are one pass.
 
     Parameters
     ----------
-    transposed : from `pack_transposed`
-    x : (T, B, F)
+    w, r : (F, U), (U, U)
+    x : (B, T, F), or (T, B, F) if `time_major`
     h : (T, B, U), the states
     s : (T, B, U), what the derivative is a function of: h, or the kept z
     h0 : (B, U) or empty
-    dy : (T, B, U), gradient of every output, or empty
-    dlast : (B, U), gradient of the last state; read if `dy` is empty
-    dz : (T, B, U), overwritten
+    dy : (T, B, U), gradient of every output, or (1, B, U), of the last one
     dw, dr, db : (F, U), (U, U), (U,); added to
     dx : (T, B, F), overwritten, or empty
     dh0 : (B, U), overwritten, or empty
-    scratch : (outer.scratch_size(tasks),)
-    act, tasks : code of the activation; 1
+    work : (backward_size(...),), the same in all calls of a pass
+    act : code of the activation
+    chunk : steps whose dz is kept at once; `begin` is a multiple of it
+    groups : of rows, see `groups`
     """
-    steps, batch, u = dz.shape
-    zeros, one, w = places(transposed, x.shape[2], u)
-    _chain(transposed, zeros, s, dy, dlast, dz, dh0, act, 0, batch)
-    weight_share(one, x, h, h0, dz, dw, dr, db, scratch, 0, 1, True)
-    if dx.size:
-        input_share(w, zeros, dz, dx, 0, steps * batch)
+    steps, batch, u = h.shape
+    f = x.shape[2]
+    if stop == steps:
+        pack_transposed(address(w), address(r), f, u, address(work))
+    for group in range(groups):
+        _one_group(x, time_major, h, s, h0, dy, dw, dr, db, dx, dh0, work, act, chunk, begin,
+                   stop, group, groups)  # fmt: skip
+    if begin == 0:
+        _add_sums(dw, dr, db, work, (batch + groups - 1) // groups, chunk, groups, 1)
+
+
+@kernel
+def _one_group(
+    x: Any, time_major: bool, h: Any, s: Any, h0: Any, dy: Any, dw: Any, dr: Any, db: Any, dx: Any,
+    dh0: Any, work: Any, act: int, chunk: int, begin: int, stop: int, group: int, groups: int,
+) -> None:  # fmt: skip
+    """Go back with one group, without waiting for another."""
+    f = x.shape[2]
+    start = (stop - 1) // chunk * chunk
+    while start >= begin:
+        _chain_share(s, dy, dh0, work, f, act, chunk, start, stop, group, groups, 0, 1)
+        _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, chunk, start, stop, group,
+                        groups, 0, 1)  # fmt: skip
+        stop, start = start, start - chunk
 
 
 @parallel_kernel
 def backward_tasks(
-    transposed: Any, x: Any, h: Any, s: Any, h0: Any, dy: Any, dlast: Any, dz: Any, dw: Any,
-    dr: Any, db: Any, dx: Any, dh0: Any, scratch: Any, act: int, tasks: int,
+    w: Any, r: Any, x: Any, time_major: bool, h: Any, s: Any, h0: Any, dy: Any, dw: Any, dr: Any,
+    db: Any, dx: Any, dh0: Any, work: Any, act: int, chunk: int, begin: int, stop: int,
+    groups: int, members: int,
 ) -> None:  # fmt: skip
-    """Do what `backward` does, shared out between `tasks` threads.
+    """Do what `backward` does on groups · members threads.
 
-    The chain and dx are shared out by rows, the weight gradients by columns.
+    With more threads than groups, the chain of a group is shared out by rows, its weight
+    gradients by elements.
     """
-    steps, batch, u = dz.shape
-    zeros, one, w = places(transposed, x.shape[2], u)
-    for task in prange(tasks):
-        _chain(transposed, zeros, s, dy, dlast, dz, dh0, act,
-               batch * task // tasks, batch * (task + 1) // tasks)  # fmt: skip
-    for task in prange(tasks):
-        weight_share(one, x, h, h0, dz, dw, dr, db, scratch, task, tasks, True)
-        if dx.size:
-            total = steps * batch
-            input_share(w, zeros, dz, dx, total * task // tasks, total * (task + 1) // tasks)
-
-
-@kernel
-def places(transposed: Any, f: int, u: int) -> Any:
-    """Return pointers to the zeros, the one and the Wᵀ panels in `transposed`."""
-    start = address(transposed)
-    width = lane_count(start)
-    w = offset(start, u * ((u + width - 1) // width * width))
-    zeros = offset(w, u * ((f + width - 1) // width * width))
-    return zeros, offset(zeros, max(u, f)), w
+    steps, batch, u = h.shape
+    f = x.shape[2]
+    if stop == steps:
+        pack_transposed(address(w), address(r), f, u, address(work))
+    if members == 1:
+        for group in prange(groups):
+            _one_group(x, time_major, h, s, h0, dy, dw, dr, db, dx, dh0, work, act, chunk, begin,
+                       stop, group, groups)  # fmt: skip
+    else:
+        start = (stop - 1) // chunk * chunk
+        while start >= begin:
+            for task in prange(groups * members):
+                _chain_share(s, dy, dh0, work, f, act, chunk, start, stop, task // members,
+                             groups, task % members, members)  # fmt: skip
+            for task in prange(groups * members):
+                _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, chunk, start, stop,
+                                task // members, groups, task % members, members)  # fmt: skip
+            stop, start = start, start - chunk
+    if begin == 0:
+        _add_sums(dw, dr, db, work, (batch + groups - 1) // groups, chunk, groups, members)

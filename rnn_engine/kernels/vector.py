@@ -4,7 +4,7 @@
 with ``+``, ``*`` and `fma`, and becomes straight vector code inside a kernel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import binding, ir
@@ -138,6 +138,22 @@ class VectorBuilder:
         align = INT32(self.bits // 8)
         self.builder.call(self._declare(name, signature), [value, pointer, align, mask])
 
+    def loop(self, count: Any, step: int, body: Callable[[Any], None]) -> None:
+        """Emit ``for i in range(0, count, step): body(i)``, whole steps only."""
+        b = self.builder
+        before = b.block
+        loop, done = b.append_basic_block("loop"), b.append_basic_block("loop_done")
+        last = b.sub(count, INT64(step))
+        b.cbranch(b.icmp_signed("<=", INT64(0), last), loop, done)
+        b.position_at_end(loop)
+        i = b.phi(INT64)
+        i.add_incoming(INT64(0), before)
+        body(i)
+        following = b.add(i, INT64(step))
+        i.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed("<=", following, last), loop, done)
+        b.position_at_end(done)
+
     def _declare(self, name: str, signature: ir.FunctionType) -> Any:
         module = self.builder.module
         if name in module.globals:
@@ -234,14 +250,17 @@ def square_root(x: Vector) -> Vector:
     return Vector(x.ops, x.ops.intrinsic("llvm.sqrt", [x.value]))
 
 
-def scale_by_power_of_two(x: Vector, shifted: Vector) -> Vector:
-    """Return x·2ⁿ, where `shifted` = n + 1.5·2^(mantissa bits) holds n in its low bits.
+def exponent_bias(bits: int) -> int:
+    """Return what the exponent field of a float of so many bits adds to the exponent."""
+    return 127 if bits == 32 else 1023
 
-    2ⁿ is built in the exponent field, so n has to stay within the normal range.
+
+def power_of_two(shifted: Vector) -> Vector:
+    """Return 2ⁿ, where `shifted` = n + bias + 1.5·2^(mantissa bits) holds n + bias in its low bits.
+
+    They become the exponent field, so n has to stay within the normal range.
     """
-    ops = x.ops
-    mantissa = 23 if ops.bits == 32 else 52
-    bias = 127 if ops.bits == 32 else 1023
+    ops = shifted.ops
     as_int = ops.builder.bitcast(shifted.value, ops.int_type)
-    moved = ops.builder.shl(ops.builder.add(as_int, ops.int_const(bias)), ops.int_const(mantissa))
-    return x * Vector(ops, ops.builder.bitcast(moved, ops.type))
+    moved = ops.builder.shl(as_int, ops.int_const(23 if ops.bits == 32 else 52))
+    return Vector(ops, ops.builder.bitcast(moved, ops.type))

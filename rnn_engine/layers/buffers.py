@@ -4,6 +4,7 @@ Above some hundred KiB a fresh array comes from the system page by page: measure
 faults cost a third of a training step of 32 units.
 """
 
+import math
 import sys
 from typing import Any
 
@@ -26,10 +27,7 @@ class BufferPool:
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Return an array like `numpy.empty`, aligned to a cache line if it is large."""
-        count = 1
-        for n in shape:
-            count *= n
-        size = count * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         if size < _SMALLEST:
             return np.empty(shape, dtype)
         owner = self._free(size + _ALIGNMENT)

@@ -8,7 +8,6 @@ from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.checks import compact, input_axes, positive_int
 from rnn_engine.kernels import dense as kernels
 from rnn_engine.kernels import threads
-from rnn_engine.kernels.outer import scratch_size
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.buffers import BufferPool
 
@@ -177,18 +176,12 @@ class Dense(Layer):
         rows, features = flat.shape
         tasks = threads.tasks(2 * rows * features * self.units, rows)
         dtype = self._np_dtype
-        size = kernels.transposed_size(features, self.units, dtype)
-        transposed = self._buffers.empty((size,), dtype)
-        packing = self._packing_tasks(features)
-        if packing == 1:
-            kernels.pack_transposed(self.kernel.value, transposed)
-        else:
-            kernels.pack_transposed_tasks(self.kernel.value, transposed, packing)
         dx = self._buffers.empty((rows, features), dtype) if need_dx else self._empty
-        scratch = np.empty(scratch_size(tasks, dtype), dtype)
+        size = kernels.backward_size(rows, features, self.units, tasks, dtype)
+        work = self._buffers.empty((size,), dtype)
         db = np.zeros(self.units, dtype) if self.bias is None else self.bias.grad
         run = kernels.backward if tasks == 1 else kernels.backward_tasks
-        run(transposed, flat, dz, self.kernel.grad, db, dx, scratch, tasks)
+        run(self.kernel.value, flat, dz, self.kernel.grad, db, dx, work, tasks)
         if not need_dx:
             return None
         dx = dx.reshape(*shape[:-1], features)

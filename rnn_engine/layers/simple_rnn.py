@@ -1,5 +1,6 @@
 """`SimpleRNN`."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.checks import as_float_array, compact, fraction, input_axes, positive_int
 from rnn_engine.kernels import masked_rnn, simple_rnn, threads
 from rnn_engine.kernels.gather import gather_time_major
-from rnn_engine.kernels.outer import scratch_size
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.dropout_mask import dropout_mask
@@ -205,6 +205,10 @@ class SimpleRNN(Recurrent):
         """
         if x.ndim != 3 or x.shape[2] != self.features or not x.size:
             input_axes(self.name, x, "(batch, timesteps, features)", self.features, rank=3)
+        if mask is None and initial_state is None and not (training or keep):
+            brief = self._run_brief(x)
+            if brief is not None:
+                return brief, None
         h0 = self._none2
         if initial_state is not None or self.stateful:
             given = self.initial_states(initial_state, x.shape[0])
@@ -256,33 +260,52 @@ class SimpleRNN(Recurrent):
             dx = dx[:, ::-1]
         return (dx, dh0) if started and not self.stateful else dx
 
-    def _tasks(self, batch: int, steps: int) -> int:
-        work = batch * steps * self.units * (self.features + self.units)
-        return threads.tasks(work, batch)
+    def _run_brief(self, x: np.ndarray) -> np.ndarray | None:
+        """Return the last state for small work that wants nothing else, or None.
+
+        Small calls are a matter of a microsecond: no more Python than needed.
+        """
+        batch, steps, features = x.shape
+        units = self.units
+        width = batch * (features + units)
+        if (
+            width > simple_rnn.BRIEF_NUMBERS
+            or width * steps * units >= threads.SERIAL_WORK
+            or self._by_steps
+            or self.stateful
+            or self.go_backwards
+            or self.return_sequences
+            or self.return_state
+            or not x.flags.carray
+        ):
+            return None
+        last = np.empty((batch, units), self._np_dtype)
+        simple_rnn.forward_brief(x, self._weights(), last, self.activation.code)
+        return last
 
     def _run(self, x: np.ndarray, h0: np.ndarray, keep: bool) -> Any:
         """Return the states (T, B, U), the last one, and saved."""
         batch, steps, features = x.shape
         units, dtype = self.units, self._np_dtype
-        x, time_major = _lay_out(x, keep)
-        # Small calls are a matter of a microsecond: no more Python than needed.
+        x, time_major = _lay_out(x)
         work = batch * steps * units * (features + units)
-        tasks = 1 if work < threads.SERIAL_WORK else threads.tasks(work, batch)
-        chunk = steps
-        if batch * steps * units > simple_rnn.CHUNK_NUMBERS:
-            chunk = simple_rnn.chunk_steps(steps, -(-batch // tasks), units)
-        kept = steps if keep or self.return_sequences else chunk
-        h = self._buffers.empty((kept, batch, units), dtype)
+        tasks = threads.tasks(work, batch)
+        chunk, size, calls = _forward_plan(batch, steps, features, units, tasks)
+        h, z = self._none3, self._none3
+        if keep or self.return_sequences:
+            h = self._buffers.empty((steps, batch, units), dtype)
+            if keep and self.activation.from_input:
+                z = self._buffers.empty(h.shape, dtype)
         last = np.empty((batch, units), dtype)
-        z = self._none3
-        if keep and self.activation.from_input:
-            z = self._buffers.empty(h.shape, dtype)
-        args = (x, time_major, self._weights(), h0, h, z, last, self.activation.code, chunk)
-        if tasks == 1:
-            simple_rnn.forward_rows(*args, 0, batch)
-        else:
-            simple_rnn.forward_tasks(*args, tasks)
-        return h, last, (x, h, z, h0, None) if keep else None
+        scratch = self._buffers.empty((size,), dtype)
+        args = (x, time_major, self._weights(), h0, h, z, last, scratch, self.activation.code,
+                chunk)  # fmt: skip
+        for begin, stop in calls:
+            if tasks == 1:
+                simple_rnn.forward(*args, begin, stop, 0, 1)
+            else:
+                simple_rnn.forward_tasks(*args, begin, stop, tasks)
+        return h, last, (x, time_major, h, z, h0, None) if keep else None
 
     def _run_masked(
         self, x: np.ndarray, h0: np.ndarray, open_steps: np.ndarray | None, drops: bool
@@ -321,12 +344,14 @@ class SimpleRNN(Recurrent):
         z = empty(h.shape, dtype) if self.activation.from_input else self._none3
         a = empty(h.shape, dtype) if drop.size else self._none3
         args = (laid, self._weights(), start, mask, drop, h, z, a, self.activation.code)
-        tasks = self._tasks(batch, steps)
-        if tasks == 1:
-            masked_rnn.forward_rows(*args, 0, batch)
-        else:
-            masked_rnn.forward_tasks(*args, shares(mask if mask.size else None, batch, tasks))
-        saved = (laid, h, z, h0, (start, mask, drop, drop_x, a, order, shown))
+        work = batch * steps * units * (self.features + units)
+        bounds = shares(mask if mask.size else None, batch, threads.tasks(work, batch))
+        for begin, stop in threads.calls(steps, 1, work):
+            if len(bounds) == 2:
+                masked_rnn.forward(*args, begin, stop, 0, batch)
+            else:
+                masked_rnn.forward_tasks(*args, begin, stop, bounds)
+        saved = (laid, True, h, z, h0, (start, mask, drop, drop_x, a, order, shown))
         if order is None:
             return h, h[-1].copy(), saved, shown
         back = np.argsort(order)
@@ -346,28 +371,32 @@ class SimpleRNN(Recurrent):
         """
         if self._by_steps:
             return self._backward_by_steps(dy, saved, need_dx)
-        x, h, z, h0, masked = saved
+        x, time_major, h, z, h0, masked = saved
         steps, batch, units = h.shape
-        dtype, code = self._np_dtype, self.activation.code
-        sequence, last = self._split_gradient(dy, h.shape, masked and masked[-1])
-        tasks = threads.tasks(2 * batch * steps * units * (self.features + units), batch)
-        size = simple_rnn.transposed_size(self.features, units, dtype)
-        transposed = self._buffers.empty((size,), dtype)
-        simple_rnn.pack_transposed(self.kernel.value, self.recurrent_kernel.value, transposed)
-        dx = self._buffers.empty(x.shape, dtype) if need_dx else self._none3
-        dz, s = self._buffers.empty(h.shape, dtype), z if z.size else h
-        dw, dr = self.kernel.grad, self.recurrent_kernel.grad
+        features, dtype = self.features, self._np_dtype
+        dy = self._gradient_of_states(dy, h.shape, masked and masked[-1])
+        work = 2 * batch * steps * units * (features + units)
+        tasks = threads.tasks(work, threads.get_num_threads())
+        weights = self.kernel.value, self.recurrent_kernel.value
         db = np.zeros(units, dtype) if self.bias is None else self.bias.grad
-        scratch = self._buffers.empty((scratch_size(tasks, dtype),), dtype)
+        gradients = self.kernel.grad, self.recurrent_kernel.grad, db
+        dx = self._buffers.empty((steps, batch, features), dtype) if need_dx else self._none3
+        s = z if z.size else h
         if masked is None:
             dh0 = np.empty_like(h0)
-            run = simple_rnn.backward if tasks == 1 else simple_rnn.backward_tasks
-            run(transposed, x, h, s, h0, sequence, last, dz, dw, dr, db, dx, dh0, scratch,
-                code, tasks)  # fmt: skip
-        else:
-            dh0 = self._backward_masked(
-                transposed, saved, s, sequence, last, dz, (dw, dr, db), dx, scratch, tasks
+            groups, members, chunk, size, calls = _backward_plan(
+                batch, steps, features, units, tasks, dtype
             )
+            space = self._buffers.empty((size,), dtype)
+            args = (*weights, x, time_major, h, s, h0, dy, *gradients, dx, dh0, space,
+                    self.activation.code, chunk)  # fmt: skip
+            for begin, stop in reversed(calls):
+                if tasks == 1:
+                    simple_rnn.backward(*args, begin, stop, groups)
+                else:
+                    simple_rnn.backward_tasks(*args, begin, stop, groups, members)
+        else:
+            dh0 = self._backward_masked(x, h, s, masked, dy, weights, gradients, dx, tasks)
         out = None
         if need_dx:
             out = dx.transpose(1, 0, 2)
@@ -375,38 +404,36 @@ class SimpleRNN(Recurrent):
         return (out, dh0) if h0.size and not self.stateful else out
 
     def _backward_masked(
-        self, transposed: Any, saved: Any, s: Any, sequence: Any, last: Any, dz: Any,
-        gradients: Any, dx: Any, scratch: Any, tasks: int,
+        self, x: Any, h: Any, s: Any, masked: Any, dy: Any, weights: Any, gradients: Any, dx: Any,
+        tasks: int,
     ) -> np.ndarray:  # fmt: skip
         """Do the work of backward after `_run_masked`; return the gradient by the start."""
-        x, h, _, _, (start, mask, drop, drop_x, a, order, _) = saved
-        batch, dtype, empty = h.shape[1], self._np_dtype, self._buffers.empty
-        place, rows = order, np.flatnonzero(mask)
-        if order is None:
-            place = np.arange(batch)
-        elif sequence.size:
-            out = empty(sequence.shape, dtype)
-            sequence = np.take(sequence, order, axis=1, out=out, mode="clip")
-        else:
-            last = last[order]
-        # The open steps side by side, as weight gradients and dx want them.
-        open_x = empty((1, rows.size, self.features), dtype)
-        open_a, open_dz = (empty((1, rows.size, self.units), dtype) for _ in range(2))
-        open_dx = empty(open_x.shape, dtype) if dx.size else self._none3
+        start, mask, drop, drop_x, a, order, _ = masked
+        steps, batch, units = h.shape
+        dtype, place = self._np_dtype, np.arange(batch) if order is None else order
+        rows, starts = np.flatnonzero(mask), np.zeros(steps + 1, np.int64)
+        if mask.size:
+            np.cumsum(np.count_nonzero(mask, axis=1), out=starts[1:])
+        if order is not None:
+            out = self._buffers.empty(dy.shape, dtype)
+            dy = np.take(dy, order, axis=1, out=out, mode="clip")
         dh0, carry = np.empty_like(start), np.zeros_like(start)
         bounds = shares(mask if mask.size else None, batch, tasks)
+        chunk = simple_rnn.backward_steps(steps, batch, units)
+        size = masked_rnn.backward_size(chunk, batch, self.features, units, tasks, dtype)
+        space = self._buffers.empty((size,), dtype)
         run = masked_rnn.backward if tasks == 1 else masked_rnn.backward_tasks
-        run(transposed, x, a if drop.size else h, s, start, mask, drop, place, rows, bounds,
-            sequence, last, carry, dz, open_x, open_a, open_dz, open_dx, *gradients, dx, dh0,
-            scratch, self.activation.code)  # fmt: skip
+        work = 2 * batch * steps * units * (self.features + units)
+        for begin, stop in reversed(threads.calls(steps, chunk, work)):
+            run(*weights, x, a if drop.size else h, s, start, mask, drop, place, rows, starts,
+                bounds, dy, carry, *gradients, dx, dh0, space, self.activation.code, chunk,
+                begin, stop)  # fmt: skip
         if drop_x is not None and dx.size:
             dx *= drop_x
         return dh0 if order is None else dh0[np.argsort(order)]
 
-    def _split_gradient(
-        self, dy: Any, shape: tuple[int, ...], shown: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gradients of all states (T, B, U) and of the last one; one is empty."""
+    def _gradient_of_states(self, dy: Any, shape: tuple[int, ...], shown: Any) -> np.ndarray:
+        """Return the gradients of all states (T, B, U), or (1, B, U) of the last one."""
         steps, batch, units = shape
         dstate = None
         if self.return_state:
@@ -414,15 +441,13 @@ class SimpleRNN(Recurrent):
         if dy is None:
             dy = np.zeros((batch, steps, units) if self.return_sequences else (batch, units))
         dy = as_float_array(dy, self._np_dtype, "dy")
-        if self.return_sequences:
-            dy = dy.transpose(1, 0, 2)
+        dy = dy.transpose(1, 0, 2) if self.return_sequences else dy[None]
         if shown is not None:
-            dy = np.where((shown if self.return_sequences else shown[-1])[..., None], dy, 0)
+            dy = np.where((shown if self.return_sequences else shown[-1:])[..., None], dy, 0)
         if dstate is not None:
             dy = dy.copy()
-            dy[(-1,) if self.return_sequences else ...] += dstate
-        dy = compact(dy.astype(self._np_dtype, copy=False))
-        return (dy, self._none2) if self.return_sequences else (self._none3, dy)
+            dy[-1] += dstate
+        return compact(dy.astype(self._np_dtype, copy=False))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
@@ -446,15 +471,36 @@ class SimpleRNN(Recurrent):
         }
 
 
-def _lay_out(x: np.ndarray, keep: bool) -> tuple[np.ndarray, bool]:
-    """Return x as the kernels take it, and whether that is time-major.
-
-    Backward wants it time-major, (T, B, F), for the weight gradients; inference
-    takes either order as it lies in memory.
-    """
-    if not keep and x.flags.carray:
+def _lay_out(x: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return x as the kernels take it, as it lies in memory, and whether that is time-major."""
+    if x.flags.carray:
         return x, False
     swapped = x.transpose(1, 0, 2)
-    if keep or swapped.flags.c_contiguous:
-        return compact(swapped), True
+    if swapped.flags.carray:
+        return swapped, True
     return compact(x), False
+
+
+# What follows from the sizes, once for each of them.
+@functools.lru_cache(maxsize=256)
+def _forward_plan(batch: int, steps: int, features: int, units: int, tasks: int) -> tuple[Any, ...]:
+    """Return the steps of a chunk, the numbers of scratch, and the calls in time."""
+    rows = -(-batch // tasks)
+    chunk = simple_rnn.forward_steps(steps, rows, units)
+    size = tasks * simple_rnn.forward_size(chunk, rows, features, units)
+    work = batch * steps * units * (features + units)
+    return chunk, size, threads.calls(steps, chunk, work)
+
+
+@functools.lru_cache(maxsize=256)
+def _backward_plan(
+    batch: int, steps: int, features: int, units: int, tasks: int, dtype: np.dtype
+) -> tuple[Any, ...]:
+    """Return groups of rows, threads a group, steps of a chunk, size of the work array, calls."""
+    groups = simple_rnn.groups(steps, batch, features, units)
+    members = max(1, tasks // groups)
+    rows = -(-batch // groups)
+    chunk = simple_rnn.backward_steps(steps, rows, units)
+    size = simple_rnn.backward_size(chunk, rows, features, units, groups, members, dtype)
+    work = 2 * batch * steps * units * (features + units)
+    return groups, members, chunk, size, threads.calls(steps, chunk, work)

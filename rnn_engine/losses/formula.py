@@ -35,6 +35,10 @@ class Formula:
         ``valid(y_true, y_pred, **options) -> mask or None``: the values that count.
     logits : str, optional
         The activation that ``from_logits=True`` saves: ``"softmax"`` or ``"sigmoid"``.
+    mean : callable, optional
+        Kernel ``mean(y_true, y_pred, slope) -> float`` on flat arrays: the plain mean over
+        all entries and its gradient. A training step of a small model is mostly calls, and
+        this is one instead of a dozen of NumPy's.
     """
 
     def __init__(
@@ -46,8 +50,10 @@ class Formula:
         axis: int | None = -1,
         valid: Callable[..., np.ndarray | None] | None = None,
         logits: str | None = None,
+        mean: Callable[..., float] | None = None,
     ) -> None:
         self.compute = compute
+        self.mean = mean
         self.labels = labels
         self.broadcast = broadcast
         self.axis = axis

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.config import epsilon
+from rnn_engine.kernels import losses as kernels
 from rnn_engine.losses.base import registry
 from rnn_engine.losses.formula import Formula, mean, scale
 from rnn_engine.losses.wrapper import LossFunctionWrapper
@@ -41,7 +42,7 @@ def _logarithmic(t: np.ndarray, p: np.ndarray, upstream: Any) -> tuple[np.ndarra
     return values, scale(np.where(p >= least, 2 * error / above, 0), upstream)
 
 
-_squared_formula = Formula(_squared, broadcast=True)
+_squared_formula = Formula(_squared, broadcast=True, mean=kernels.squared_error)
 _absolute_formula = Formula(_absolute, broadcast=True)
 _percentage_formula = Formula(_percentage, broadcast=True)
 _logarithmic_formula = Formula(_logarithmic, broadcast=True)

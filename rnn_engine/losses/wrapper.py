@@ -55,6 +55,10 @@ class LossFunctionWrapper(Loss):
         """See `Loss.__call__`."""
         if self._formula is None:
             return super().__call__(y_true, y_pred, sample_weight, mask)
+        if sample_weight is None and mask is None:
+            mean = self._plain_mean(y_true, y_pred, False)
+            if mean is not None:
+                return y_pred.dtype.type(mean[0])
         with np.errstate(all="ignore"):  # NaN and infinity pass through without a word
             values, _, plan, _ = self._run(y_true, y_pred, sample_weight, mask, False)
             return reduce(values, plan)
@@ -65,6 +69,10 @@ class LossFunctionWrapper(Loss):
         """See `Loss.value_and_gradient`; one pass gives both."""
         if self._formula is None:
             return super().value_and_gradient(y_true, y_pred, sample_weight, mask)
+        if sample_weight is None and mask is None:
+            mean = self._plain_mean(y_true, y_pred, True)
+            if mean is not None:
+                return mean
         with np.errstate(all="ignore"):
             values, gradient, plan, p = self._run(y_true, y_pred, sample_weight, mask, True)
             return plain(reduce(values, plan)), like(gradient, y_pred, p)
@@ -94,6 +102,33 @@ class LossFunctionWrapper(Loss):
         if isinstance(config.get("fn"), str):
             config = {**config, "fn": registry.lookup(config["fn"])}
         return cls(**config)
+
+    def _plain_mean(
+        self, y_true: Any, y_pred: Any, wants_gradient: bool
+    ) -> tuple[float, np.ndarray] | None:
+        """Return the mean over all entries and its gradient by the formula's kernel, if it fits.
+
+        That is for arrays as the training loop has them, of one shape, type and layout.
+        """
+        formula = self._formula
+        if (
+            formula is None
+            or formula.mean is None
+            or self.reduction not in ("sum_over_batch_size", "mean")
+            or self._dtype is not None
+            or type(y_true) is not np.ndarray
+            or type(y_pred) is not np.ndarray
+            or y_true.dtype is not y_pred.dtype
+            or not (y_pred.dtype.char in "fd" and y_pred.dtype.isnative)
+            or y_true.shape != y_pred.shape
+            or y_pred.ndim < 2
+            or not y_pred.size
+            or not (y_true.flags.carray and y_pred.flags.carray)
+        ):
+            return None
+        gradient = np.empty(y_pred.shape if wants_gradient else 0, y_pred.dtype)
+        value = formula.mean(y_true.reshape(-1), y_pred.reshape(-1), gradient.reshape(-1))
+        return float(y_pred.dtype.type(value)), gradient
 
     def _run(
         self, y_true: Any, y_pred: Any, sample_weight: Any, mask: Any, wants_gradient: bool

@@ -7,6 +7,7 @@ constraints. Nothing is written before the checks have passed.
 """
 
 import math
+import operator
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,15 @@ class Plan:
     decays: bool
     buffer: np.ndarray | None = None
     flat_buffer: Any = None
+
+
+@dataclass(slots=True)
+class Tables:
+    """The calls that update all variables, as long as these are their gradients."""
+
+    gradients: list[Any]
+    calls: list[tuple[Any, np.ndarray, np.ndarray]]
+    arrays: Any  # what the tables point at, kept alive
 
 
 class Optimizer(OptimizerState):
@@ -218,9 +228,7 @@ class Optimizer(OptimizerState):
             if scale != 1.0:
                 for hyper in self._hypers.values():
                     hyper[kernels.SCALE] = scale
-            for plan, gradient in work:
-                plan.kernel(plan.flat, gradient, gradient, *plan.slots, plan.hyper)
-                plan.variable.version += 1
+            self._update_plain(work)
             return
         for (plan, gradient), factor in zip(work, self._scales(work, scale), strict=True):
             hyper = plan.hyper
@@ -237,6 +245,25 @@ class Optimizer(OptimizerState):
                 self._update_sparse(plan, gradient)
             else:
                 plan.kernel(plan.flat, gradient, gradient, *plan.slots, hyper)
+            plan.variable.version += 1
+
+    def _update_plain(self, work: list[tuple[Plan, Gradient]]) -> None:
+        """Run the kernels of all variables; in one call where each gradient is its own buffer."""
+        tables = self._tables
+        gradients = [gradient for _, gradient in work]
+        if (
+            tables is None
+            or len(tables.gradients) != len(work)
+            or any(map(operator.is_not, tables.gradients, gradients))
+        ):
+            tables = self._tables = _tabulate(work)
+        if tables is None:
+            for plan, gradient in work:
+                plan.kernel(plan.flat, gradient, gradient, *plan.slots, plan.hyper)
+        else:
+            for kernel, table, hyper in tables.calls:
+                kernel(table, hyper)
+        for plan, _ in work:
             plan.variable.version += 1
 
     def _scales(self, work: list[tuple[Plan, Gradient]], scale: float) -> list[float]:
@@ -402,6 +429,7 @@ class Optimizer(OptimizerState):
         if self._plans is None:
             self._hypers: dict[np.dtype, np.ndarray] = {}
             self._scratch: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+            self._tables: Tables | None = None
             self._plans = {
                 id(variable): self._plan(index, variable)
                 for index, variable in enumerate(self._trainable_variables)
@@ -444,8 +472,30 @@ class Optimizer(OptimizerState):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is looked up by identity: a copy has variables of its own."""
         return {
-            **self.__dict__, "_plans": None, "_hypers": {}, "_scratch": {},
+            **self.__dict__, "_plans": None, "_tables": None, "_hypers": {}, "_scratch": {},
         }  # fmt: skip
+
+
+def _tabulate(work: list[tuple[Plan, Gradient]]) -> Tables | None:
+    """Return the tables of a step, or None where the variables have to be updated one by one.
+
+    That is where a gradient is not the variable's own buffer, and would be another at each
+    step, or where a slot is not of the variable's size, as Adafactor's are not.
+    """
+    rows: dict[Any, list[list[np.ndarray]]] = {}
+    hypers = {}
+    for plan, gradient in work:
+        arrays = [plan.flat, plan.flat_buffer, *plan.slots]
+        if gradient is not plan.flat_buffer or any(a.size != plan.flat.size for a in arrays):
+            return None
+        key = plan.kernel, plan.dtype
+        rows.setdefault(key, []).append(arrays)
+        hypers[key] = plan.hyper
+    calls = [
+        (kernels.for_all(key[0], len(group[0]) - 2), kernels.table_of(group), hypers[key])
+        for key, group in rows.items()
+    ]
+    return Tables([gradient for _, gradient in work], calls, rows)
 
 
 def _convert(gradient: Any, plan: Plan, position: int) -> Gradient:

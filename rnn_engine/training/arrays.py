@@ -84,6 +84,8 @@ def convert(value: Any, argument: str, dtype: Any, keep_integers: bool = False) 
     ValueError
         As `as_numeric`.
     """
+    if type(value) is np.ndarray and value.dtype is dtype and value.ndim and not check_finite():
+        return np.ascontiguousarray(value)
     array = as_numeric(value, argument)
     return np.ascontiguousarray(array, dtype=target_dtype(array, dtype, keep_integers))
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import rnn_engine
 from rnn_engine import layers
-from rnn_engine.kernels import simple_rnn, threads
+from rnn_engine.kernels import threads
 from rnn_engine.kernels.vector import cpu_features
+from tests.kernels.plans import planned
 from tests.kernels.process import finish, start
 
 COUNTS = (1, 2, 3, 8)
@@ -139,24 +140,14 @@ def test_forward_with_any_right_padding(case, padding, count):
     assert bits(y[:, :steps] if layer.return_sequences else y) == bits(whole)
 
 
-def test_forward_in_chunks_of_projected_time(monkeypatch):
+def test_forward_in_chunks_of_projected_time():
     """How many steps are projected at once depends on the batch, and changes no bit."""
-    layer = layers.SimpleRNN(33, seed=1)
+    layer = layers.SimpleRNN(33, seed=1, return_sequences=True)
     x = np.random.default_rng(0).normal(size=(7, 40, 5)).astype(np.float32)
     whole = layer(x)
     for numbers in (1, 33 * 7 * 3, 33 * 7 * 39):
-        monkeypatch.setattr(simple_rnn, "CHUNK_NUMBERS", numbers)
-        assert bits(layer(x)) == bits(whole)
-
-
-def test_forward_above_the_threshold_is_that_below():
-    """With the measured threshold in place: a large batch in threads, its rows alone."""
-    layer = layers.SimpleRNN(64, return_sequences=True)
-    x = np.random.default_rng(0).normal(size=(64, 20, 32)).astype(np.float32)
-    rnn = layer(x)
-    assert 64 * 20 * 64 * 96 > threads.SERIAL_WORK > 20 * 64 * 96
-    for row in range(0, 64, 7):
-        assert bits(layer(x[row : row + 1])) == bits(rnn[row : row + 1])
+        with planned(FORWARD_NUMBERS=numbers):
+            assert bits(layer(x)) == bits(whole)
 
 
 @given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 70), st.sampled_from(COUNTS))
@@ -183,6 +174,24 @@ def test_gradients_on_any_number_of_threads(case, masked):
         with running_on(count):
             y, saved = layer.forward(x, training=True, mask=mask)
             dy = rng.normal(size=y.shape).astype(x.dtype) if dy is None else dy
+            for variable in layer.trainable_weights:
+                variable.grad.fill(0)
+            dx = layer.backward(dy, saved)
+            results.append(bits(dx, *(v.grad for v in layer.trainable_weights)))
+    assert all(result == results[0] for result in results)
+
+
+@given(cases(), st.integers(1, 9), st.integers(1, 9))
+def test_gradients_in_groups_on_any_number_of_threads(case, chunk, call):
+    """Two groups of rows on one thread, on one each, on several each; in any calls."""
+    layer, x, rng = case
+    y, _ = layer.forward(x)
+    dy = rng.normal(size=y.shape).astype(x.dtype)
+    results = []
+    for count, longest in itertools.product(COUNTS, (2**30, call * x.size * layer.units)):
+        plan = {"GROUP_WORK": 0, "BACKWARD_NUMBERS": 0, "BACKWARD_ROWS": chunk}
+        with running_on(count), planned(LONGEST_CALL=longest, **plan):
+            _, saved = layer.forward(x, training=True)
             for variable in layer.trainable_weights:
                 variable.grad.fill(0)
             dx = layer.backward(dy, saved)

@@ -17,10 +17,3 @@ def test_threads_pack_the_same(features, units, dtype):
     dense.pack_weights(w, b, one)
     dense.pack_weights_tasks(w, b, two, 3)
     np.testing.assert_array_equal(one, two)
-    one = np.zeros(dense.transposed_size(features, units, w.dtype), w.dtype)
-    for tasks in (1, 2):
-        two = one.copy()
-        dense.pack_transposed(w, one)
-        dense.pack_transposed_tasks(w, two, tasks)
-        np.testing.assert_array_equal(one, two)
-        one[:] = 0
