@@ -35,7 +35,7 @@ class Mutation:
 
 MASKED = "kernels/masked_rnn.py"
 RNN, GEMM, OUTER = "kernels/simple_rnn.py", "kernels/gemm.py", "kernels/outer.py"
-DENSE, FORMULAS, LOSSES = "kernels/dense.py", "kernels/formulas.py", "losses/regression.py"
+DENSE, FORMULAS, LOSSES = "kernels/dense.py", "kernels/formulas.py", "kernels/losses.py"
 
 MUTATIONS = (
     Mutation(
@@ -91,7 +91,7 @@ MUTATIONS = (
         "new = [builder.fadd(i, s) for i, s in zip(old, sums, strict=True)]",
         "new = sums",
     ),
-    Mutation("no gradient of the bias", OUTER, "int(top == 0))", "0)"),
+    Mutation("no gradient of the bias", OUTER, "int(top == 0)", "0"),
     Mutation(
         "dz of the next chunk dropped",
         RNN,
@@ -101,8 +101,8 @@ MUTATIONS = (
     Mutation(
         "sums of the second group dropped",
         RNN,
-        "load(target, j) + load(sums, place + j)",
-        "load(target, j)",
+        "load(dr, j) + load(sums, f * u + j)",
+        "load(dr, j)",
     ),
     Mutation(
         "inputs of the first row for the whole second group",
@@ -130,7 +130,7 @@ MUTATIONS = (
         "closed = mask.size and t >= 0 and not mask[t, i]",
         "closed = mask.size and t >= 0 and mask[t, i]",
     ),
-    Mutation("unscaled gradient of the loss", LOSSES, "factor=2.0", "factor=1.0"),
+    Mutation("unscaled gradient of the loss", LOSSES, "2.0 / p.size", "1.0 / p.size"),
 )
 
 

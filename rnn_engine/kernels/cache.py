@@ -186,9 +186,9 @@ class KernelCache:
         provide_for(sig)
         found = None
         try:
-            target_context.refresh()
             path = self._path(sig, target_context.codegen())
-            if path is not None:
+            if path is not None and path.exists():
+                target_context.refresh()  # slow enough not to be done in vain
                 content = path.read_bytes()
                 digest, data = content[:32], content[32:]
                 if hashlib.sha256(data).digest() == digest:

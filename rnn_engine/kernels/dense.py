@@ -9,9 +9,9 @@ from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import gemm, pack, packed_size, whole_registers
-from rnn_engine.kernels.options import kernel, parallel_kernel
-from rnn_engine.kernels.outer import add_outer, scratch_numbers, scratch_size
-from rnn_engine.kernels.pointers import address, lane_count, offset
+from rnn_engine.kernels.options import inner_kernel, kernel, linked, parallel_kernel
+from rnn_engine.kernels.outer import add_outer, scratch_size
+from rnn_engine.kernels.pointers import address, lane_count, offset, store
 
 
 def weights_size(features: int, units: int, dtype: Any) -> int:
@@ -77,20 +77,18 @@ def forward_tasks(x: Any, weights: Any, y: Any, z: Any, act: int, tasks: int) ->
         forward_rows(x, weights, y, z, act, rows * task // tasks, rows * (task + 1) // tasks)
 
 
-@kernel
-def _pack_transposed(w: Any, work: Any, task: int, tasks: int) -> None:
+@linked
+def _pack_transposed(w: Any, f: int, u: int, target: Any, task: int, tasks: int) -> None:
     """Fill a task's panels of Wᵀ, and the zeros behind them, from W (F, U)."""
-    f, u = w.shape
-    target = address(work)
     width = lane_count(target)
     panels = (f + width - 1) // width
     first, end = panels * task // tasks * width, panels * (task + 1) // tasks * width
-    pack(offset(address(w), first * u), 1, u, u, min(end, f) - first, offset(target, u * first))
+    pack(offset(w, first * u), 1, u, u, min(end, f) - first, offset(target, u * first))
     for j in range(first, end):
-        work[u * panels * width + j] = 0.0
+        store(target, u * panels * width + j, 0.0)
 
 
-@kernel
+@inner_kernel
 def _share(x: Any, dz: Any, dw: Any, db: Any, dx: Any, work: Any, task: int, tasks: int) -> None:
     """Add one task's columns of dW and db, fill its rows of dx."""
     rows, u = dz.shape
@@ -99,7 +97,7 @@ def _share(x: Any, dz: Any, dw: Any, db: Any, dx: Any, work: Any, task: int, tas
     width = lane_count(w)
     columns = (f + width - 1) // width * width
     zeros = offset(w, u * columns)
-    scratch = offset(zeros, columns + task * scratch_numbers(w, rows, f, 0))
+    scratch = offset(zeros, columns + (work.size - (u + 1) * columns) // tasks * task)
     before = flush_denormals()
     add_outer(rows, 1, address(dz), u, address(x), f, 0, f, address(dw), zeros, 0, 0, 0, zeros, 0,
               address(db), scratch, task, tasks)  # fmt: skip
@@ -125,7 +123,7 @@ def backward(w: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, work: Any, task
     tasks : 1
     """
     if dx.size:
-        _pack_transposed(w, work, 0, 1)
+        _pack_transposed(address(w), w.shape[0], w.shape[1], address(work), 0, 1)
     _share(x, dz, dw, db, dx, work, 0, 1)
 
 
@@ -136,6 +134,6 @@ def backward_tasks(
     """Do what `backward` does, shared out between `tasks` threads."""
     if dx.size:
         for task in prange(tasks):
-            _pack_transposed(w, work, task, tasks)
+            _pack_transposed(address(w), w.shape[0], w.shape[1], address(work), task, tasks)
     for task in prange(tasks):
         _share(x, dz, dw, db, dx, work, task, tasks)

@@ -37,10 +37,7 @@ from rnn_engine.kernels.vector import (
 # FMA. A single row waits for its panels: four streams from the second-level cache reached
 # all of its bandwidth, eight 94%, sixteen 45%.
 if REGISTERS == 32:
-    TILES = {
-        4: (1, 2, 3, 4, 6), 3: (4, 5, 6, 7, 8), 2: (1, 2, 3, 4, 5, 6, 8, 10, 12),
-        1: (1, 2, 4, 8, 12),
-    }  # fmt: skip
+    TILES = {4: (1, 2, 3, 4, 6), 3: (4, 5, 6, 8), 2: (1, 2, 4, 5, 6, 8, 12), 1: (1, 4, 8, 12)}
 else:
     TILES = {8: (1,), 4: (1, 2), 2: (1, 2, 3, 4, 5, 6), 1: (1, 2, 4, 6)}
 FINISH_AT_ONCE = 2048  # numbers: 8 KiB in float32

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.options import kernel
+from rnn_engine.kernels.options import kernel, scratch_kernel
 
 # e^x = 2^n e^r with |r| <= ln(2)/2: the Taylor series, highest power first, is
 # exact to 7e-9 (8 terms, float32) and 5e-18 (14 terms, float64), relative.
@@ -109,7 +109,7 @@ def _sum_row(e: Any, lanes: Any) -> Any:
     return total
 
 
-@kernel
+@scratch_kernel
 def sparse_softmax_cross_entropy(
     x: Any, labels: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any
 ) -> None:
@@ -131,7 +131,7 @@ def sparse_softmax_cross_entropy(
             e[y] -= upstream[i]
 
 
-@kernel
+@scratch_kernel
 def softmax_cross_entropy(
     x: Any, t: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any
 ) -> None:
@@ -171,19 +171,11 @@ def squared_error(t: Any, p: Any, slope: Any) -> float:
 
     All three are flat; an empty `slope` is left alone. The sum runs in float64.
     """
-    lanes = np.zeros(_LANES, np.float64)
-    whole = p.size - p.size % _LANES
-    factor = p.dtype.type(2.0 / p.size)
-    for j in range(0, whole, _LANES):
-        for lane in range(_LANES):
-            error = p[j + lane] - t[j + lane]
-            lanes[lane] += np.float64(error) * np.float64(error)
-    for j in range(whole, p.size):
-        error = p[j] - t[j]
-        lanes[j - whole] += np.float64(error) * np.float64(error)
-    for j in range(slope.size):
-        slope[j] = (p[j] - t[j]) * factor
     total = 0.0
-    for lane in range(_LANES):
-        total += lanes[lane]
+    factor = p.dtype.type(2.0 / p.size)
+    for j in range(p.size):
+        error = p[j] - t[j]
+        total += np.float64(error) * np.float64(error)
+        if slope.size:
+            slope[j] = error * factor
     return total / p.size

@@ -16,24 +16,39 @@ is cut into chunks and into calls as it is there, too.
 
 from typing import Any
 
+import numpy as np
 from numba import prange
 
 from rnn_engine.kernels import simple_rnn
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import gemm
-from rnn_engine.kernels.options import kernel, parallel_kernel
-from rnn_engine.kernels.outer import add_outer, scratch_numbers
+from rnn_engine.kernels.options import inner_kernel, kernel, parallel_kernel
+from rnn_engine.kernels.outer import add_outer
 from rnn_engine.kernels.pointers import address, copy, lane_count, load, offset, store
-from rnn_engine.kernels.simple_rnn import group_places, pack_transposed, transposed_places
+from rnn_engine.kernels.simple_rnn import (
+    DZ,
+    END,
+    SCRATCH,
+    SCRATCH_SIZE,
+    ZEROS,
+    W,
+    pack_transposed,
+)  # fmt: skip
+
+# Behind what `simple_rnn` keeps in the work array: the open steps of a chunk side by side.
+A, OPEN_DZ, X, DX, LAST = range(END, END + 5)
 
 
-def backward_size(chunk: int, batch: int, features: int, units: int, tasks: int, dtype: Any) -> int:
-    """Return the length of the work array: that of `simple_rnn`, then open steps side by side."""
-    shared = simple_rnn.backward_size(chunk, batch, features, units, 1, tasks, dtype)
-    return shared + chunk * batch * 2 * (units + features)
+def backward_places(
+    chunk: int, batch: int, features: int, units: int, tasks: int, dtype: Any
+) -> np.ndarray:
+    """Return the places in the work array of `backward`."""
+    places = simple_rnn.backward_places(chunk, batch, features, units, 1, tasks, dtype)
+    width = np.array([units, units, features, features])
+    return np.concatenate([places, places[END] + chunk * batch * np.cumsum(width)])
 
 
-@kernel
+@inner_kernel
 def _active(mask: Any, t: int, first: int, end: int) -> int:
     """Return the row behind the last one, of first..end, whose mask is open at step t."""
     if mask.size:
@@ -110,10 +125,10 @@ def forward_tasks(
                 bounds[task + 1])  # fmt: skip
 
 
-@kernel
+@inner_kernel
 def _chain(
-    s: Any, mask: Any, drop: Any, dy: Any, carry: Any, dh0: Any, work: Any, f: int, act: int,
-    chunk: int, start: int, stop: int, first: int, end: int, tasks: int,
+    s: Any, mask: Any, drop: Any, dy: Any, carry: Any, dh0: Any, work: Any, places: Any, act: int,
+    chunk: int, start: int, stop: int, first: int, end: int,
 ) -> None:  # fmt: skip
     """Fill dz of the chunk start..stop for rows first..end, backwards, and dh0 at its end.
 
@@ -121,9 +136,9 @@ def _chain(
     """
     steps, batch, u = s.shape
     step, shift = batch * u, first * u
-    r, _, zeros, _ = transposed_places(work, f, u)
-    _, dz, after, _ = group_places(work, f, u, batch, chunk, 0, 1, tasks)
-    dz, after = offset(dz, shift), offset(after, shift)
+    r = address(work)
+    dz, zeros = offset(r, places[DZ] + shift), offset(r, places[ZEROS])
+    after = offset(dz, chunk * step)
     # Without dropout the sums start from dy, as those of `simple_rnn` do.
     every = dy.shape[0] == steps
     before = flush_denormals()
@@ -172,20 +187,10 @@ def _chain(
     restore(before)
 
 
-@kernel
-def _beside(work: Any, f: int, u: int, batch: int, chunk: int, tasks: int) -> Any:
-    """Return pointers to a, dz, x and dx of the open steps of a chunk, side by side in `work`."""
-    after = group_places(work, f, u, batch, chunk, 0, 1, tasks)[2]
-    rows, a = chunk * batch, offset(after, batch * u)
-    dz = offset(a, rows * u)
-    x = offset(dz, rows * u)
-    return a, dz, x, offset(x, rows * f)
-
-
-@kernel
+@inner_kernel
 def _gather(
-    x: Any, a: Any, h0: Any, drop: Any, rows: Any, work: Any, chunk: int, start: int, first: int,
-    end: int, begun: int, tasks: int,
+    x: Any, a: Any, h0: Any, drop: Any, rows: Any, work: Any, places: Any, start: int, first: int,
+    end: int, begun: int,
 ) -> None:  # fmt: skip
     """Copy the open steps first..end, which lie at `rows` of the (T·B) of x and a, from `begun`.
 
@@ -193,8 +198,9 @@ def _gather(
     """
     _, batch, u = a.shape
     f = x.shape[2]
-    slots = group_places(work, f, u, batch, chunk, 0, 1, tasks)[1]
-    open_a, open_dz, open_x, _ = _beside(work, f, u, batch, chunk, tasks)
+    base = address(work)
+    slots, open_dz = offset(base, places[DZ]), offset(base, places[OPEN_DZ])
+    open_a, open_x = offset(base, places[A]), offset(base, places[X])
     for n in range(first, end):
         t, i = rows[n] // batch, rows[n] % batch
         to = n - begun
@@ -209,14 +215,14 @@ def _gather(
                 store(open_a, to * u + j, a[t - 1, i, j] if t else h0[i, j])
 
 
-@kernel
+@inner_kernel
 def _scatter(
-    rows: Any, mask: Any, order: Any, dx: Any, work: Any, u: int, chunk: int, start: int, stop: int,
+    rows: Any, mask: Any, order: Any, dx: Any, work: Any, places: Any, start: int, stop: int,
     begun: int, end: int, task: int, tasks: int,
 ) -> None:  # fmt: skip
     """Fill a task's rows of the batch of dx, steps start..stop: zeros where `mask` is closed."""
     batch, f = dx.shape[1], dx.shape[2]
-    _, _, _, open_dx = _beside(work, f, u, batch, chunk, tasks)
+    open_dx = offset(address(work), places[DX])
     low, high = batch * task // tasks, batch * (task + 1) // tasks
     for t in range(start, stop):
         for i in range(low, high):
@@ -230,10 +236,10 @@ def _scatter(
                 dx[t, order[i], j] = load(open_dx, (n - begun) * f + j)
 
 
-@kernel
+@inner_kernel
 def _gradient_share(
     x: Any, a: Any, h0: Any, mask: Any, drop: Any, rows: Any, dw: Any, dr: Any, db: Any, dx: Any,
-    work: Any, chunk: int, start: int, stop: int, begun: int, ended: int, task: int, tasks: int,
+    work: Any, places: Any, start: int, stop: int, begun: int, ended: int, task: int, tasks: int,
 ) -> None:  # fmt: skip
     """Add a task's share of the weight gradients of the chunk start..stop; fill its dx.
 
@@ -241,17 +247,27 @@ def _gradient_share(
     """
     _, batch, u = a.shape
     f = x.shape[2]
-    _, w, zeros, _ = transposed_places(work, f, u)
-    scratch, dz, _, _ = group_places(work, f, u, batch, chunk, 0, 1, tasks)
-    scratch = offset(scratch, task * scratch_numbers(scratch, chunk * batch, f, u))
+    base = address(work)
+    w, zeros, dz = offset(base, places[W]), offset(base, places[ZEROS]), offset(base, places[DZ])
+    scratch = offset(base, places[SCRATCH] + task * places[SCRATCH_SIZE])
     inputs, states = offset(address(x), start * batch * f), offset(address(a), start * batch * u)
     count, out = (stop - start) * batch, offset(address(dx), start * batch * f)
-    if mask.size:
-        states, dz, inputs, out = _beside(work, f, u, batch, chunk, tasks)
-        count = ended - begun
+    skip = 0
     before = flush_denormals()
-    add_outer(count, 1, dz, u, inputs, f, 0, f, address(dw), states, u, 0, u, address(dr), 1,
-              address(db), scratch, task, tasks)  # fmt: skip
+    if mask.size:
+        states, dz = offset(base, places[A]), offset(base, places[OPEN_DZ])
+        inputs, out = offset(base, places[X]), offset(base, places[DX])
+        count = ended - begun
+    elif not drop.size:
+        # As in `simple_rnn`: the first step multiplied h0, the others the state before.
+        states = offset(states, -batch * u)
+        if start == 0:
+            skip, states = batch, address(a)
+            add_outer(batch, 1, dz, u, inputs, f, 0, f, address(dw), address(h0), u, 0, u,
+                      address(dr), 1, address(db), scratch, task, tasks)  # fmt: skip
+    add_outer(count - skip, 1, offset(dz, skip * u), u, offset(inputs, skip * f), f, 0, f,
+              address(dw), states, u, 0, u, address(dr), 1, address(db), scratch, task,
+              tasks)  # fmt: skip
     if dx.size:
         first, end = count * task // tasks, count * (task + 1) // tasks
         gemm(end - first, f, u, offset(dz, first * u), u, 1, w, zeros, 0,
@@ -263,7 +279,7 @@ def _gradient_share(
 def backward(
     w: Any, r: Any, x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any,
     starts: Any, bounds: Any, dy: Any, carry: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any,
-    work: Any, act: int, chunk: int, begin: int, stop: int,
+    work: Any, places: Any, act: int, chunk: int, begin: int, stop: int,
 ) -> None:  # fmt: skip
     """Go back from step `stop` to `begin` on one thread; all calls from T to 0 are one pass.
 
@@ -273,20 +289,20 @@ def backward(
     ones of (T·B), and `starts` (T + 1,), the first of each step; `bounds`, ends included, of
     each thread's rows.
     """
-    steps, batch, u = s.shape
-    f = x.shape[2]
-    if stop == steps:
+    f, u = w.shape
+    batch = s.shape[1]
+    if stop == s.shape[0]:
         pack_transposed(address(w), address(r), f, u, address(work))
     start = (stop - 1) // chunk * chunk
     while start >= begin:
-        _chain(s, mask, drop, dy, carry, dh0, work, f, act, chunk, start, stop, 0, batch, 1)
+        _chain(s, mask, drop, dy, carry, dh0, work, places, act, chunk, start, stop, 0, batch)
         first, end = starts[start], starts[stop]
         if mask.size:
-            _gather(x, a, h0, drop, rows, work, chunk, start, first, end, first, 1)
-        _gradient_share(x, a, h0, mask, drop, rows, dw, dr, db, dx, work, chunk, start, stop,
+            _gather(x, a, h0, drop, rows, work, places, start, first, end, first)
+        _gradient_share(x, a, h0, mask, drop, rows, dw, dr, db, dx, work, places, start, stop,
                         first, end, 0, 1)  # fmt: skip
         if mask.size and dx.size:
-            _scatter(rows, mask, order, dx, work, u, chunk, start, stop, first, end, 0, 1)
+            _scatter(rows, mask, order, dx, work, places, start, stop, first, end, 0, 1)
         stop, start = start, start - chunk
 
 
@@ -294,29 +310,29 @@ def backward(
 def backward_tasks(
     w: Any, r: Any, x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any,
     starts: Any, bounds: Any, dy: Any, carry: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any,
-    work: Any, act: int, chunk: int, begin: int, stop: int,
+    work: Any, places: Any, act: int, chunk: int, begin: int, stop: int,
 ) -> None:  # fmt: skip
     """Do what `backward` does, shared out between threads by `bounds`."""
-    steps, batch, u = s.shape
-    f, tasks = x.shape[2], bounds.size - 1
-    if stop == steps:
+    f, u = w.shape
+    tasks = bounds.size - 1
+    if stop == s.shape[0]:
         pack_transposed(address(w), address(r), f, u, address(work))
     start = (stop - 1) // chunk * chunk
     while start >= begin:
         for task in prange(tasks):
-            _chain(s, mask, drop, dy, carry, dh0, work, f, act, chunk, start, stop, bounds[task],
-                   bounds[task + 1], tasks)  # fmt: skip
+            _chain(s, mask, drop, dy, carry, dh0, work, places, act, chunk, start, stop,
+                   bounds[task], bounds[task + 1])  # fmt: skip
         first, end = starts[start], starts[stop]
         if mask.size:
             for task in prange(tasks):
                 low = first + (end - first) * task // tasks
                 high = first + (end - first) * (task + 1) // tasks
-                _gather(x, a, h0, drop, rows, work, chunk, start, low, high, first, tasks)
+                _gather(x, a, h0, drop, rows, work, places, start, low, high, first)
         for task in prange(tasks):
-            _gradient_share(x, a, h0, mask, drop, rows, dw, dr, db, dx, work, chunk, start, stop,
+            _gradient_share(x, a, h0, mask, drop, rows, dw, dr, db, dx, work, places, start, stop,
                             first, end, task, tasks)  # fmt: skip
         if mask.size and dx.size:
             for task in prange(tasks):
-                _scatter(rows, mask, order, dx, work, u, chunk, start, stop, first, end, task,
+                _scatter(rows, mask, order, dx, work, places, start, stop, first, end, task,
                          tasks)  # fmt: skip
         stop, start = start, start - chunk

@@ -27,11 +27,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import carray
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.options import kernel
-from rnn_engine.kernels.pointers import pointer_at
+from rnn_engine.kernels.pointers import array_at
 
 SCALE, LIMIT, DECAY, RATE = 0, 1, 2, 3
 HYPER_SIZE = 16
@@ -44,30 +43,27 @@ HYPER_SIZE = 16
 def for_all(update: Any, slots: int) -> Any:
     """Return ``kernel(table, hyper)``, which runs `update` on every row of a table.
 
-    A row of `table` (n, 3 + slots) of int64 holds a size and the addresses of the parameter,
-    its gradient and its slots, see `table_of`. One call instead of one a variable: of a model
-    of a few hundred weights the calls are most of the time.
+    A row is 3 + slots numbers of the flat `table` of int64: a size and the addresses of the
+    parameter, its gradient and its slots, see `table_of`. One call instead of one a variable:
+    of a model of a few hundred weights the calls are most of the time.
     """
 
     @kernel
     def run(table: Any, hyper: Any) -> None:
-        width = table.shape[1]
-        rows = table.ravel()
-        for row in range(0, rows.size, width):
-            size = rows[row]
-            w = carray(pointer_at(rows, row + 1, hyper), size)
-            g = carray(pointer_at(rows, row + 2, hyper), size)
+        for row in range(0, table.size, 3 + slots):
+            size = table[row]
+            w, g = array_at(table, row + 1, hyper, size), array_at(table, row + 2, hyper, size)
             if slots == 0:
                 update(w, g, g, hyper)
             elif slots == 1:
-                update(w, g, g, carray(pointer_at(rows, row + 3, hyper), size), hyper)
+                update(w, g, g, array_at(table, row + 3, hyper, size), hyper)
             elif slots == 2:
-                update(w, g, g, carray(pointer_at(rows, row + 3, hyper), size),
-                       carray(pointer_at(rows, row + 4, hyper), size), hyper)  # fmt: skip
+                update(w, g, g, array_at(table, row + 3, hyper, size),
+                       array_at(table, row + 4, hyper, size), hyper)  # fmt: skip
             elif slots == 3:
-                update(w, g, g, carray(pointer_at(rows, row + 3, hyper), size),
-                       carray(pointer_at(rows, row + 4, hyper), size),
-                       carray(pointer_at(rows, row + 5, hyper), size), hyper)  # fmt: skip
+                update(w, g, g, array_at(table, row + 3, hyper, size),
+                       array_at(table, row + 4, hyper, size),
+                       array_at(table, row + 5, hyper, size), hyper)  # fmt: skip
 
     return run
 
@@ -75,7 +71,7 @@ def for_all(update: Any, slots: int) -> Any:
 def table_of(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """Return the table of `for_all`; whoever uses it keeps the arrays alive."""
     table = [[arrays[0].size, *(array.ctypes.data for array in arrays)] for arrays in rows]
-    return np.array(table, np.int64)
+    return np.array(table, np.int64).reshape(-1)
 
 
 @kernel

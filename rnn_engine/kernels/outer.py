@@ -19,7 +19,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from rnn_engine.kernels.gemm import TALLEST, gemm
-from rnn_engine.kernels.options import kernel, linked
+from rnn_engine.kernels.options import linked
 from rnn_engine.kernels.pointers import copy, lane_count, offset
 from rnn_engine.kernels.vector import (
     INT64,
@@ -41,13 +41,6 @@ def scratch_size(rows: int, features: int, units: int, dtype: Any) -> int:
     lanes = REGISTER_BYTES // np.dtype(dtype).itemsize
     panels = -(-features // PANEL) + -(-units // PANEL)
     return min(BLOCK, rows) * (panels * PANEL + _VECTORS * lanes)
-
-
-@kernel
-def scratch_numbers(pointer: Any, rows: int, f: int, u: int) -> int:
-    """Return `scratch_size` for the float type of `pointer`."""
-    panels = (f + PANEL - 1) // PANEL + (u + PANEL - 1) // PANEL
-    return min(BLOCK, rows) * (panels * PANEL + _VECTORS * lane_count(pointer))
 
 
 @intrinsic

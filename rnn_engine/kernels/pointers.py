@@ -7,8 +7,9 @@ an array view costs Numba seven words and a reference count at each call.
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 from rnn_engine.kernels.vector import INT64, POINTER, VectorBuilder, allow_widest, ir_type, lanes
 
@@ -91,7 +92,9 @@ def stack(typingctx: Any, pointer: Any, numbers: Any) -> Any:
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         kind = ir.ArrayType(ir_type(sig.args[0].dtype), sig.args[1].literal_value)
-        space = cgutils.alloca_once(builder, kind)
+        # Numba's own helper would fill it with zeros.
+        with builder.goto_entry_block():
+            space = builder.alloca(kind)
         place = builder.gep(space, [INT64(0), INT64(0)], source_etype=kind)
         place.type = POINTER
         return place
@@ -131,14 +134,28 @@ def copy(typingctx: Any, target: Any, source: Any, count: Any) -> Any:
 
 
 @intrinsic
-def pointer_at(typingctx: Any, table: Any, index: Any, like: Any) -> Any:
-    """Return the address in a flat array of int64 as a pointer to the numbers of `like`."""
+def array_at(typingctx: Any, table: Any, index: Any, like: Any, size: Any) -> Any:
+    """Return the flat array of `size` numbers, of the type of `like`, at an address in a table.
+
+    `table` is a flat array of int64. Nothing keeps the memory alive but its owner.
+    """
     if not isinstance(table, types.Array) or not isinstance(like, types.Array):
         return None
+    kind = types.Array(like.dtype, 1, "C")
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        place = builder.gep(data, [args[1]], source_etype=INT64)
-        return builder.load(place, typ=POINTER, align=8)
+        addresses = context.make_array(sig.args[0])(context, builder, args[0]).data
+        place = builder.gep(addresses, [args[1]], source_etype=INT64)
+        made = context.make_array(kind)(context, builder)
+        itemsize = kind.dtype.bitwidth // 8
+        populate_array(
+            made,
+            data=builder.load(place, typ=made.data.type, align=8),
+            shape=[args[3]],
+            strides=[INT64(itemsize)],
+            itemsize=INT64(itemsize),
+            meminfo=None,
+        )
+        return made._getvalue()
 
-    return types.CPointer(like.dtype)(table, types.intp, like), codegen
+    return kind(table, types.intp, like, types.intp), codegen

@@ -20,12 +20,13 @@ steps from `begin` to `stop`, so that a long sequence can be cut into short call
 
 from typing import Any
 
+import numpy as np
 from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import gemm, pack, packed_size, whole_registers
-from rnn_engine.kernels.options import kernel, linked, parallel_kernel
-from rnn_engine.kernels.outer import add_outer, scratch_numbers, scratch_size
+from rnn_engine.kernels.options import inner_kernel, kernel, linked, parallel_kernel
+from rnn_engine.kernels.outer import add_outer, scratch_size
 from rnn_engine.kernels.pointers import address, copy, lane_count, load, offset, stack, store
 
 # The projected inputs of a chunk of time should stay in the second-level cache until
@@ -76,24 +77,27 @@ def forward_size(chunk: int, rows: int, features: int, units: int) -> int:
     return chunk * rows * (features + units)
 
 
-def transposed_size(features: int, units: int, dtype: Any) -> int:
-    """Return the length of what backward packs: Rᵀ panels, Wᵀ panels, zeros."""
-    sizes = packed_size(units, units, dtype) + packed_size(units, features, dtype)
-    return sizes + whole_registers(max(units, features), dtype)
+# Where backward's work array holds what, in numbers from its start: Rᵀ panels from 0, Wᵀ
+# panels, zeros, the scratch of each task, dz (chunk + 1, rows, U) of each group, the sums of
+# each group but the first; besides, the sizes of one scratch, dz and sums.
+W, ZEROS, SCRATCH, DZ, SUMS, SCRATCH_SIZE, DZ_SIZE, SUMS_SIZE, END = range(9)
 
 
-def backward_size(
+def backward_places(
     chunk: int, rows: int, features: int, units: int, groups: int, members: int, dtype: Any
-) -> int:
-    """Return the length of the work array of `backward`, for groups of up to `rows` rows.
-
-    It holds Rᵀ and Wᵀ packed and zeros; each task's scratch; each group's dz of a chunk and
-    of the step after it; the sums of every group but the first.
-    """
-    shared = transposed_size(features, units, dtype)
-    scratch = groups * members * scratch_size(chunk * rows, features, units, dtype)
-    sums = (groups - 1) * (features + units + 1) * units
-    return shared + scratch + groups * whole_registers((chunk + 1) * rows * units, dtype) + sums
+) -> np.ndarray:
+    """Return the places in the work array of `backward`, for groups of up to `rows` rows."""
+    places = np.zeros(END + 1, np.int64)
+    places[SCRATCH_SIZE] = scratch_size(chunk * rows, features, units, dtype)
+    places[DZ_SIZE] = whole_registers((chunk + 1) * rows * units, dtype)
+    places[SUMS_SIZE] = (features + units + 1) * units
+    places[W] = packed_size(units, units, dtype)
+    places[ZEROS] = places[W] + packed_size(units, features, dtype)
+    places[SCRATCH] = places[ZEROS] + whole_registers(max(units, features), dtype)
+    places[DZ] = places[SCRATCH] + groups * members * places[SCRATCH_SIZE]
+    places[SUMS] = places[DZ] + groups * places[DZ_SIZE]
+    places[END] = places[SUMS] + (groups - 1) * places[SUMS_SIZE]
+    return places
 
 
 # --- forward ------------------------------------------------------------------------
@@ -244,30 +248,6 @@ def pack_transposed(w: Any, r: Any, f: int, u: int, transposed: Any) -> None:
         store(transposed, start + j, 0.0)
 
 
-@kernel
-def transposed_places(work: Any, f: int, u: int) -> Any:
-    """Return pointers to Rᵀ panels, Wᵀ panels, zeros, and to what follows them."""
-    start = address(work)
-    width = lane_count(start)
-    w = offset(start, u * ((u + width - 1) // width * width))
-    zeros = offset(w, u * ((f + width - 1) // width * width))
-    return start, w, zeros, offset(zeros, (max(u, f) + width - 1) // width * width)
-
-
-@kernel
-def group_places(
-    work: Any, f: int, u: int, rows: int, chunk: int, group: int, groups: int, members: int
-) -> Any:
-    """Return pointers to a group's scratch, dz (chunk, rows, U), the dz after it, and sums."""
-    scratch = transposed_places(work, f, u)[3]
-    width, size = lane_count(scratch), scratch_numbers(scratch, chunk * rows, f, u)
-    numbers = ((chunk + 1) * rows * u + width - 1) // width * width
-    dz = offset(scratch, groups * members * size + group * numbers)
-    sums = groups * (members * size + numbers) + (group - 1) * (f + u + 1) * u
-    sums = offset(scratch, sums)
-    return offset(scratch, group * members * size), dz, offset(dz, chunk * rows * u), sums
-
-
 @linked
 def _chain(
     r: Any, zeros: Any, s: Any, dy: Any, step: int, dz: Any, dz_step: int, after: Any, dh0: Any,
@@ -298,18 +278,19 @@ def _chain(
         gemm(rows, u, u, dz, u, 1, r, zeros, 0, dh0, u, 0, 0, zeros, 0)
 
 
-@kernel
+@inner_kernel
 def _chain_share(
-    s: Any, dy: Any, dh0: Any, work: Any, f: int, act: int, chunk: int, start: int, stop: int,
-    group: int, groups: int, member: int, members: int,
+    s: Any, dy: Any, dh0: Any, work: Any, places: Any, act: int, chunk: int, start: int,
+    stop: int, group: int, groups: int, member: int, members: int,
 ) -> None:  # fmt: skip
     """Go through the chunk start..stop with a member's rows of a group."""
     steps, batch, u = s.shape
-    r, _, zeros, _ = transposed_places(work, f, u)
-    most = (batch + groups - 1) // groups
-    _, dz, after, sums = group_places(work, f, u, most, chunk, group, groups, members)
+    r = address(work)
+    dz, zeros = offset(r, places[DZ] + group * places[DZ_SIZE]), offset(r, places[ZEROS])
+    after = offset(dz, chunk * ((batch + groups - 1) // groups) * u)
     if group and stop == steps and member == 0:
-        for j in range((f + u + 1) * u):
+        sums = offset(r, places[SUMS] + (group - 1) * places[SUMS_SIZE])
+        for j in range(places[SUMS_SIZE]):
             store(sums, j, 0.0)
     first, end = batch * group // groups, batch * (group + 1) // groups
     rows = end - first
@@ -324,20 +305,21 @@ def _chain_share(
     restore(before)
 
 
-@kernel
+@inner_kernel
 def _gradient_share(
     x: Any, time_major: bool, h: Any, h0: Any, dw: Any, dr: Any, db: Any, dx: Any, work: Any,
-    chunk: int, start: int, stop: int, group: int, groups: int, member: int, members: int,
+    places: Any, start: int, stop: int, group: int, groups: int, member: int, members: int,
 ) -> None:  # fmt: skip
     """Add a member's share of a group's weight gradients of the chunk start..stop; fill its dx."""
     steps, batch, u = h.shape
     f = x.shape[2]
-    _, w, zeros, _ = transposed_places(work, f, u)
-    most = (batch + groups - 1) // groups
-    scratch, dz, _, sums = group_places(work, f, u, most, chunk, group, groups, members)
-    scratch = offset(scratch, member * scratch_numbers(scratch, chunk * most, f, u))
+    base = address(work)
+    w, zeros = offset(base, places[W]), offset(base, places[ZEROS])
+    dz = offset(base, places[DZ] + group * places[DZ_SIZE])
+    scratch = offset(base, places[SCRATCH] + (group * members + member) * places[SCRATCH_SIZE])
     dw_at, dr_at, db_at = address(dw), address(dr), address(db)
     if group:
+        sums = offset(base, places[SUMS] + (group - 1) * places[SUMS_SIZE])
         dw_at, dr_at, db_at = sums, offset(sums, f * u), offset(sums, (f + u) * u)
     first, end = batch * group // groups, batch * (group + 1) // groups
     rows, count = end - first, stop - start
@@ -357,30 +339,26 @@ def _gradient_share(
               members)  # fmt: skip
     if dx.size:
         for t in range(count * member // members, count * (member + 1) // members):
-            gemm(rows, f, u, offset(dz, t * rows * u), u, 1, w, zeros, 0,
-                 offset(address(dx), ((start + t) * batch + first) * f), f, 0, 0, zeros, 0)  # fmt: skip
+            out = offset(address(dx), ((start + t) * batch + first) * f)
+            gemm(rows, f, u, offset(dz, t * rows * u), u, 1, w, zeros, 0, out, f, 0, 0, zeros, 0)
     restore(before)
 
 
-@kernel
-def _add_sums(
-    dw: Any, dr: Any, db: Any, work: Any, rows: int, chunk: int, groups: int, members: int
-) -> None:
-    """Add the sums of all groups but the first to the gradients, in order."""
-    f, u = dw.shape
-    for group in range(1, groups):
-        sums = group_places(work, f, u, rows, chunk, group, groups, members)[3]
-        place = 0
-        for target, size in ((address(dw), f * u), (address(dr), u * u), (address(db), u)):
-            for j in range(size):
-                store(target, j, load(target, j) + load(sums, place + j))
-            place += size
+@linked
+def _add_sums(dw: Any, dr: Any, db: Any, sums: Any, f: int, u: int) -> None:
+    """Add the sums of a group to the gradients."""
+    for j in range(f * u):
+        store(dw, j, load(dw, j) + load(sums, j))
+    for j in range(u * u):
+        store(dr, j, load(dr, j) + load(sums, f * u + j))
+    for j in range(u):
+        store(db, j, load(db, j) + load(sums, (f + u) * u + j))
 
 
 @kernel
 def backward(
     w: Any, r: Any, x: Any, time_major: bool, h: Any, s: Any, h0: Any, dy: Any, dw: Any, dr: Any,
-    db: Any, dx: Any, dh0: Any, work: Any, act: int, chunk: int, begin: int, stop: int,
+    db: Any, dx: Any, dh0: Any, work: Any, places: Any, act: int, chunk: int, begin: int, stop: int,
     groups: int,
 ) -> None:  # fmt: skip
     """Go back from step `stop` to `begin` on one thread; all calls from T to 0 are one pass.
@@ -396,41 +374,32 @@ def backward(
     dw, dr, db : (F, U), (U, U), (U,); added to
     dx : (T, B, F), overwritten, or empty
     dh0 : (B, U), overwritten, or empty
-    work : (backward_size(...),), the same in all calls of a pass
+    work, places : (places[END],), the same in all calls of a pass; `backward_places`
     act : code of the activation
     chunk : steps whose dz is kept at once; `begin` is a multiple of it
     groups : of rows, see `groups`
     """
-    steps, batch, u = h.shape
-    f = x.shape[2]
-    if stop == steps:
+    f, u = w.shape
+    if stop == h.shape[0]:
         pack_transposed(address(w), address(r), f, u, address(work))
     for group in range(groups):
-        _one_group(x, time_major, h, s, h0, dy, dw, dr, db, dx, dh0, work, act, chunk, begin,
-                   stop, group, groups)  # fmt: skip
+        end = stop
+        while end > begin:
+            start = (end - 1) // chunk * chunk
+            _chain_share(s, dy, dh0, work, places, act, chunk, start, end, group, groups, 0, 1)
+            _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, start, end, group,
+                            groups, 0, 1)  # fmt: skip
+            end = start
     if begin == 0:
-        _add_sums(dw, dr, db, work, (batch + groups - 1) // groups, chunk, groups, 1)
-
-
-@kernel
-def _one_group(
-    x: Any, time_major: bool, h: Any, s: Any, h0: Any, dy: Any, dw: Any, dr: Any, db: Any, dx: Any,
-    dh0: Any, work: Any, act: int, chunk: int, begin: int, stop: int, group: int, groups: int,
-) -> None:  # fmt: skip
-    """Go back with one group, without waiting for another."""
-    f = x.shape[2]
-    start = (stop - 1) // chunk * chunk
-    while start >= begin:
-        _chain_share(s, dy, dh0, work, f, act, chunk, start, stop, group, groups, 0, 1)
-        _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, chunk, start, stop, group,
-                        groups, 0, 1)  # fmt: skip
-        stop, start = start, start - chunk
+        for group in range(1, groups):
+            sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
+            _add_sums(address(dw), address(dr), address(db), sums, f, u)
 
 
 @parallel_kernel
 def backward_tasks(
     w: Any, r: Any, x: Any, time_major: bool, h: Any, s: Any, h0: Any, dy: Any, dw: Any, dr: Any,
-    db: Any, dx: Any, dh0: Any, work: Any, act: int, chunk: int, begin: int, stop: int,
+    db: Any, dx: Any, dh0: Any, work: Any, places: Any, act: int, chunk: int, begin: int, stop: int,
     groups: int, members: int,
 ) -> None:  # fmt: skip
     """Do what `backward` does on groups · members threads.
@@ -438,23 +407,29 @@ def backward_tasks(
     With more threads than groups, the chain of a group is shared out by rows, its weight
     gradients by elements.
     """
-    steps, batch, u = h.shape
-    f = x.shape[2]
-    if stop == steps:
+    f, u = w.shape
+    if stop == h.shape[0]:
         pack_transposed(address(w), address(r), f, u, address(work))
     if members == 1:
         for group in prange(groups):
-            _one_group(x, time_major, h, s, h0, dy, dw, dr, db, dx, dh0, work, act, chunk, begin,
-                       stop, group, groups)  # fmt: skip
+            end = stop
+            while end > begin:
+                start = (end - 1) // chunk * chunk
+                _chain_share(s, dy, dh0, work, places, act, chunk, start, end, group, groups, 0, 1)
+                _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, start, end,
+                                group, groups, 0, 1)  # fmt: skip
+                end = start
     else:
-        start = (stop - 1) // chunk * chunk
-        while start >= begin:
+        while stop > begin:
+            start = (stop - 1) // chunk * chunk
             for task in prange(groups * members):
-                _chain_share(s, dy, dh0, work, f, act, chunk, start, stop, task // members,
+                _chain_share(s, dy, dh0, work, places, act, chunk, start, stop, task // members,
                              groups, task % members, members)  # fmt: skip
             for task in prange(groups * members):
-                _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, chunk, start, stop,
+                _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, start, stop,
                                 task // members, groups, task % members, members)  # fmt: skip
-            stop, start = start, start - chunk
+            stop = start
     if begin == 0:
-        _add_sums(dw, dr, db, work, (batch + groups - 1) // groups, chunk, groups, members)
+        for group in range(1, groups):
+            sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
+            _add_sums(address(dw), address(dr), address(db), sums, f, u)

@@ -18,10 +18,10 @@ from numba import prange
 
 from rnn_engine.kernels.elementwise import apply
 from rnn_engine.kernels.losses import _LANES, _sum_row
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import parallel_kernel, scratch_kernel
 
 
-@kernel
+@scratch_kernel
 def forward_rows(
     x: Any, tops: Any, exp: int, logarithm: bool, y: Any, first: int, end: int
 ) -> None:
@@ -44,7 +44,7 @@ def forward_rows(
                 out[j] = out[j] * inverse
 
 
-@kernel
+@scratch_kernel
 def backward_rows(
     dy: Any, y: Any, exp: int, logarithm: bool, dx: Any, first: int, end: int
 ) -> None:

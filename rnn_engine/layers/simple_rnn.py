@@ -384,11 +384,11 @@ class SimpleRNN(Recurrent):
         s = z if z.size else h
         if masked is None:
             dh0 = np.empty_like(h0)
-            groups, members, chunk, size, calls = _backward_plan(
+            groups, members, chunk, places, size, calls = _backward_plan(
                 batch, steps, features, units, tasks, dtype
             )
             space = self._buffers.empty((size,), dtype)
-            args = (*weights, x, time_major, h, s, h0, dy, *gradients, dx, dh0, space,
+            args = (*weights, x, time_major, h, s, h0, dy, *gradients, dx, dh0, space, places,
                     self.activation.code, chunk)  # fmt: skip
             for begin, stop in reversed(calls):
                 if tasks == 1:
@@ -420,14 +420,14 @@ class SimpleRNN(Recurrent):
         dh0, carry = np.empty_like(start), np.zeros_like(start)
         bounds = shares(mask if mask.size else None, batch, tasks)
         chunk = simple_rnn.backward_steps(steps, batch, units)
-        size = masked_rnn.backward_size(chunk, batch, self.features, units, tasks, dtype)
-        space = self._buffers.empty((size,), dtype)
+        places = masked_rnn.backward_places(chunk, batch, self.features, units, tasks, dtype)
+        space = self._buffers.empty((int(places[-1]),), dtype)
         run = masked_rnn.backward if tasks == 1 else masked_rnn.backward_tasks
         work = 2 * batch * steps * units * (self.features + units)
         for begin, stop in reversed(threads.calls(steps, chunk, work)):
             run(*weights, x, a if drop.size else h, s, start, mask, drop, place, rows, starts,
-                bounds, dy, carry, *gradients, dx, dh0, space, self.activation.code, chunk,
-                begin, stop)  # fmt: skip
+                bounds, dy, carry, *gradients, dx, dh0, space, places, self.activation.code,
+                chunk, begin, stop)  # fmt: skip
         if drop_x is not None and dx.size:
             dx *= drop_x
         return dh0 if order is None else dh0[np.argsort(order)]
@@ -496,11 +496,12 @@ def _forward_plan(batch: int, steps: int, features: int, units: int, tasks: int)
 def _backward_plan(
     batch: int, steps: int, features: int, units: int, tasks: int, dtype: np.dtype
 ) -> tuple[Any, ...]:
-    """Return groups of rows, threads a group, steps of a chunk, size of the work array, calls."""
+    """Return groups of rows, threads a group, steps of a chunk, the work array's plan, calls."""
     groups = simple_rnn.groups(steps, batch, features, units)
     members = max(1, tasks // groups)
     rows = -(-batch // groups)
     chunk = simple_rnn.backward_steps(steps, rows, units)
-    size = simple_rnn.backward_size(chunk, rows, features, units, groups, members, dtype)
+    places = simple_rnn.backward_places(chunk, rows, features, units, groups, members, dtype)
     work = 2 * batch * steps * units * (features + units)
-    return groups, members, chunk, size, threads.calls(steps, chunk, work)
+    calls = threads.calls(steps, chunk, work)
+    return groups, members, chunk, places, int(places[-1]), calls

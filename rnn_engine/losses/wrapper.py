@@ -5,8 +5,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from rnn_engine.checks import compact
 from rnn_engine.losses.base import Loss, like, plain, registry
 from rnn_engine.losses.formula import formula_of
+from rnn_engine.losses.inputs import match
 from rnn_engine.losses.reduction import reduce, weigh
 
 
@@ -108,7 +110,7 @@ class LossFunctionWrapper(Loss):
     ) -> tuple[float, np.ndarray] | None:
         """Return the mean over all entries and its gradient by the formula's kernel, if it fits.
 
-        That is for arrays as the training loop has them, of one shape, type and layout.
+        That is for arrays of one float type, as the training loop has them.
         """
         formula = self._formula
         if (
@@ -120,14 +122,15 @@ class LossFunctionWrapper(Loss):
             or type(y_pred) is not np.ndarray
             or y_true.dtype is not y_pred.dtype
             or not (y_pred.dtype.char in "fd" and y_pred.dtype.isnative)
-            or y_true.shape != y_pred.shape
-            or y_pred.ndim < 2
             or not y_pred.size
-            or not (y_true.flags.carray and y_pred.flags.carray)
         ):
             return None
+        t, p = y_true, y_pred
+        if t.shape != p.shape or not p.ndim:
+            t, p = match(t, p, formula.broadcast)
         gradient = np.empty(y_pred.shape if wants_gradient else 0, y_pred.dtype)
-        value = formula.mean(y_true.reshape(-1), y_pred.reshape(-1), gradient.reshape(-1))
+        flat_t, flat_p = compact(t).reshape(-1), compact(p).reshape(-1)
+        value = formula.mean(flat_t, flat_p, gradient.reshape(-1))
         return float(y_pred.dtype.type(value)), gradient
 
     def _run(

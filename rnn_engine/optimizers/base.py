@@ -90,6 +90,8 @@ class Optimizer(OptimizerState):
         `gradient_accumulation_steps` below 2.
     """
 
+    _tables: Tables | None = None
+
     _scatters: ClassVar[str] = "squares"
     """What repeated rows of a sparse gradient add up to in the kernel's `q`."""
 
@@ -429,7 +431,7 @@ class Optimizer(OptimizerState):
         if self._plans is None:
             self._hypers: dict[np.dtype, np.ndarray] = {}
             self._scratch: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-            self._tables: Tables | None = None
+            self._tables = None
             self._plans = {
                 id(variable): self._plan(index, variable)
                 for index, variable in enumerate(self._trainable_variables)

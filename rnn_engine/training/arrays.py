@@ -93,9 +93,10 @@ def convert(value: Any, argument: str, dtype: Any, keep_integers: bool = False) 
 def make_gather(array: np.ndarray, dtype: np.dtype, size: int, time_major: bool) -> Gather:
     """Return ``gather(rows, start, stop)``: the batch of samples ``rows[start:stop]``.
 
-    With ``rows=None`` the samples from `start` to `stop`. Batches share one buffer
-    (a batch lives until the next one is gathered); a rank-3 `array` comes as a
-    transposed view of a time-major buffer if `time_major`.
+    With ``rows=None`` the samples from `start` to `stop`, where they lie if they can be
+    taken from there. Batches share one buffer (a batch lives until the next one is
+    gathered); a rank-3 `array` comes as a transposed view of a time-major buffer if
+    `time_major`.
     """
     ready = array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
     major = time_major and array.ndim == 3
@@ -111,9 +112,10 @@ def make_gather(array: np.ndarray, dtype: np.dtype, size: int, time_major: bool)
         return buffers[length]
 
     def gather_major(rows: Any, start: int, stop: int) -> np.ndarray:
+        if rows is None:
+            return array[start:stop]
         out = buffer(stop - start)
-        part = np.arange(start, stop) if rows is None else rows[start:stop]
-        gather_time_major(array, part, out)
+        gather_time_major(array, rows[start:stop], out)
         return out.transpose(1, 0, 2)
 
     def gather_rows(rows: Any, start: int, stop: int) -> np.ndarray:
@@ -206,8 +208,12 @@ class ArraySource(Source):
             self._gathers.append(make_gather(array, wanted, self.batch_size, major))
 
     def order(self) -> np.ndarray | None:
-        """Return the order of samples for one pass; None is the order they are in."""
-        if not self.shuffle or self.rng is None:
+        """Return the order of samples for one pass; None is the order they are in.
+
+        A single batch is taken as it lies: another order would copy it, to sum the same
+        gradients in another order.
+        """
+        if not self.shuffle or self.rng is None or self.num_batches == 1:
             return None
         if self.shuffle != "batch":
             return self.rng.permutation(self.num_samples)

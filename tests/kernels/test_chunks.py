@@ -65,6 +65,41 @@ def test_gradients_against_the_oracle(
         assert error <= tolerance("float64"), name
 
 
+@given(plans(), st.integers(1, 9), st.integers(1, 9), st.booleans(), st.booleans())
+def test_dropout_in_any_cut(plan, batch, steps, of_state, masked):
+    """The gradients under dropout are those of the whole, and by differences of R's first row."""
+    layer = SimpleRNN(5, dropout=0.3, recurrent_dropout=0.4 * of_state, seed=1, dtype="float64")
+    layer.build((None, steps, 3))
+    rng = np.random.default_rng(batch + 10 * steps)
+    x, dy = rng.normal(size=(batch, steps, 3)), rng.normal(size=(batch, 5))
+    mask = rng.random((batch, steps)) < 0.6 if masked else None
+    kernel = layer.recurrent_kernel
+
+    def run():
+        layer._generator = np.random.default_rng(7)
+        for variable in layer.weights:
+            variable.grad.fill(0)
+        y, saved = layer.forward(x, True, mask)
+        return float((y * dy).sum()), np.array(layer.backward(dy, saved)), saved
+
+    def gradients():
+        dx = run()[1]
+        return [dx, *(variable.grad.copy() for variable in layer.weights)]
+
+    whole = gradients()
+    with planned(**plan):
+        for a, b in zip(gradients(), whole, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+    value = kernel.value[0, 1]
+    sides = []
+    for change in (1e-6, -1e-6):
+        kernel.value[0, 1] = value + change
+        kernel.touch()
+        sides.append(run()[0])
+    slope = (sides[0] - sides[1]) / 2e-6
+    np.testing.assert_allclose(whole[2][0, 1], slope, rtol=1e-5, atol=1e-7)
+
+
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 10**6))
 def test_calls_cover_every_step_once_in_whole_chunks(steps, chunk, longest):
     with planned(LONGEST_CALL=longest):
