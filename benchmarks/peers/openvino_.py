@@ -29,20 +29,21 @@ class Adapter(Base):
         }
         return core.compile_model(model, "CPU", settings).create_infer_request()
 
-    def _bound(self, problem: Problem, *, whole: bool) -> Any:
-        """Return a request whose input tensor is the problem's array itself."""
-        request = self._request(problem, whole=whole, batch=problem.case.batch)
-        request.set_input_tensor(openvino.Tensor(problem.time_major, shared_memory=True))
-        return request
-
     def forward(self, problem: Problem) -> Task:
-        request = self._bound(problem, whole=False)
+        request = self._request(problem, whole=False, batch=problem.case.batch)
+        # The tensor is the array itself, which it does not keep alive: `call` does. Without
+        # that the process dies of it (a segmentation fault, once the array is large).
+        x = problem.time_major
+        request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+
+        def call(shared: Any = x) -> Any:
+            return request.infer()
 
         def check() -> Any:
-            request.infer()
+            call()
             return {"h": request.get_output_tensor().data[0].copy()}
 
-        return Task(request.infer, check)
+        return Task(call, check)
 
     def layer_call(self, problem: Problem) -> Task:
         request = self._request(problem, whole=True, batch=problem.case.batch)

@@ -68,17 +68,17 @@ def _cheapest(most: int, steps: Sequence[int], cost: Callable[[int], float]) -> 
     return first
 
 
-# [width][remaining rows]: the rows of the next tile.
-NEXT_ROWS = np.zeros((WIDEST + 1, _MOST_ROWS + 1), np.int64)
-for _width, _heights in TILES.items():
-    NEXT_ROWS[_width] = _cheapest(_MOST_ROWS, _heights, partial(_cost, vectors=_width))
+_ROWS = {
+    width: _cheapest(_MOST_ROWS, heights, partial(_cost, vectors=width))
+    for width, heights in TILES.items()
+}
 
 
 def _column_cost(width: int, rows: int) -> float:
     """Return the cycles of the tiles of one width that cover so many rows."""
     total = 0.0
     while rows:
-        height = int(NEXT_ROWS[width][rows])
+        height = _ROWS[width][rows]
         if not height:
             return math.inf
         total += _cost(height, width)
@@ -86,6 +86,9 @@ def _column_cost(width: int, rows: int) -> float:
     return total
 
 
+# [width][remaining rows]: the rows of the next tile.
+_NONE = [0] * (_MOST_ROWS + 1)
+NEXT_ROWS = np.array([_ROWS.get(width, _NONE) for width in range(WIDEST + 1)], np.int64)
 # [rows][remaining vectors]: the width of the next tiles.
 _MOST_VECTORS = 2 * WIDEST
 NEXT_WIDTH = np.array(

@@ -9,7 +9,6 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from rnn_engine.kernels.vector import INT64, POINTER, VectorBuilder, allow_widest, ir_type, lanes
 
@@ -144,6 +143,8 @@ def array_at(typingctx: Any, table: Any, index: Any, like: Any, size: Any) -> An
     kind = types.Array(like.dtype, 1, "C")
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        from numba.np.arrayobj import populate_array  # 30 ms of an import, for a first compilation
+
         addresses = context.make_array(sig.args[0])(context, builder, args[0]).data
         place = builder.gep(addresses, [args[1]], source_etype=INT64)
         made = context.make_array(kind)(context, builder)

@@ -113,7 +113,9 @@ class Recurrent(Layer):
         mask: Any = None,
     ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
-        x = self.convert(inputs)
+        x = inputs
+        if type(x) is not np.ndarray or x.dtype is not self._np_dtype:
+            x = self.convert(inputs)
         if not self.built:
             self.build(x.shape if self.stateful else (None, *x.shape[1:]))
         return self.forward(x, bool(training), mask, initial_state)[0]

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.checks import as_float_array, compact, fraction, input_axes, positive_int
-from rnn_engine.kernels import masked_rnn, simple_rnn, threads
+from rnn_engine.kernels import simple_rnn, threads
 from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
@@ -115,7 +115,7 @@ class SimpleRNN(Recurrent):
         self._none1 = np.empty(0, self._np_dtype)
         self._none2 = np.empty((0, 0), self._np_dtype)
         self._none3 = np.empty((0, 0, 0), self._np_dtype)
-        self._packed: tuple[Any, Any] = (None, None)
+        self._packed: tuple[int, Any] = (-1, None)
         self._buffers = BufferPool(most=16)
 
     @property
@@ -171,11 +171,10 @@ class SimpleRNN(Recurrent):
     def _weights(self) -> np.ndarray:
         """Return the packed weights, packed again if they were written to."""
         bias = self.bias
-        key = (
-            self.kernel.version,
-            self.recurrent_kernel.version,
-            0 if bias is None else bias.version,
-        )
+        # Versions only grow, so their sum tells whether one has.
+        key = self.kernel.version + self.recurrent_kernel.version
+        if bias is not None:
+            key += bias.version
         kept_key, packed = self._packed
         if key != kept_key:
             size = simple_rnn.weights_size(self.features, self.units, self._np_dtype)
@@ -311,6 +310,8 @@ class SimpleRNN(Recurrent):
         self, x: np.ndarray, h0: np.ndarray, open_steps: np.ndarray | None, drops: bool
     ) -> Any:
         """Return the states, the last one, saved, and the mask of the steps that show."""
+        from rnn_engine.kernels import masked_rnn  # a tenth of the package's import
+
         batch, steps, _ = x.shape
         units, dtype, empty = self.units, self._np_dtype, self._buffers.empty
         drop_x, drop, start = None, self._none2, h0
@@ -408,6 +409,8 @@ class SimpleRNN(Recurrent):
         tasks: int,
     ) -> np.ndarray:  # fmt: skip
         """Do the work of backward after `_run_masked`; return the gradient by the start."""
+        from rnn_engine.kernels import masked_rnn
+
         start, mask, drop, drop_x, a, order, _ = masked
         steps, batch, units = h.shape
         dtype, place = self._np_dtype, np.arange(batch) if order is None else order
