@@ -23,27 +23,37 @@ from rnn_engine.kernels import simple_rnn
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import gemm
 from rnn_engine.kernels.options import inner_kernel, kernel, parallel_kernel
-from rnn_engine.kernels.outer import add_outer
+from rnn_engine.kernels.outer import add_outer, scratch_size
 from rnn_engine.kernels.pointers import address, copy, lane_count, load, offset, store
 from rnn_engine.kernels.simple_rnn import (
     DZ,
     END,
     SCRATCH,
     SCRATCH_SIZE,
+    SUMS,
+    SUMS_SIZE,
     ZEROS,
     W,
+    add_sums,
     pack_transposed,
 )  # fmt: skip
 
 # Behind what `simple_rnn` keeps in the work array: the open steps of a chunk side by side.
+# Here a group's part of dz, (chunk + 1, rows, U), begins where its rows do, as do its parts of
+# the others: groups of equal work have different numbers of rows.
 A, OPEN_DZ, X, DX, LAST = range(END, END + 5)
 
 
 def backward_places(
-    chunk: int, batch: int, features: int, units: int, tasks: int, dtype: Any
+    chunk: int, batch: int, features: int, units: int, groups: int, members: int, dtype: Any
 ) -> np.ndarray:
     """Return the places in the work array of `backward`."""
-    places = simple_rnn.backward_places(chunk, batch, features, units, 1, tasks, dtype)
+    rows = -(-batch // groups)
+    places = simple_rnn.backward_places(chunk, rows, features, units, groups, members, dtype)
+    places[SCRATCH_SIZE] = scratch_size(chunk * batch, features, units, dtype)
+    places[DZ] = places[SCRATCH] + groups * members * places[SCRATCH_SIZE]
+    places[SUMS] = places[DZ] + (chunk + 1) * batch * units
+    places[END] = places[SUMS] + (groups - 1) * places[SUMS_SIZE]
     width = np.array([units, units, features, features])
     return np.concatenate([places, places[END] + chunk * batch * np.cumsum(width)])
 
@@ -128,24 +138,32 @@ def forward_tasks(
 @inner_kernel
 def _chain(
     s: Any, mask: Any, drop: Any, dy: Any, carry: Any, dh0: Any, work: Any, places: Any, act: int,
-    chunk: int, start: int, stop: int, first: int, end: int,
+    chunk: int, start: int, stop: int, bounds: Any, group: int, member: int, members: int,
 ) -> None:  # fmt: skip
-    """Fill dz of the chunk start..stop for rows first..end, backwards, and dh0 at its end.
+    """Fill dz of the chunk start..stop for a member's rows of a group, backwards, and dh0.
 
     `carry` (B, U) comes as zeros.
     """
     steps, batch, u = s.shape
+    begin, first = bounds[group * members], bounds[group * members + member]
+    rows, end = bounds[(group + 1) * members] - begin, bounds[group * members + member + 1]
     step, shift = batch * u, first * u
     r = address(work)
-    dz, zeros = offset(r, places[DZ] + shift), offset(r, places[ZEROS])
-    after = offset(dz, chunk * step)
+    zeros = offset(r, places[ZEROS])
+    dz = offset(r, places[DZ] + (chunk + 1) * begin * u + (first - begin) * u)
+    after, dz_step = offset(dz, chunk * rows * u), rows * u
+    sums_at = places[SUMS] + (group - 1) * places[SUMS_SIZE]
+    if group and stop == steps and member == 0:
+        for j in range(places[SUMS_SIZE]):
+            work[sums_at + j] = 0.0
     # Without dropout the sums start from dy, as those of `simple_rnn` do.
     every = dy.shape[0] == steps
+    plain = mask.size > 0 and drop.size == 0
     before = flush_denormals()
     for t in range(stop - 1, start - 1 if start else -2, -1):
         # Step -1 is the initial state: the same sum, without an activation.
-        out = offset(dz, (t - start) * step) if t >= 0 else offset(address(dh0), shift)
-        following = offset(dz, (t + 1 - start) * step) if t < stop - 1 else after
+        out = offset(dz, (t - start) * dz_step) if t >= 0 else offset(address(dh0), shift)
+        following = offset(dz, (t + 1 - start) * dz_step) if t < stop - 1 else after
         reach = _active(mask, t + 1, first, end) if t < steps - 1 else first
         begun = t >= 0 and every and drop.size == 0
         init, init_row = zeros, 0
@@ -157,6 +175,15 @@ def _chain(
         for i in range(first, end):
             row = offset(out, (i - first) * u)
             closed = mask.size and t >= 0 and not mask[t, i]
+            if plain and t < steps - 1:
+                # Most rows have nothing to add: behind an open step the carry is zero, and
+                # between two closed ones without a dy it stays what it is.
+                if mask[t + 1, i]:
+                    if closed:
+                        copy(offset(address(carry), i * u), row, u)
+                    continue
+                if closed and not every:
+                    continue
             for j in range(u):
                 g = load(row, j)
                 if i >= reach:
@@ -189,89 +216,109 @@ def _chain(
 
 @inner_kernel
 def _gather(
-    x: Any, a: Any, h0: Any, drop: Any, rows: Any, work: Any, places: Any, start: int, first: int,
-    end: int, begun: int,
+    x: Any, a: Any, h0: Any, drop: Any, rows: Any, starts: Any, work: Any, places: Any, chunk: int,
+    start: int, stop: int, bounds: Any, group: int, member: int, members: int,
 ) -> None:  # fmt: skip
-    """Copy the open steps first..end, which lie at `rows` of the (T·B) of x and a, from `begun`.
+    """Copy a member's share of a group's open steps of the chunk start..stop side by side.
 
     R was multiplied with a[t] at step t under dropout, else with a[t - 1].
     """
     _, batch, u = a.shape
     f = x.shape[2]
-    base = address(work)
-    slots, open_dz = offset(base, places[DZ]), offset(base, places[OPEN_DZ])
-    open_a, open_x = offset(base, places[A]), offset(base, places[X])
-    for n in range(first, end):
+    begin, end = bounds[group * members], bounds[(group + 1) * members]
+    base, at = address(work), chunk * begin
+    slots = offset(base, places[DZ] + (chunk + 1) * begin * u)
+    open_a = offset(base, places[A] + at * u)
+    open_dz, open_x = offset(base, places[OPEN_DZ] + at * u), offset(base, places[X] + at * f)
+    low, high = starts[group, start], starts[group, stop]
+    count = high - low
+    for n in range(low + count * member // members, low + count * (member + 1) // members):
         t, i = rows[n] // batch, rows[n] % batch
-        to = n - begun
-        for j in range(f):
-            store(open_x, to * f + j, x[t, i, j])
-        for j in range(u):
-            store(open_dz, to * u + j, load(slots, ((t - start) * batch + i) * u + j))
-        for j in range(u):
-            if drop.size:
-                store(open_a, to * u + j, a[t, i, j])
-            else:
-                store(open_a, to * u + j, a[t - 1, i, j] if t else h0[i, j])
+        to = n - low
+        copy(offset(open_x, to * f), offset(address(x), rows[n] * f), f)
+        place = ((t - start) * (end - begin) + i - begin) * u
+        copy(offset(open_dz, to * u), offset(slots, place), u)
+        source = offset(address(a), rows[n] * u)
+        if drop.size == 0:
+            source = offset(source, -batch * u) if t else offset(address(h0), i * u)
+        copy(offset(open_a, to * u), source, u)
 
 
 @inner_kernel
 def _scatter(
-    rows: Any, mask: Any, order: Any, dx: Any, work: Any, places: Any, start: int, stop: int,
-    begun: int, end: int, task: int, tasks: int,
+    rows: Any, starts: Any, mask: Any, order: Any, dx: Any, work: Any, places: Any, chunk: int,
+    start: int, stop: int, bounds: Any, group: int, member: int, members: int,
 ) -> None:  # fmt: skip
-    """Fill a task's rows of the batch of dx, steps start..stop: zeros where `mask` is closed."""
+    """Fill a member's rows of dx, steps start..stop: zeros where `mask` is closed."""
     batch, f = dx.shape[1], dx.shape[2]
-    open_dx = offset(address(work), places[DX])
-    low, high = batch * task // tasks, batch * (task + 1) // tasks
+    open_dx = offset(address(work), places[DX] + chunk * bounds[group * members] * f)
+    low, high = bounds[group * members + member], bounds[group * members + member + 1]
     for t in range(start, stop):
         for i in range(low, high):
             if not mask[t, i]:
                 for j in range(f):
                     dx[t, order[i], j] = 0.0
-    for n in range(begun, end):
+    begun = starts[group, start]
+    for n in range(begun, starts[group, stop]):
         t, i = rows[n] // batch, rows[n] % batch
         if low <= i < high:
-            for j in range(f):
-                dx[t, order[i], j] = load(open_dx, (n - begun) * f + j)
+            target = offset(address(dx), (t * batch + order[i]) * f)
+            copy(target, offset(open_dx, (n - begun) * f), f)
 
 
 @inner_kernel
 def _gradient_share(
-    x: Any, a: Any, h0: Any, mask: Any, drop: Any, rows: Any, dw: Any, dr: Any, db: Any, dx: Any,
-    work: Any, places: Any, start: int, stop: int, begun: int, ended: int, task: int, tasks: int,
+    x: Any, a: Any, h0: Any, mask: Any, drop: Any, starts: Any, dw: Any, dr: Any, db: Any, dx: Any,
+    work: Any, places: Any, chunk: int, start: int, stop: int, bounds: Any, group: int,
+    member: int, members: int,
 ) -> None:  # fmt: skip
-    """Add a task's share of the weight gradients of the chunk start..stop; fill its dx.
+    """Add a member's share of a group's weight gradients of the chunk start..stop; fill its dx.
 
-    Of the open steps begun..ended, put side by side, or without a mask of all.
+    Of the open steps, put side by side, or without a mask of all.
     """
     _, batch, u = a.shape
     f = x.shape[2]
     base = address(work)
-    w, zeros, dz = offset(base, places[W]), offset(base, places[ZEROS]), offset(base, places[DZ])
-    scratch = offset(base, places[SCRATCH] + task * places[SCRATCH_SIZE])
-    inputs, states = offset(address(x), start * batch * f), offset(address(a), start * batch * u)
-    count, out = (stop - start) * batch, offset(address(dx), start * batch * f)
-    skip = 0
+    w, zeros = offset(base, places[W]), offset(base, places[ZEROS])
+    scratch = offset(base, places[SCRATCH] + (group * members + member) * places[SCRATCH_SIZE])
+    dw_at, dr_at, db_at = address(dw), address(dr), address(db)
+    if group:
+        sums = offset(base, places[SUMS] + (group - 1) * places[SUMS_SIZE])
+        dw_at, dr_at, db_at = sums, offset(sums, f * u), offset(sums, (f + u) * u)
+    first, end = bounds[group * members], bounds[(group + 1) * members]
     before = flush_denormals()
     if mask.size:
-        states, dz = offset(base, places[A]), offset(base, places[OPEN_DZ])
-        inputs, out = offset(base, places[X]), offset(base, places[DX])
-        count = ended - begun
-    elif not drop.size:
-        # As in `simple_rnn`: the first step multiplied h0, the others the state before.
-        states = offset(states, -batch * u)
-        if start == 0:
-            skip, states = batch, address(a)
-            add_outer(batch, 1, dz, u, inputs, f, 0, f, address(dw), address(h0), u, 0, u,
-                      address(dr), 1, address(db), scratch, task, tasks)  # fmt: skip
-    add_outer(count - skip, 1, offset(dz, skip * u), u, offset(inputs, skip * f), f, 0, f,
-              address(dw), states, u, 0, u, address(dr), 1, address(db), scratch, task,
-              tasks)  # fmt: skip
-    if dx.size:
-        first, end = count * task // tasks, count * (task + 1) // tasks
-        gemm(end - first, f, u, offset(dz, first * u), u, 1, w, zeros, 0,
-             offset(out, first * f), f, 0, 0, zeros, 0)  # fmt: skip
+        count, at = starts[group, stop] - starts[group, start], chunk * first
+        states, dz = offset(base, places[A] + at * u), offset(base, places[OPEN_DZ] + at * u)
+        inputs, out = offset(base, places[X] + at * f), offset(base, places[DX] + at * f)
+        add_outer(count, 1, dz, u, inputs, f, 0, f, dw_at, states, u, 0, u, dr_at, 1, db_at,
+                  scratch, member, members)  # fmt: skip
+        if dx.size:
+            low, high = count * member // members, count * (member + 1) // members
+            gemm(high - low, f, u, offset(dz, low * u), u, 1, w, zeros, 0,
+                 offset(out, low * f), f, 0, 0, zeros, 0)  # fmt: skip
+    else:
+        rows, count, skip = end - first, stop - start, 0
+        x_step, a_step = batch * f, batch * u
+        inputs = offset(address(x), start * x_step + first * f)
+        states = offset(address(a), start * a_step + first * u)
+        dz = offset(base, places[DZ] + (chunk + 1) * first * u)
+        if drop.size == 0:
+            # As in `simple_rnn`: the first step multiplied h0, the others the state before.
+            states = offset(states, -a_step)
+            if start == 0:
+                skip, states = 1, offset(address(a), first * u)
+                add_outer(rows, 1, dz, u, inputs, f, x_step, f, dw_at,
+                          offset(address(h0), first * u), u, a_step, u, dr_at, 1, db_at, scratch,
+                          member, members)  # fmt: skip
+        add_outer(rows, count - skip, offset(dz, skip * rows * u), u,
+                  offset(inputs, skip * x_step), f, x_step, f, dw_at, states, u, a_step, u, dr_at,
+                  1, db_at, scratch, member, members)  # fmt: skip
+        if dx.size:
+            for t in range(count * member // members, count * (member + 1) // members):
+                out = offset(address(dx), (start + t) * x_step + first * f)
+                gemm(rows, f, u, offset(dz, t * rows * u), u, 1, w, zeros, 0, out, f, 0, 0, zeros,
+                     0)  # fmt: skip
     restore(before)
 
 
@@ -279,60 +326,87 @@ def _gradient_share(
 def backward(
     w: Any, r: Any, x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any,
     starts: Any, bounds: Any, dy: Any, carry: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any,
-    work: Any, places: Any, act: int, chunk: int, begin: int, stop: int,
+    work: Any, places: Any, act: int, chunk: int, begin: int, stop: int, members: int,
 ) -> None:  # fmt: skip
     """Go back from step `stop` to `begin` on one thread; all calls from T to 0 are one pass.
 
     As `simple_rnn.backward`; besides, `mask` and `drop` as in forward, one of them there;
     `a` (T, B, U) what multiplied R at every step, or h if `drop` is empty; `carry` (B, U) of
     zeros. With a mask also `order` (B,), the row of dx that each row is; `rows` (N,), the open
-    ones of (T·B), and `starts` (T + 1,), the first of each step; `bounds`, ends included, of
-    each thread's rows.
+    ones of (T·B), group by group, and `starts` (groups, T + 1), where each step's begin;
+    `bounds`, ends included, of each group's and each member's rows. `members` is 1.
     """
     f, u = w.shape
-    batch = s.shape[1]
+    groups = bounds.size - 1
     if stop == s.shape[0]:
         pack_transposed(address(w), address(r), f, u, address(work))
-    start = (stop - 1) // chunk * chunk
-    while start >= begin:
-        _chain(s, mask, drop, dy, carry, dh0, work, places, act, chunk, start, stop, 0, batch)
-        first, end = starts[start], starts[stop]
+    for group in range(groups):
+        _one_group(x, a, s, h0, mask, drop, order, rows, starts, bounds, dy, carry, dw, dr, db, dx,
+                   dh0, work, places, act, chunk, begin, stop, group)  # fmt: skip
+    if begin == 0:
+        for group in range(1, groups):
+            sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
+            add_sums(address(dw), address(dr), address(db), sums, f, u)
+
+
+@inner_kernel
+def _one_group(
+    x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any, starts: Any,
+    bounds: Any, dy: Any, carry: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any, work: Any,
+    places: Any, act: int, chunk: int, begin: int, stop: int, group: int,
+) -> None:  # fmt: skip
+    """Go back with one group, without waiting for another."""
+    while stop > begin:
+        start = (stop - 1) // chunk * chunk
+        _chain(s, mask, drop, dy, carry, dh0, work, places, act, chunk, start, stop, bounds, group,
+               0, 1)  # fmt: skip
         if mask.size:
-            _gather(x, a, h0, drop, rows, work, places, start, first, end, first)
-        _gradient_share(x, a, h0, mask, drop, rows, dw, dr, db, dx, work, places, start, stop,
-                        first, end, 0, 1)  # fmt: skip
+            _gather(x, a, h0, drop, rows, starts, work, places, chunk, start, stop, bounds, group,
+                    0, 1)  # fmt: skip
+        _gradient_share(x, a, h0, mask, drop, starts, dw, dr, db, dx, work, places, chunk, start,
+                        stop, bounds, group, 0, 1)  # fmt: skip
         if mask.size and dx.size:
-            _scatter(rows, mask, order, dx, work, places, start, stop, first, end, 0, 1)
-        stop, start = start, start - chunk
+            _scatter(rows, starts, mask, order, dx, work, places, chunk, start, stop, bounds,
+                     group, 0, 1)  # fmt: skip
+        stop = start
 
 
 @parallel_kernel
 def backward_tasks(
     w: Any, r: Any, x: Any, a: Any, s: Any, h0: Any, mask: Any, drop: Any, order: Any, rows: Any,
     starts: Any, bounds: Any, dy: Any, carry: Any, dw: Any, dr: Any, db: Any, dx: Any, dh0: Any,
-    work: Any, places: Any, act: int, chunk: int, begin: int, stop: int,
+    work: Any, places: Any, act: int, chunk: int, begin: int, stop: int, members: int,
 ) -> None:  # fmt: skip
-    """Do what `backward` does, shared out between threads by `bounds`."""
+    """Do what `backward` does on groups · members threads."""
     f, u = w.shape
     tasks = bounds.size - 1
+    groups = tasks // members
     if stop == s.shape[0]:
         pack_transposed(address(w), address(r), f, u, address(work))
-    start = (stop - 1) // chunk * chunk
-    while start >= begin:
-        for task in prange(tasks):
-            _chain(s, mask, drop, dy, carry, dh0, work, places, act, chunk, start, stop,
-                   bounds[task], bounds[task + 1])  # fmt: skip
-        first, end = starts[start], starts[stop]
-        if mask.size:
+    if members == 1:
+        for group in prange(groups):
+            _one_group(x, a, s, h0, mask, drop, order, rows, starts, bounds, dy, carry, dw, dr, db,
+                       dx, dh0, work, places, act, chunk, begin, stop, group)  # fmt: skip
+    else:
+        while stop > begin:
+            start = (stop - 1) // chunk * chunk
             for task in prange(tasks):
-                low = first + (end - first) * task // tasks
-                high = first + (end - first) * (task + 1) // tasks
-                _gather(x, a, h0, drop, rows, work, places, start, low, high, first)
-        for task in prange(tasks):
-            _gradient_share(x, a, h0, mask, drop, rows, dw, dr, db, dx, work, places, start, stop,
-                            first, end, task, tasks)  # fmt: skip
-        if mask.size and dx.size:
+                _chain(s, mask, drop, dy, carry, dh0, work, places, act, chunk, start, stop,
+                       bounds, task // members, task % members, members)  # fmt: skip
+            if mask.size:
+                for task in prange(tasks):
+                    _gather(x, a, h0, drop, rows, starts, work, places, chunk, start, stop,
+                            bounds, task // members, task % members, members)  # fmt: skip
             for task in prange(tasks):
-                _scatter(rows, mask, order, dx, work, places, start, stop, first, end, task,
-                         tasks)  # fmt: skip
-        stop, start = start, start - chunk
+                _gradient_share(x, a, h0, mask, drop, starts, dw, dr, db, dx, work, places, chunk,
+                                start, stop, bounds, task // members, task % members,
+                                members)  # fmt: skip
+            if mask.size and dx.size:
+                for task in prange(tasks):
+                    _scatter(rows, starts, mask, order, dx, work, places, chunk, start, stop,
+                             bounds, task // members, task % members, members)  # fmt: skip
+            stop = start
+    if begin == 0:
+        for group in range(1, groups):
+            sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
+            add_sums(address(dw), address(dr), address(db), sums, f, u)

@@ -222,7 +222,7 @@ def forward_tasks(
 def forward_brief(x: Any, weights: Any, last: Any, act: int) -> None:
     """Do what `forward` does for x (B, T, F) from zeros, on scratch of the stack.
 
-    For small work, where each further argument counts: B·(F + U) is at most
+    For small work, where each further argument counts: B·(F + 2U) is at most
     `BRIEF_NUMBERS`.
     """
     batch, u = last.shape
@@ -231,6 +231,18 @@ def forward_brief(x: Any, weights: Any, last: Any, act: int) -> None:
     chunk = min(steps, BRIEF_NUMBERS // (batch * (f + u)))
     _walk(address(x), steps * f, f, f, u, batch, w, final, 0, final, final, 0, final,
           stack(final, BRIEF_NUMBERS), 0, act, chunk, 0, steps)  # fmt: skip
+
+
+@kernel
+def forward_brief_kept(x: Any, weights: Any, h: Any, act: int) -> None:
+    """Do what `forward_brief` does, and keep every state: h (T, B, U)."""
+    steps, batch, u = h.shape
+    f = x.shape[2]
+    states, scratch = address(h), stack(address(h), BRIEF_NUMBERS)
+    numbers = batch * u
+    chunk = min(steps, (BRIEF_NUMBERS - numbers) // (batch * (f + u)))
+    _walk(address(x), steps * f, f, f, u, batch, address(weights), states, 0, states, states,
+          numbers, scratch, offset(scratch, numbers), 1, act, chunk, 0, steps)  # fmt: skip
 
 
 # --- backward -----------------------------------------------------------------------
@@ -345,7 +357,7 @@ def _gradient_share(
 
 
 @linked
-def _add_sums(dw: Any, dr: Any, db: Any, sums: Any, f: int, u: int) -> None:
+def add_sums(dw: Any, dr: Any, db: Any, sums: Any, f: int, u: int) -> None:
     """Add the sums of a group to the gradients."""
     for j in range(f * u):
         store(dw, j, load(dw, j) + load(sums, j))
@@ -393,7 +405,7 @@ def backward(
     if begin == 0:
         for group in range(1, groups):
             sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
-            _add_sums(address(dw), address(dr), address(db), sums, f, u)
+            add_sums(address(dw), address(dr), address(db), sums, f, u)
 
 
 @parallel_kernel
@@ -432,4 +444,4 @@ def backward_tasks(
     if begin == 0:
         for group in range(1, groups):
             sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
-            _add_sums(address(dw), address(dr), address(db), sums, f, u)
+            add_sums(address(dw), address(dr), address(db), sums, f, u)

@@ -12,7 +12,7 @@ from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.dropout_mask import dropout_mask
-from rnn_engine.layers.padding import by_length, shares
+from rnn_engine.layers.padding import by_length, open_steps_of, shares
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.random import make_generator
 
@@ -264,28 +264,37 @@ class SimpleRNN(Recurrent):
 
         Small calls are a matter of a microsecond: no more Python than needed.
         """
-        batch, steps, features = x.shape
-        units = self.units
-        width = batch * (features + units)
         if (
-            width > simple_rnn.BRIEF_NUMBERS
-            or width * steps * units >= threads.SERIAL_WORK
+            not self._is_brief(x)
             or self._by_steps
             or self.stateful
             or self.go_backwards
             or self.return_sequences
             or self.return_state
-            or not x.flags.carray
         ):
             return None
-        last = np.empty((batch, units), self._np_dtype)
+        last = np.empty((len(x), self.units), self._np_dtype)
         simple_rnn.forward_brief(x, self._weights(), last, self.activation.code)
         return last
+
+    def _is_brief(self, x: np.ndarray) -> bool:
+        """Whether an input is small, and lies as the kernels for small work take it."""
+        batch, steps, features = x.shape
+        units = self.units
+        return (
+            batch * (features + 2 * units) <= simple_rnn.BRIEF_NUMBERS
+            and batch * steps * units * (features + units) < threads.SERIAL_WORK
+            and x.flags.carray
+        )
 
     def _run(self, x: np.ndarray, h0: np.ndarray, keep: bool) -> Any:
         """Return the states (T, B, U), the last one, and saved."""
         batch, steps, features = x.shape
         units, dtype = self.units, self._np_dtype
+        if keep and not h0.size and not self.activation.from_input and self._is_brief(x):
+            h = self._buffers.empty((steps, batch, units), dtype)
+            simple_rnn.forward_brief_kept(x, self._weights(), h, self.activation.code)
+            return h, h[-1].copy(), (x, False, h, self._none3, h0, None)
         x, time_major = _lay_out(x)
         work = batch * steps * units * (features + units)
         tasks = threads.tasks(work, batch)
@@ -384,7 +393,7 @@ class SimpleRNN(Recurrent):
         dx = self._buffers.empty((steps, batch, features), dtype) if need_dx else self._none3
         s = z if z.size else h
         if masked is None:
-            dh0 = np.empty_like(h0)
+            dh0 = np.empty_like(h0) if h0.size else h0
             groups, members, chunk, places, size, calls = _backward_plan(
                 batch, steps, features, units, tasks, dtype
             )
@@ -414,23 +423,25 @@ class SimpleRNN(Recurrent):
         start, mask, drop, drop_x, a, order, _ = masked
         steps, batch, units = h.shape
         dtype, place = self._np_dtype, np.arange(batch) if order is None else order
-        rows, starts = np.flatnonzero(mask), np.zeros(steps + 1, np.int64)
-        if mask.size:
-            np.cumsum(np.count_nonzero(mask, axis=1), out=starts[1:])
+        groups = simple_rnn.groups(steps, batch, self.features, units)
+        members = max(1, tasks // groups)
+        bounds = shares(mask if mask.size else None, batch, groups * members)
+        rows, starts = open_steps_of(mask, bounds[::members], steps)
         if order is not None:
             out = self._buffers.empty(dy.shape, dtype)
             dy = np.take(dy, order, axis=1, out=out, mode="clip")
         dh0, carry = np.empty_like(start), np.zeros_like(start)
-        bounds = shares(mask if mask.size else None, batch, tasks)
-        chunk = simple_rnn.backward_steps(steps, batch, units)
-        places = masked_rnn.backward_places(chunk, batch, self.features, units, tasks, dtype)
+        chunk = simple_rnn.backward_steps(steps, -(-batch // groups), units)
+        places = masked_rnn.backward_places(
+            chunk, batch, self.features, units, groups, members, dtype
+        )
         space = self._buffers.empty((int(places[-1]),), dtype)
         run = masked_rnn.backward if tasks == 1 else masked_rnn.backward_tasks
         work = 2 * batch * steps * units * (self.features + units)
         for begin, stop in reversed(threads.calls(steps, chunk, work)):
             run(*weights, x, a if drop.size else h, s, start, mask, drop, place, rows, starts,
                 bounds, dy, carry, *gradients, dx, dh0, space, places, self.activation.code,
-                chunk, begin, stop)  # fmt: skip
+                chunk, begin, stop, members)  # fmt: skip
         if drop_x is not None and dx.size:
             dx *= drop_x
         return dh0 if order is None else dh0[np.argsort(order)]
