@@ -17,6 +17,7 @@ import numpy as np
 
 from rnn_engine.config import floatx
 from rnn_engine.kernels import optimizers as kernels
+from rnn_engine.kernels import threads
 from rnn_engine.optimizers.sparse import SparseGrad
 from rnn_engine.optimizers.state import OptimizerState, check_rate
 from rnn_engine.variable import Variable
@@ -47,7 +48,8 @@ class Tables:
     """The calls that update all variables, as long as these are their gradients."""
 
     gradients: list[Any]
-    calls: list[tuple[Any, np.ndarray, np.ndarray]]
+    calls: list[tuple[Any, np.ndarray, np.ndarray, int]]
+    threads: int
     arrays: Any  # what the tables point at, kept alive
 
 
@@ -246,7 +248,7 @@ class Optimizer(OptimizerState):
             elif isinstance(gradient, SparseGrad):
                 self._update_sparse(plan, gradient)
             else:
-                plan.kernel(plan.flat, gradient, gradient, *plan.slots, hyper)
+                self._run_kernel(plan, gradient, gradient)
             plan.variable.version += 1
 
     def _update_plain(self, work: list[tuple[Plan, Gradient]]) -> None:
@@ -257,16 +259,28 @@ class Optimizer(OptimizerState):
             tables is None
             or len(tables.gradients) != len(work)
             or any(map(operator.is_not, tables.gradients, gradients))
+            or tables.threads != _most_threads()
         ):
             tables = self._tables = _tabulate(work)
         if tables is None:
             for plan, gradient in work:
-                plan.kernel(plan.flat, gradient, gradient, *plan.slots, plan.hyper)
+                self._run_kernel(plan, gradient, gradient)
         else:
-            for kernel, table, hyper in tables.calls:
-                kernel(table, hyper)
+            for kernel, table, hyper, tasks in tables.calls:
+                kernel(table, hyper, tasks)
         for plan, _ in work:
             plan.variable.version += 1
+
+    def _run_kernel(self, plan: Plan, gradient: Any, square: Any) -> None:
+        """Update one variable, a large one on several threads."""
+        arrays = [plan.flat, gradient, square, *plan.slots]
+        parts = kernels.in_parts(plan.kernel, arrays) if _elementwise(arrays) else []
+        tasks = min(len(parts), _most_threads())
+        if tasks > 1:
+            kernel = kernels.for_all(plan.kernel, len(plan.slots), True)
+            kernel(kernels.table_of(parts), plan.hyper, tasks)
+        else:
+            plan.kernel(*arrays, plan.hyper)
 
     def _scales(self, work: list[tuple[Plan, Gradient]], scale: float) -> list[float]:
         """Return the factor of each gradient: `scale`, less where a norm is clipped."""
@@ -331,7 +345,7 @@ class Optimizer(OptimizerState):
             self._scratch[plan.index] = (np.zeros(plan.shape, plan.dtype), np.zeros_like(plan.flat))
         all_g, all_q = (a.reshape(-1, width) for a in self._scratch[plan.index])
         all_g[rows], all_q[rows] = g, q
-        plan.kernel(plan.flat, all_g.reshape(-1), all_q.reshape(-1), *plan.slots, hyper)
+        self._run_kernel(plan, all_g.reshape(-1), all_q.reshape(-1))
         all_g[rows], all_q[rows] = 0, 0
 
     def _accumulate(self, work: list[tuple[Plan, Gradient]], rate: float) -> None:
@@ -478,6 +492,16 @@ class Optimizer(OptimizerState):
         }  # fmt: skip
 
 
+def _most_threads() -> int:
+    """Return on how many threads a large variable may be updated now: one after a fork."""
+    return threads.tasks(threads.SERIAL_WORK, threads.get_num_threads())
+
+
+def _elementwise(arrays: list[np.ndarray]) -> bool:
+    """Whether all arrays of an update are of one size; Adafactor's slots are not."""
+    return all(array.size == arrays[0].size for array in arrays)
+
+
 def _tabulate(work: list[tuple[Plan, Gradient]]) -> Tables | None:
     """Return the tables of a step, or None where the variables have to be updated one by one.
 
@@ -485,19 +509,25 @@ def _tabulate(work: list[tuple[Plan, Gradient]]) -> Tables | None:
     step, or where a slot is not of the variable's size, as Adafactor's are not.
     """
     rows: dict[Any, list[list[np.ndarray]]] = {}
-    hypers = {}
+    hypers, most = {}, _most_threads()
     for plan, gradient in work:
-        arrays = [plan.flat, plan.flat_buffer, *plan.slots]
-        if gradient is not plan.flat_buffer or any(a.size != plan.flat.size for a in arrays):
+        arrays = [plan.flat, plan.flat_buffer, plan.flat_buffer, *plan.slots]
+        if gradient is not plan.flat_buffer or not _elementwise(arrays):
             return None
-        key = plan.kernel, plan.dtype
-        rows.setdefault(key, []).append(arrays)
+        parts = kernels.in_parts(plan.kernel, arrays) if most > 1 else [arrays]
+        key = plan.kernel, plan.dtype, len(parts) > 1
+        rows.setdefault(key, []).extend(parts)
         hypers[key] = plan.hyper
     calls = [
-        (kernels.for_all(key[0], len(group[0]) - 2), kernels.table_of(group), hypers[key])
+        (
+            kernels.for_all(key[0], len(group[0]) - 3, key[2]),
+            kernels.table_of(group),
+            hypers[key],
+            min(most, len(group)) if key[2] else 1,
+        )
         for key, group in rows.items()
     ]
-    return Tables([gradient for _, gradient in work], calls, rows)
+    return Tables([gradient for _, gradient in work], calls, most, rows)
 
 
 def _convert(gradient: Any, plan: Plan, position: int) -> Gradient:

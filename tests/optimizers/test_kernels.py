@@ -9,7 +9,9 @@ import pytest
 from numba import njit
 
 from rnn_engine.kernels import optimizers as kernels
-from rnn_engine.kernels import options
+from rnn_engine.kernels import options, threads
+from rnn_engine.optimizers.table import registry
+from rnn_engine.variable import Variable
 
 
 @pytest.mark.skipif(
@@ -42,3 +44,28 @@ def test_merge_rows(absolute: bool) -> None:
     np.testing.assert_array_equal(g, [[1.0, 0.25], [-1.5, -1.5]])
     expected = [[1.0, 0.25], [2.5, 2.5]] if absolute else [[1.0, 0.0625], [4.25, 4.25]]
     np.testing.assert_array_equal(q, expected)
+
+
+@pytest.mark.parametrize("cls", registry.unique())
+def test_large_variables_on_any_number_of_threads(cls, monkeypatch):
+    """Cut in parts and shared out, a variable gets the bits it gets in one piece."""
+    results = []
+    for part, count in ((10**9, 1), (100, 1), (100, 2), (100, 3)):
+        monkeypatch.setattr(kernels, "PART_NUMBERS", part)
+        monkeypatch.setattr(threads, "SERIAL_WORK", 0)
+        before = threads.get_num_threads()
+        threads.set_num_threads(count)
+        try:
+            rng = np.random.default_rng(3)
+            variables = [Variable(rng.normal(size=s), dtype="float32") for s in ((37, 29), (29,))]
+            optimizer = cls()
+            for step in range(4):
+                for variable in variables:
+                    variable.grad[...] = rng.normal(size=variable.shape)
+                # The variables' own buffers go through a table, other arrays do not.
+                gradients = [v.gradient if step % 2 else v.grad.copy() for v in variables]
+                optimizer.apply(gradients, variables)
+        finally:
+            threads.set_num_threads(before)
+        results.append(b"".join(v.value.tobytes() for v in variables))
+    assert len(set(results)) == 1
