@@ -169,13 +169,20 @@ def softmax_cross_entropy(
 def squared_error(t: Any, p: Any, slope: Any) -> float:
     """Return the mean of (p - t)² over all entries; fill `slope` with its gradient by p.
 
-    All three are flat; an empty `slope` is left alone. The sum runs in float64.
+    All three are flat; an empty `slope` is left alone. The sum runs in float64
+    and is compensated.
     """
-    total = 0.0
+    total = lost = 0.0
     factor = p.dtype.type(2.0 / p.size)
     for j in range(p.size):
         error = p[j] - t[j]
-        total += np.float64(error) * np.float64(error)
+        term = np.float64(error) * np.float64(error)
+        # What rounding takes from the sum is kept beside it (Knuth's two-sum).
+        new = total + term
+        part = new - total
+        lost += (total - (new - part)) + (term - part)
+        total = new
         if slope.size:
             slope[j] = error * factor
-    return total / p.size
+    # Infinity takes infinity away from itself.
+    return (total + lost if np.isfinite(total) else total) / p.size
