@@ -101,7 +101,7 @@ MUTATIONS = (
     Mutation(
         "sums of the second group dropped",
         RNN,
-        "load(dr, j) + load(sums, f * u + j)",
+        "load(dr, j) + load(part, f * u + j)",
         "load(dr, j)",
     ),
     Mutation(

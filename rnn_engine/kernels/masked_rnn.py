@@ -41,13 +41,13 @@ from rnn_engine.kernels.simple_rnn import (
 # Behind what `simple_rnn` keeps in the work array: the open steps of a chunk side by side.
 # Here a group's part of dz, (chunk + 1, rows, U), begins where its rows do, as do its parts of
 # the others: groups of equal work have different numbers of rows.
-A, OPEN_DZ, X, DX, LAST = range(END, END + 5)
+A, OPEN_DZ, X, DX = range(END, END + 4)
 
 
 def backward_places(
     chunk: int, batch: int, features: int, units: int, groups: int, members: int, dtype: Any
 ) -> np.ndarray:
-    """Return the places in the work array of `backward`."""
+    """Return the places in the work array of `backward`, and its length as the last."""
     rows = -(-batch // groups)
     places = simple_rnn.backward_places(chunk, rows, features, units, groups, members, dtype)
     places[SCRATCH_SIZE] = scratch_size(chunk * batch, features, units, dtype)
@@ -344,9 +344,8 @@ def backward(
         _one_group(x, a, s, h0, mask, drop, order, rows, starts, bounds, dy, carry, dw, dr, db, dx,
                    dh0, work, places, act, chunk, begin, stop, group)  # fmt: skip
     if begin == 0:
-        for group in range(1, groups):
-            sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
-            add_sums(address(dw), address(dr), address(db), sums, f, u)
+        sums = offset(address(work), places[SUMS])
+        add_sums(address(dw), address(dr), address(db), sums, f, u, groups)
 
 
 @inner_kernel
@@ -407,6 +406,5 @@ def backward_tasks(
                              bounds, task // members, task % members, members)  # fmt: skip
             stop = start
     if begin == 0:
-        for group in range(1, groups):
-            sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
-            add_sums(address(dw), address(dr), address(db), sums, f, u)
+        sums = offset(address(work), places[SUMS])
+        add_sums(address(dw), address(dr), address(db), sums, f, u, groups)

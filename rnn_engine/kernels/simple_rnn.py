@@ -357,14 +357,16 @@ def _gradient_share(
 
 
 @linked
-def add_sums(dw: Any, dr: Any, db: Any, sums: Any, f: int, u: int) -> None:
-    """Add the sums of a group to the gradients."""
-    for j in range(f * u):
-        store(dw, j, load(dw, j) + load(sums, j))
-    for j in range(u * u):
-        store(dr, j, load(dr, j) + load(sums, f * u + j))
-    for j in range(u):
-        store(db, j, load(db, j) + load(sums, (f + u) * u + j))
+def add_sums(dw: Any, dr: Any, db: Any, sums: Any, f: int, u: int, groups: int) -> None:
+    """Add the sums of all groups but the first to the gradients, in order."""
+    for group in range(1, groups):
+        part = offset(sums, (group - 1) * (f + u + 1) * u)
+        for j in range(f * u):
+            store(dw, j, load(dw, j) + load(part, j))
+        for j in range(u * u):
+            store(dr, j, load(dr, j) + load(part, f * u + j))
+        for j in range(u):
+            store(db, j, load(db, j) + load(part, (f + u) * u + j))
 
 
 @kernel
@@ -403,9 +405,8 @@ def backward(
                             groups, 0, 1)  # fmt: skip
             end = start
     if begin == 0:
-        for group in range(1, groups):
-            sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
-            add_sums(address(dw), address(dr), address(db), sums, f, u)
+        sums = offset(address(work), places[SUMS])
+        add_sums(address(dw), address(dr), address(db), sums, f, u, groups)
 
 
 @parallel_kernel
@@ -442,6 +443,5 @@ def backward_tasks(
                                 task // members, groups, task % members, members)  # fmt: skip
             stop = start
     if begin == 0:
-        for group in range(1, groups):
-            sums = offset(address(work), places[SUMS] + (group - 1) * places[SUMS_SIZE])
-            add_sums(address(dw), address(dr), address(db), sums, f, u)
+        sums = offset(address(work), places[SUMS])
+        add_sums(address(dw), address(dr), address(db), sums, f, u, groups)
