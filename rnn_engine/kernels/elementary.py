@@ -10,6 +10,7 @@ from rnn_engine.kernels.vector import (
     copysign,
     exponent_bias,
     fma,
+    look_up,
     polynomial,
     power_of_two,
     where,
@@ -24,17 +25,39 @@ _EXP2 = {
          0.00015403530462515255862, 0.000015252733489980292545, 1.3215433089032908888e-6,
          1.0178198025635556729e-7, 7.0741057164086378008e-9, 4.4352820522495469489e-10),
 }  # fmt: skip
-# (tanh(a)/a - 1)/a² in a², a <= 0.625; relative error of tanh 4.4e-9 and 1e-17.
-_TANH_SMALL = {
-    32: (-0.333332819451, 0.133314422601, -0.0537397192881, 0.0206390987843, -0.00570499801475),
-    64: (-0.33333333333332855299, 0.13333333333262094713, -0.053968253931268859612,
-         0.021869487576114850158, -0.0088632210028395823862, 0.0035919891751791122375,
-         -0.0014549588837883181614, 0.00058631655640244387711, -0.00022856423906603280739,
-         0.000077144394378256058242, -0.00001607258164250108305),
-}  # fmt: skip
+# tanh in float32, piece by piece: c, then the coefficients of tanh(c + t) in t, where tanh(c) is
+# all but a float32. `python -m reference.tanh_table` makes them. The pieces begin where 1 + 1.65·a
+# is 1, 1.25, 1.5, 1.75 times 1, 2, 4, 8; they stand here in the order of its bits 21 to 24.
+_TANH_SCALE = 1.65
+_TANH_BIT = 21
+_TANH_PIECES = (
+    (0.75763994, 0.63968474, 0.59080344, -0.37792796, 0.04481296, 0.09730535, -0.06327033),
+    (1.0590205, 0.7852887, 0.38332167, -0.3010225, 0.108611204, 0.015659561, -0.03943534),
+    (1.3623698, 0.87694156, 0.2309735, -0.20255281, 0.10063471, -0.020370767, -0.010372795),
+    (1.6657852, 0.93099225, 0.13325344, -0.12405864, 0.07107978, -0.024716778, 0.002290121),
+    (2.1207213, 0.97163445, 0.055926464, -0.05433823, 0.03415956, -0.015142012, 0.004445219),
+    (2.7288888, 0.99151015, 0.016907636, -0.016762037, 0.010984414, -0.0053762873, 0.0019978865),
+    (3.331555, 0.9974489, 0.0050956532, -0.005081887, 0.0033708196, -0.0016951415, 0.0006611124),
+    (3.93508, 0.99923635, 0.0015267262, -0.0015253186, 0.0010154675, -0.0005146973, 0.00020278142),
+    (4.851268, 0.99987775, 0.00024451007, -0.00024379879, 0.0001623995, -8.712609e-5, 3.497735e-5),
+    (6.0514636, 0.9999889, 2.2173785e-5, -2.2113365e-5, 1.4758641e-5, -7.90749e-6, 3.1037055e-6),
+    (7.278045, 0.99999905, 1.9075856e-6, -1.902217e-6, 1.2669198e-6, -6.804332e-7, 2.7488483e-7),
+    (8.430321, 0.9999999, 1.9036031e-7, 4.0387485e-7, 5.7899598e-8, -1.90633e-6, 4.5293223e-7),
+    (0.0, 0.0, 1.0, 8.102778e-7, -0.33338112, 0.00083629903, 0.1284426),
+    (0.22704777, 0.22322509, 0.9501706, -0.21210107, -0.26938617, 0.13032284, 0.08274222),
+    (0.3793413, 0.3621353, 0.86885804, -0.3146432, -0.17568208, 0.16795367, 0.017891506),
+    (0.5305369, 0.4857914, 0.76400673, -0.37114727, -0.074371666, 0.15949391, -0.035239056),
+)
+# (tanh(a)/a - 1)/a² in a², a <= 0.625, in float64; relative error of tanh 1e-17.
+_TANH_SMALL = (
+    -0.33333333333332855299, 0.13333333333262094713, -0.053968253931268859612,
+    0.021869487576114850158, -0.0088632210028395823862, 0.0035919891751791122375,
+    -0.0014549588837883181614, 0.00058631655640244387711, -0.00022856423906603280739,
+    0.000077144394378256058242, -0.00001607258164250108305,
+)  # fmt: skip
 _TANH_SPLIT = 0.625
-# tanh rounds to 1 from here on; clamping keeps 2ⁿ finite.
-_TANH_ONE = {32: 9.5, 64: 20.0}
+# tanh rounds to 1 from here on.
+_TANH_ONE = {32: 9.02, 64: 20.0}
 # Adding and subtracting 1.5·2^(mantissa bits) rounds to the nearest integer n. The bias on
 # top makes the low bits of the sum those of an exponent field, see `power_of_two`.
 _ROUND = {32: 12582912.0 + exponent_bias(32), 64: 6755399441055744.0 + exponent_bias(64)}
@@ -55,19 +78,34 @@ def _exp2_parts(x: Vector, factor: float) -> tuple[Vector, Vector]:
 
 
 def tanh(x: Vector) -> Vector:
-    """Return tanh: 1 - 2/(e^(2a) + 1) for a = |x| > 0.625, an odd polynomial below.
-
-    Both halves end in one addition whose second term is small against the first,
-    which is where the accuracy comes from (at most 1.46 ULP over all float32 inputs).
-    """
+    """Return tanh, at most 1.06 ULP from the truth over all float32 inputs."""
     bits = x.ops.bits
     a = absolute(x)
     clamped = where((-a).less(-_TANH_ONE[bits]), _TANH_ONE[bits], a)
-    p, shifted = _exp2_parts(clamped, 2 * _LOG2_E)
+    result = _tanh_by_pieces(clamped) if bits == 32 else _tanh_by_exp(clamped)
+    return copysign(result, x)
+
+
+def _tanh_by_pieces(a: Vector) -> Vector:
+    """Return tanh of 0 <= a < 9.09 by the polynomial of its piece.
+
+    Half of what the exponential takes: it waits for no division.
+    """
+    c, *coefficients = look_up(_TANH_PIECES, fma(a, _TANH_SCALE, 1.0), _TANH_BIT)
+    return polynomial(a - c, coefficients)
+
+
+def _tanh_by_exp(a: Vector) -> Vector:
+    """Return 1 - 2/(e^(2a) + 1) for a > 0.625, an odd polynomial below.
+
+    Both halves end in one addition whose second term is small against the first,
+    which is where the accuracy comes from.
+    """
+    p, shifted = _exp2_parts(a, 2 * _LOG2_E)
     large = 1.0 - 2.0 / fma(p, power_of_two(shifted), 1.0)
     square = a * a
-    small = fma(a * square, polynomial(square, _TANH_SMALL[bits]), a)
-    return copysign(where(a.less(_TANH_SPLIT), small, large), x)
+    small = fma(a * square, polynomial(square, _TANH_SMALL), a)
+    return where(a.less(_TANH_SPLIT), small, large)
 
 
 def exp(x: Vector) -> Vector:

@@ -154,6 +154,65 @@ class VectorBuilder:
         b.cbranch(b.icmp_signed("<=", following, last), loop, done)
         b.position_at_end(done)
 
+    def look_up(self, table: Sequence[Sequence[float]], index: Any) -> list[Any]:
+        """Return the columns of a table of 16 rows of float32, the row of each lane by `index`.
+
+        Only the low four bits of the integers in `index` count.
+        """
+        if self.lanes < 8:
+            return self._look_up_rows(table, index)
+        columns = [[float(row[c]) for row in table] for c in range(len(table[0]))]
+        if self.lanes == 16:
+            permute = self._permutation("llvm.x86.avx512.permvar.sf.512")
+            return [permute(ir.Constant(self.type, column), index) for column in columns]
+        # A register of AVX2 holds half a column.
+        permute = self._permutation("llvm.x86.avx2.permps")
+        b = self.builder
+        lifted = b.shl(index, self.int_const(28))
+        upper = b.icmp_signed("<", lifted, self.int_const(0))
+        halves = [
+            [permute(ir.Constant(self.type, column[i : i + 8]), index) for i in (0, 8)]
+            for column in columns
+        ]
+        return [b.select(upper, high, low) for low, high in halves]
+
+    def _permutation(self, name: str) -> Callable[[Any, Any], Any]:
+        function = self._declare(name, ir.FunctionType(self.type, [self.type, self.int_type]))
+        return lambda values, index: self.builder.call(function, [values, index])
+
+    def _look_up_rows(self, table: Sequence[Sequence[float]], index: Any) -> list[Any]:
+        """Do what `look_up` does with registers of four: load rows, and transpose."""
+        b = self.builder
+        size = -(-len(table[0]) // self.lanes) * self.lanes
+        numbers = [float(n) for row in table for n in (*row, *[0.0] * (size - len(row)))]
+        kind = ir.ArrayType(self.element, len(numbers))
+        place = self._constant(ir.Constant(kind, numbers))
+        masked = b.and_(index, self.int_const(15))
+        rows = [b.zext(b.extract_element(masked, INT32(i)), INT64) for i in range(self.lanes)]
+        starts = [self.offset(place, b.mul(row, INT64(size))) for row in rows]
+        columns = []
+        for first in range(0, size, self.lanes):
+            columns += self._transpose([self.load(self.offset(s, INT64(first))) for s in starts])
+        return columns[: len(table[0])]
+
+    def _transpose(self, rows: list[Any]) -> list[Any]:
+        """Transpose four registers of four."""
+
+        def shuffle(a: Any, b: Any, order: list[int]) -> Any:
+            return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, 4), order))
+
+        low, high = [0, 4, 1, 5], [2, 6, 3, 7]
+        pairs = [shuffle(rows[i], rows[i + 2], order) for order in (low, high) for i in (0, 1)]
+        return [shuffle(pairs[i], pairs[i + 1], order) for i in (0, 2) for order in (low, high)]
+
+    def _constant(self, value: ir.Constant) -> Any:
+        """Return the address of a constant of this module."""
+        module = self.builder.module
+        name = module.get_unique_name("rnn_engine_table")
+        variable = ir.GlobalVariable(module, value.type, name)
+        variable.linkage, variable.global_constant, variable.initializer = "internal", True, value
+        return self.offset(variable, INT64(0))
+
     def _declare(self, name: str, signature: ir.FunctionType) -> Any:
         module = self.builder.module
         if name in module.globals:
@@ -219,9 +278,10 @@ def fma(a: "Vector | float", b: "Vector | float", c: "Vector | float") -> Vector
     return Vector(ops, ops.fma(*(v.value for v in lift)))
 
 
-def polynomial(x: Vector, coefficients: Sequence[float]) -> Vector:
+def polynomial(x: Vector, coefficients: "Sequence[Vector | float]") -> Vector:
     """Return Σ cᵢ xⁱ by Horner's rule, constant term first."""
-    result = x.ops.const(coefficients[-1])
+    last = coefficients[-1]
+    result = last if isinstance(last, Vector) else x.ops.const(last)
     for c in reversed(coefficients[:-1]):
         result = fma(result, x, c)
     return result
@@ -253,6 +313,14 @@ def square_root(x: Vector) -> Vector:
 def exponent_bias(bits: int) -> int:
     """Return what the exponent field of a float of so many bits adds to the exponent."""
     return 127 if bits == 32 else 1023
+
+
+def look_up(table: Sequence[Sequence[float]], x: Vector, shift: int) -> list[Vector]:
+    """Return the columns of a table of 16 rows, the row by bits `shift` to `shift` + 3 of `x`."""
+    ops = x.ops
+    bits = ops.builder.bitcast(x.value, ops.int_type)
+    index = ops.builder.lshr(bits, ops.int_const(shift))
+    return [Vector(ops, column) for column in ops.look_up(table, index)]
 
 
 def power_of_two(shifted: Vector) -> Vector:
