@@ -44,44 +44,60 @@ def scratch_size(rows: int, features: int, units: int, dtype: Any) -> int:
 
 
 @intrinsic
-def _pack_vector(
-    typingctx: Any, source: Any, row: Any, depth: Any, tail: Any, panel: Any, total: Any, adds: Any
-) -> Any:
-    """Copy the first `tail` columns of `depth` rows to a panel; add their sums to `total`.
+def _pack_right(
+    typingctx: Any, source: Any, row: Any, depth: Any, columns: Any, panels: Any, total: Any,
+    adds: Any,
+) -> Any:  # fmt: skip
+    """Copy the first `columns` of `depth` rows to one or two panels; add their sums to `total`.
 
-    `source` has rows `row` numbers apart. The other columns become zeros. `total` is left
-    alone unless `adds`.
+    `source` has rows `row` numbers apart; panels are filled up with zeros. `total` is left
+    alone unless `adds`. Two sums run side by side: one alone waits for each of its additions.
     """
-    signature = types.void(source, types.intp, types.intp, types.intp, panel, total, types.intp)
+    signature = types.void(source, types.intp, types.intp, types.intp, panels, total, types.intp)
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        source, row, depth, tail, panel, total, adds = args
+        source, row, depth, columns, panels, total, adds = args
         allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[0].dtype)
-        source, panel, total = (ops.offset(p, INT64(0)) for p in (source, panel, total))
-        mask = ops.first_lanes(tail)
-        before = builder.block
-        loop, done = builder.append_basic_block("row"), builder.append_basic_block("row_done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        i, at = builder.phi(INT64), builder.phi(source.type)
-        to, sums = builder.phi(panel.type), builder.phi(ops.type)
-        value = ops.masked_load(at, mask)
-        ops.store(value, to)
-        following = [
-            (i, INT64(0), builder.add(i, INT64(1))),
-            (at, source, ops.offset(at, row)),
-            (to, panel, ops.offset(to, INT64(ops.lanes))),
-            (sums, ir.Constant(ops.type, [0.0] * ops.lanes), builder.fadd(sums, value)),
-        ]
-        for phi, first, later in following:
-            phi.add_incoming(first, before)
-            phi.add_incoming(later, loop)
-        builder.cbranch(builder.icmp_signed("<", following[0][2], depth), loop, done)
-        builder.position_at_end(done)
-        with builder.if_then(builder.icmp_signed("!=", adds, INT64(0))):
-            new = builder.fadd(ops.masked_load(total, mask), following[3][2])
-            ops.masked_store(new, total, mask)
+        source, panels, total = (ops.offset(p, INT64(0)) for p in (source, panels, total))
+        lanes = INT64(ops.lanes)
+        step = builder.mul(depth, lanes)
+        first, second = ops.first_lanes(columns), ops.first_lanes(builder.sub(columns, lanes))
+
+        def copy_rows(masks: list[Any]) -> None:
+            before = builder.block
+            loop, done = builder.append_basic_block("row"), builder.append_basic_block("row_done")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            i, at, to = builder.phi(INT64), builder.phi(source.type), builder.phi(panels.type)
+            sums = [builder.phi(ops.type) for _ in masks]
+            new = []
+            for v, mask in enumerate(masks):
+                value = ops.masked_load(ops.offset(at, INT64(v * ops.lanes)), mask)
+                ops.store(value, ops.offset(to, builder.mul(step, INT64(v))))
+                new.append(builder.fadd(sums[v], value))
+            zero = ir.Constant(ops.type, [0.0] * ops.lanes)
+            following = [
+                (i, INT64(0), builder.add(i, INT64(1))),
+                (at, source, ops.offset(at, row)),
+                (to, panels, ops.offset(to, lanes)),
+                *zip(sums, [zero] * len(masks), new, strict=True),
+            ]
+            for phi, begin, later in following:
+                phi.add_incoming(begin, before)
+                phi.add_incoming(later, loop)
+            builder.cbranch(builder.icmp_signed("<", following[0][2], depth), loop, done)
+            builder.position_at_end(done)
+            with builder.if_then(builder.icmp_signed("!=", adds, INT64(0))):
+                for v, (mask, value) in enumerate(zip(masks, new, strict=True)):
+                    place = ops.offset(total, INT64(v * ops.lanes))
+                    ops.masked_store(builder.fadd(ops.masked_load(place, mask), value), place, mask)
+
+        with builder.if_else(builder.icmp_signed(">", columns, lanes)) as (two, one):
+            with two:
+                copy_rows([first, second])
+            with one:
+                copy_rows([first])
         return context.get_dummy_value()
 
     return signature, codegen
@@ -142,17 +158,8 @@ def add_outer(
                 vectors = _VECTORS
             column = vector * width
             columns = min(vectors * width, n - column)
-            for v in range(vectors):
-                at = column + v * width
-                _pack_vector(
-                    offset(dz, start * n + at),
-                    n,
-                    depth,
-                    n - at,
-                    offset(right, v * depth * width),
-                    offset(db, at),
-                    int(top == 0),
-                )
+            _pack_right(offset(dz, start * n + column), n, depth, columns, right,
+                        offset(db, column), int(top == 0))  # fmt: skip
             for panel in range(top, bottom):
                 low, high, target = f * panel // f_panels, f * (panel + 1) // f_panels, dw
                 if panel >= f_panels:

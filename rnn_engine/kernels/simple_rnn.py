@@ -30,8 +30,8 @@ from rnn_engine.kernels.outer import add_outer, scratch_size
 from rnn_engine.kernels.pointers import address, copy, lane_count, load, offset, stack, store
 
 # The projected inputs of a chunk of time should stay in the second-level cache until
-# the walk reads them: 64 Ki numbers are 256 KiB in float32.
-FORWARD_NUMBERS = 65536
+# the walk reads them: 32 Ki numbers are 128 KiB in float32, and 64 Ki were as fast.
+FORWARD_NUMBERS = 32768
 # So should the dz of a chunk until the weight gradients are added; but each block of rows
 # passes over all of dW and dR. Twice as many were as fast, within the noise.
 BACKWARD_NUMBERS = 65536
@@ -120,8 +120,8 @@ def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
 @linked
 def lay_out(x: Any, x_row: int, x_step: int, target: Any, rows: int, count: int, f: int) -> None:
     """Copy `count` steps of `rows` rows to contiguous rows of f, step by step."""
-    for row in range(rows):
-        for t in range(count):
+    for t in range(count):
+        for row in range(rows):
             source, to = offset(x, row * x_row + t * x_step), offset(target, (t * rows + row) * f)
             copy(to, source, f)
 
@@ -222,7 +222,7 @@ def forward_tasks(
 def forward_brief(x: Any, weights: Any, last: Any, act: int) -> None:
     """Do what `forward` does for x (B, T, F) from zeros, on scratch of the stack.
 
-    For small work, where each further argument counts: B·(F + 2U) is at most
+    For small work, where each further argument counts: B·(F + U) is at most
     `BRIEF_NUMBERS`.
     """
     batch, u = last.shape
@@ -234,15 +234,15 @@ def forward_brief(x: Any, weights: Any, last: Any, act: int) -> None:
 
 
 @kernel
-def forward_brief_kept(x: Any, weights: Any, h: Any, act: int) -> None:
+def forward_brief_kept(x: Any, weights: Any, h: Any, last: Any, act: int) -> None:
     """Do what `forward_brief` does, and keep every state: h (T, B, U)."""
     steps, batch, u = h.shape
     f = x.shape[2]
-    states, scratch = address(h), stack(address(h), BRIEF_NUMBERS)
-    numbers = batch * u
-    chunk = min(steps, (BRIEF_NUMBERS - numbers) // (batch * (f + u)))
+    states = address(h)
+    chunk = min(steps, BRIEF_NUMBERS // (batch * (f + u)))
     _walk(address(x), steps * f, f, f, u, batch, address(weights), states, 0, states, states,
-          numbers, scratch, offset(scratch, numbers), 1, act, chunk, 0, steps)  # fmt: skip
+          batch * u, address(last), stack(states, BRIEF_NUMBERS), 1, act, chunk, 0,
+          steps)  # fmt: skip
 
 
 # --- backward -----------------------------------------------------------------------

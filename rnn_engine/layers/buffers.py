@@ -6,7 +6,6 @@ faults cost a third of a training step of 32 units.
 
 import math
 import sys
-from typing import Any
 
 import numpy as np
 
@@ -23,39 +22,33 @@ class BufferPool:
 
     def __init__(self, most: int = 8) -> None:
         self._most = most
-        self._owners: list[np.ndarray] = []
+        # Arrays of bytes, and where in each a cache line begins.
+        self._owners: list[tuple[np.ndarray, int]] = []
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Return an array like `numpy.empty`, aligned to a cache line if it is large."""
         size = math.prod(shape) * dtype.itemsize
         if size < _SMALLEST:
             return np.empty(shape, dtype)
-        owner = self._free(size + _ALIGNMENT)
-        if owner is None:
-            owner = np.empty(size + _ALIGNMENT, np.uint8)
-            self._owners.append(owner)
-            if len(self._owners) > self._most:
-                self._owners.pop(0)
-        start = -owner.ctypes.data % _ALIGNMENT
-        return owner[start : start + size].view(dtype).reshape(shape)
-
-    def _free(self, size: int) -> np.ndarray | None:
-        """Return an array of `size` bytes that only this pool knows.
-
-        Two threads that look at the same one both see the other's reference, and both
-        pass on.
-        """
-        for owner in self._owners:
+        size += _ALIGNMENT
+        # Two threads that look at the same one both see the other's reference, and both
+        # pass on.
+        for owner, start in self._owners:
             if owner.size == size and sys.getrefcount(owner) == _ALONE:
-                return owner
-        return None
+                return np.ndarray(shape, dtype, owner, start)
+        owner = np.empty(size, np.uint8)
+        start = -owner.ctypes.data % _ALIGNMENT
+        self._owners.append((owner, start))
+        if len(self._owners) > self._most:
+            self._owners.pop(0)
+        return np.ndarray(shape, dtype, owner, start)
 
 
-def _count_alone(owners: list[Any]) -> int:
-    for owner in owners:
+def _count_alone(owners: list[tuple[np.ndarray, int]]) -> int:
+    for owner, _ in owners:
         return sys.getrefcount(owner)
     return 0
 
 
-# What `getrefcount` says, in a loop like that above, of an object only the list holds.
-_ALONE = _count_alone([np.empty(1)])
+# What `getrefcount` says, in a loop like that above, of an array only the list holds.
+_ALONE = _count_alone([(np.empty(1), 0)])

@@ -282,7 +282,7 @@ class SimpleRNN(Recurrent):
         batch, steps, features = x.shape
         units = self.units
         return (
-            batch * (features + 2 * units) <= simple_rnn.BRIEF_NUMBERS
+            batch * (features + units) <= simple_rnn.BRIEF_NUMBERS
             and batch * steps * units * (features + units) < threads.SERIAL_WORK
             and x.flags.carray
         )
@@ -293,8 +293,9 @@ class SimpleRNN(Recurrent):
         units, dtype = self.units, self._np_dtype
         if keep and not h0.size and not self.activation.from_input and self._is_brief(x):
             h = self._buffers.empty((steps, batch, units), dtype)
-            simple_rnn.forward_brief_kept(x, self._weights(), h, self.activation.code)
-            return h, h[-1].copy(), (x, False, h, self._none3, h0, None)
+            last = np.empty((batch, units), dtype)
+            simple_rnn.forward_brief_kept(x, self._weights(), h, last, self.activation.code)
+            return h, last, (x, False, h, self._none3, h0, None)
         x, time_major = _lay_out(x)
         work = batch * steps * units * (features + units)
         tasks = threads.tasks(work, batch)
@@ -448,11 +449,11 @@ class SimpleRNN(Recurrent):
 
     def _gradient_of_states(self, dy: Any, shape: tuple[int, ...], shown: Any) -> np.ndarray:
         """Return the gradients of all states (T, B, U), or (1, B, U) of the last one."""
-        steps, batch, units = shape
         dstate = None
         if self.return_state:
             dy, dstate = dy
         if dy is None:
+            steps, batch, units = shape
             dy = np.zeros((batch, steps, units) if self.return_sequences else (batch, units))
         dy = as_float_array(dy, self._np_dtype, "dy")
         dy = dy.transpose(1, 0, 2) if self.return_sequences else dy[None]
@@ -461,7 +462,7 @@ class SimpleRNN(Recurrent):
         if dstate is not None:
             dy = dy.copy()
             dy[-1] += dstate
-        return compact(dy.astype(self._np_dtype, copy=False))
+        return compact(dy)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
