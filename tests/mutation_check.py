@@ -1,8 +1,8 @@
 """A small check of the kernels against the oracle, run in a process of its own.
 
 `test_mutations` runs it on copies of the engine with one fault each. Arguments are
-the parts to check, ``rnn``, ``mask`` and ``dense``: the fewer, the less is compiled. It exits
-with 0 if all is right, with 1 and a line for each wrong quantity if not.
+the parts to check, ``rnn``, ``brief``, ``mask`` and ``dense``: the fewer, the less is compiled.
+It exits with 0 if all is right, with 1 and a line for each wrong quantity if not.
 """
 
 import sys
@@ -19,11 +19,11 @@ B, T, F, U = 5, 4, 3, 6
 
 
 # Two groups of rows, and two chunks of two steps each, however small the work.
-simple_rnn.GROUP_WORK, simple_rnn.BACKWARD_NUMBERS, simple_rnn.BACKWARD_ROWS = 0, 0, T
+LARGE = {"GROUP_WORK": 0, "BACKWARD_NUMBERS": 0, "BACKWARD_ROWS": T}
 
 
-def check_layer(activation: str, in_time: bool, masked: bool = False) -> list[str]:
-    """Compare a SimpleRNN with an initial state and a bias, all gradients included."""
+def check_layer(activation: str, in_time: bool, masked: bool = False, start: bool = True) -> list:
+    """Compare a SimpleRNN with a bias, and an initial state, all gradients included."""
     mask = np.random.default_rng(2).random((B, T)) > 0.4 if masked else None
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=shape).astype("float32") * 0.6 for shape in ((F, U), (U, U), (U,))]
@@ -32,14 +32,14 @@ def check_layer(activation: str, in_time: bool, masked: bool = False) -> list[st
     layer = SimpleRNN(U, activation=activation, return_sequences=in_time)
     layer.build((None, T, F))
     layer.set_weights(weights)
-    y, saved = layer.forward(x, True, mask, initial_state=h0)
+    y, saved = layer.forward(x, True, mask, initial_state=h0 if start else None)
     y = np.array(y)
-    dx, dh0 = layer.backward(dy, saved)
+    by_inputs = layer.backward(dy, saved)
     naive = oracle.SimpleRNN(*weights, activation, return_sequences=in_time)
-    expected, _ = naive.forward(x, h0, mask)
+    expected, _ = naive.forward(x, h0 if start else np.zeros_like(h0), mask)
     grads = naive.backward(dy)
-    found = [y, dx, dh0, *(v.grad for v in layer.trainable_weights)]
-    names = ["x", "initial_state", "kernel", "recurrent_kernel", "bias"]
+    found = [y, *(by_inputs if start else [by_inputs]), *(v.grad for v in layer.trainable_weights)]
+    names = ["x", *["initial_state"] * start, "kernel", "recurrent_kernel", "bias"]
     label = f"{activation}, {'every output' if in_time else 'last output'}, masked: {masked}"
     return wrong(label, ["output", *names], found, [expected, *(grads[n] for n in names)])
 
@@ -76,6 +76,9 @@ def main(parts: list[str]) -> int:
     """Run the parts and print what is wrong."""
     print(rnn_engine.__file__)
     lines = check_dense() if "dense" in parts else []
+    if "brief" in parts:
+        lines += check_layer("tanh", False, start=False) + check_layer("tanh", True, start=False)
+    vars(simple_rnn).update(LARGE)
     if "rnn" in parts:
         for activation in ("tanh", "sigmoid", "relu"):
             lines += check_layer(activation, False) + check_layer(activation, True)

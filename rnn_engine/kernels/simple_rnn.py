@@ -43,7 +43,7 @@ GROUPS = 2
 # Multiply-adds below which there is one group. It decides about bits: it does not follow
 # the threads.
 GROUP_WORK = 400_000
-# Numbers on the stack of `forward_brief`.
+# Numbers on the stack of the kernels for small work: 16 KiB in float32.
 BRIEF_NUMBERS = 4096
 
 
@@ -407,6 +407,42 @@ def backward(
     if begin == 0:
         sums = offset(address(work), places[SUMS])
         add_sums(address(dw), address(dr), address(db), sums, f, u, groups)
+
+
+def is_brief_backward(steps: int, batch: int, features: int, units: int, dtype: Any) -> bool:
+    """Return whether `backward_brief` can take the work: its arrays lie on the stack."""
+    size = backward_places(steps, batch, features, units, 1, 1, dtype)[END]
+    return int(size) <= BRIEF_NUMBERS and groups(steps, batch, features, units) == 1
+
+
+@kernel
+def backward_brief(
+    w: Any, r: Any, x: Any, h: Any, dy: Any, dw: Any, dr: Any, db: Any, dx: Any, act: int
+) -> None:
+    """Do what `backward` does after `forward_brief_kept`, on scratch of the stack."""
+    steps, batch, u = h.shape
+    f = x.shape[2]
+    numbers = batch * u
+    width = lane_count(address(w))
+    base, states = stack(address(w), BRIEF_NUMBERS), address(h)
+    w_t = offset(base, u * ((u + width - 1) // width * width))
+    zeros = offset(w_t, u * ((f + width - 1) // width * width))
+    dz = offset(zeros, max(u, f))
+    after = offset(dz, steps * numbers)
+    scratch = offset(after, numbers)
+    pack_transposed(address(w), address(r), f, u, base)
+    before = flush_denormals()
+    _chain(base, zeros, states, address(dy), numbers, dz, numbers, after, zeros, u, batch,
+           int(dy.shape[0] == steps), 0, act, 0, steps, steps)  # fmt: skip
+    # h0 is zero: the first step has no share in dR.
+    for start, stop, adds_dr in ((0, 1, 0), (1, steps, 1)):
+        add_outer(batch, stop - start, offset(dz, start * numbers), u,
+                  offset(address(x), start * f), steps * f, f, f, address(dw),
+                  offset(states, (start - 1) * numbers), u, numbers, u, address(dr), adds_dr,
+                  address(db), scratch, 0, 1)  # fmt: skip
+    if dx.size:
+        gemm(steps * batch, f, u, dz, u, 1, w_t, zeros, 0, address(dx), f, 0, 0, zeros, 0)
+    restore(before)
 
 
 @parallel_kernel

@@ -386,15 +386,21 @@ class SimpleRNN(Recurrent):
         steps, batch, units = h.shape
         features, dtype = self.features, self._np_dtype
         dy = self._gradient_of_states(dy, h.shape, masked and masked[-1])
-        work = 2 * batch * steps * units * (features + units)
-        tasks = threads.tasks(work, threads.get_num_threads())
         weights = self.kernel.value, self.recurrent_kernel.value
         db = np.zeros(units, dtype) if self.bias is None else self.bias.grad
         gradients = self.kernel.grad, self.recurrent_kernel.grad, db
         dx = self._buffers.empty((steps, batch, features), dtype) if need_dx else self._none3
         s = z if z.size else h
-        if masked is None:
+        if (
+            masked is None
+            and _is_brief_backward(steps, batch, features, units, dtype)
+            and not (time_major or z.size or h0.size)
+        ):
+            dh0 = h0
+            simple_rnn.backward_brief(*weights, x, h, dy, *gradients, dx, self.activation.code)
+        elif masked is None:
             dh0 = np.empty_like(h0) if h0.size else h0
+            tasks = self._backward_tasks(steps, batch)
             groups, members, chunk, places, size, calls = _backward_plan(
                 batch, steps, features, units, tasks, dtype
             )
@@ -407,17 +413,20 @@ class SimpleRNN(Recurrent):
                 else:
                     simple_rnn.backward_tasks(*args, begin, stop, groups, members)
         else:
-            dh0 = self._backward_masked(x, h, s, masked, dy, weights, gradients, dx, tasks)
+            dh0 = self._backward_masked(x, h, s, masked, dy, weights, gradients, dx)
         out = None
         if need_dx:
             out = dx.transpose(1, 0, 2)
             out = out[:, ::-1] if self.go_backwards else out
         return (out, dh0) if h0.size and not self.stateful else out
 
+    def _backward_tasks(self, steps: int, batch: int) -> int:
+        work = 2 * batch * steps * self.units * (self.features + self.units)
+        return threads.tasks(work, threads.get_num_threads())
+
     def _backward_masked(
-        self, x: Any, h: Any, s: Any, masked: Any, dy: Any, weights: Any, gradients: Any, dx: Any,
-        tasks: int,
-    ) -> np.ndarray:  # fmt: skip
+        self, x: Any, h: Any, s: Any, masked: Any, dy: Any, weights: Any, gradients: Any, dx: Any
+    ) -> np.ndarray:
         """Do the work of backward after `_run_masked`; return the gradient by the start."""
         from rnn_engine.kernels import masked_rnn
 
@@ -425,6 +434,7 @@ class SimpleRNN(Recurrent):
         steps, batch, units = h.shape
         dtype, place = self._np_dtype, np.arange(batch) if order is None else order
         groups = simple_rnn.groups(steps, batch, self.features, units)
+        tasks = self._backward_tasks(steps, batch)
         members = max(1, tasks // groups)
         bounds = shares(mask if mask.size else None, batch, groups * members)
         rows, starts = open_steps_of(mask, bounds[::members], steps)
@@ -505,6 +515,9 @@ def _forward_plan(batch: int, steps: int, features: int, units: int, tasks: int)
     size = tasks * simple_rnn.forward_size(chunk, rows, features, units)
     work = batch * steps * units * (features + units)
     return chunk, size, threads.calls(steps, chunk, work)
+
+
+_is_brief_backward = functools.lru_cache(maxsize=256)(simple_rnn.is_brief_backward)
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from rnn_engine.layers import simple_rnn as layer
 @contextlib.contextmanager
 def planned(**constants: int) -> Iterator[None]:
     """Set constants of `kernels.simple_rnn`, or `LONGEST_CALL` of `kernels.threads`."""
-    plans = (layer._forward_plan, layer._backward_plan)
+    plans = (layer._forward_plan, layer._backward_plan, layer._is_brief_backward)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in constants.items():
             patch.setattr(threads if name == "LONGEST_CALL" else simple_rnn, name, value)

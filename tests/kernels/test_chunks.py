@@ -65,6 +65,30 @@ def test_gradients_against_the_oracle(
         assert error <= tolerance("float64"), name
 
 
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.integers(1, 20), st.integers(1, 35),
+    st.sampled_from(["float32", "float64"]), st.booleans(), st.integers(0, 2**32),
+)  # fmt: skip
+def test_small_work_has_the_bits_of_large(batch, steps, features, units, dtype, in_time, seed):
+    """The kernels on scratch of the stack do what the general ones do."""
+    rng = np.random.default_rng(seed)
+    layer = SimpleRNN(units, return_sequences=in_time, dtype=dtype)
+    layer.build((None, steps, features))
+    x = rng.normal(size=(batch, steps, features)).astype(dtype)
+    dy = rng.normal(size=(batch, steps, units) if in_time else (batch, units)).astype(dtype)
+
+    def run():
+        for variable in layer.weights:
+            variable.clear_gradient()
+        y, saved = layer.forward(x, True)
+        dx = layer.backward(dy, saved)
+        return [a.tobytes() for a in (layer(x), y, dx, *(v.grad for v in layer.weights))]
+
+    found = run()
+    with planned(BRIEF_NUMBERS=0):
+        assert run() == found
+
+
 @given(plans(), st.integers(1, 9), st.integers(1, 9), st.booleans(), st.booleans())
 def test_dropout_in_any_cut(plan, batch, steps, of_state, masked):
     """The gradients under dropout are those of the whole, and by differences of R's first row."""
