@@ -1,9 +1,12 @@
 """`Masking`."""
 
+import math
 from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import compact
+from rnn_engine.kernels.masking import clear_closed, find_open
 from rnn_engine.layers.base import Layer, registry
 
 
@@ -40,12 +43,15 @@ class Masking(Layer):
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return x with masked steps zero; saves the mask."""
-        is_open = self.compute_mask(x)
-        if is_open.all():
+        rows = compact(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        found = np.empty(len(rows), bool)
+        count = find_open(rows, self._np_dtype.type(self.mask_value), found)
+        is_open = found.reshape(x.shape[:-1])
+        if count == len(rows):
             return x, is_open
-        out = np.zeros_like(x, subok=False)
-        np.copyto(out, x, where=is_open[..., None])  # a NaN beside the value does not survive
-        return out, is_open
+        out = np.empty_like(rows)
+        clear_closed(rows, found, out)
+        return out.reshape(x.shape), is_open
 
     def forward_with_mask(
         self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
