@@ -1,6 +1,5 @@
 """`SimpleRNN`."""
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -8,11 +7,14 @@ import numpy as np
 from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.checks import as_float_array, compact, fraction, input_axes, positive_int
 from rnn_engine.kernels import simple_rnn, threads
-from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
-from rnn_engine.layers.dropout_mask import dropout_mask
-from rnn_engine.layers.padding import by_length, open_steps_of, shares
+from rnn_engine.layers.plans import (
+    backward_plan,
+    backward_threads,
+    forward_plan,
+    is_brief_backward,
+)
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.random import make_generator
 
@@ -218,11 +220,14 @@ class SimpleRNN(Recurrent):
             x = x[:, ::-1]
         if self._by_steps:
             return self._forward_by_steps(x, training, open_steps, h0, keep)
+        shown = None
         if open_steps is None and not drops:
             h, last, saved = self._run(x, h0, keep or training)
-            shown = None
         else:
-            h, last, saved, shown = self._run_masked(x, h0, open_steps, drops)
+            from rnn_engine.layers import masked_pass  # its kernels take a tenth of the import
+
+            h, last, saved = masked_pass.forward(self, x, h0, open_steps, drops)
+            shown = saved[-1].shown
         if self.stateful:
             self.keep_states([last])
         y = h if self.return_sequences else last
@@ -299,7 +304,7 @@ class SimpleRNN(Recurrent):
         x, time_major = _lay_out(x)
         work = batch * steps * units * (features + units)
         tasks = threads.tasks(work, batch)
-        chunk, size, calls = _forward_plan(batch, steps, features, units, tasks)
+        chunk, size, calls = forward_plan(batch, steps, features, units, tasks)
         h, z = self._none3, self._none3
         if keep or self.return_sequences:
             h = self._buffers.empty((steps, batch, units), dtype)
@@ -316,61 +321,6 @@ class SimpleRNN(Recurrent):
                 simple_rnn.forward_tasks(*args, begin, stop, tasks)
         return h, last, (x, time_major, h, z, h0, None) if keep else None
 
-    def _run_masked(
-        self, x: np.ndarray, h0: np.ndarray, open_steps: np.ndarray | None, drops: bool
-    ) -> Any:
-        """Return the states, the last one, saved, and the mask of the steps that show."""
-        from rnn_engine.kernels import masked_rnn  # a tenth of the package's import
-
-        batch, steps, _ = x.shape
-        units, dtype, empty = self.units, self._np_dtype, self._buffers.empty
-        drop_x, drop, start = None, self._none2, h0
-        if drops and self.dropout:
-            drop_x = dropout_mask(self._generator, self.dropout, (batch, self.features), dtype)
-        if drops and self.recurrent_dropout:
-            drop = dropout_mask(self._generator, self.recurrent_dropout, (batch, units), dtype)
-        if not h0.size:
-            start = np.zeros((batch, units), dtype)
-        shown, order, mask = None, None, np.empty((0, 0), bool)
-        if open_steps is not None:
-            shown, mask = self.visible(open_steps, h0.size > 0), open_steps
-            order = by_length(mask)
-        lying = x.transpose(1, 0, 2)
-        if drop_x is not None or order is not None:
-            laid = empty(lying.shape, dtype)
-            if order is None:
-                np.copyto(laid, lying)
-            elif x.flags.carray:
-                gather_time_major(x, order, laid)
-            else:
-                np.take(lying, order, axis=1, out=laid, mode="clip")
-            if drop_x is not None:
-                laid *= drop_x if order is None else drop_x[order]
-        else:
-            laid = compact(lying)
-        if order is not None:
-            mask, start = np.take(mask, order, axis=1), start[order]
-            drop = drop[order] if drop.size else drop
-        h = empty((steps, batch, units), dtype)
-        z = empty(h.shape, dtype) if self.activation.from_input else self._none3
-        a = empty(h.shape, dtype) if drop.size else self._none3
-        args = (laid, self._weights(), start, mask, drop, h, z, a, self.activation.code)
-        work = batch * steps * units * (self.features + units)
-        bounds = shares(mask if mask.size else None, batch, threads.tasks(work, batch))
-        for begin, stop in threads.calls(steps, 1, work):
-            if len(bounds) == 2:
-                masked_rnn.forward(*args, begin, stop, 0, batch)
-            else:
-                masked_rnn.forward_tasks(*args, begin, stop, bounds)
-        saved = (laid, True, h, z, h0, (start, mask, drop, drop_x, a, order, shown))
-        if order is None:
-            return h, h[-1].copy(), saved, shown
-        back = np.argsort(order)
-        states = h
-        if self.return_sequences:
-            states = np.take(h, back, axis=1, out=empty(h.shape, dtype), mode="clip")
-        return states, h[-1][back], saved, shown
-
     # --- backward -------------------------------------------------------------
 
     def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
@@ -385,77 +335,51 @@ class SimpleRNN(Recurrent):
         x, time_major, h, z, h0, masked = saved
         steps, batch, units = h.shape
         features, dtype = self.features, self._np_dtype
-        dy = self._gradient_of_states(dy, h.shape, masked and masked[-1])
+        dy = self._gradient_of_states(dy, h.shape, masked and masked.shown)
         weights = self.kernel.value, self.recurrent_kernel.value
         db = np.zeros(units, dtype) if self.bias is None else self.bias.grad
         gradients = self.kernel.grad, self.recurrent_kernel.grad, db
         dx = self._buffers.empty((steps, batch, features), dtype) if need_dx else self._none3
-        s = z if z.size else h
-        if (
-            masked is None
-            and _is_brief_backward(steps, batch, features, units, dtype)
-            and not (time_major or z.size or h0.size)
+        dh0 = h0
+        if masked is not None:
+            from rnn_engine.layers import masked_pass
+
+            s = z if z.size else h
+            dh0 = masked_pass.backward(self, x, h, s, masked, dy, gradients, dx)
+        elif is_brief_backward(steps, batch, features, units, dtype) and not (
+            time_major or z.size or h0.size
         ):
-            dh0 = h0
-            simple_rnn.backward_brief(*weights, x, h, dy, *gradients, dx, self.activation.code)
-        elif masked is None:
-            dh0 = np.empty_like(h0) if h0.size else h0
-            tasks = self._backward_tasks(steps, batch)
-            groups, members, chunk, places, size, calls = _backward_plan(
-                batch, steps, features, units, tasks, dtype
-            )
-            space = self._buffers.empty((size,), dtype)
-            args = (*weights, x, time_major, h, s, h0, dy, *gradients, dx, dh0, space, places,
-                    self.activation.code, chunk)  # fmt: skip
-            for begin, stop in reversed(calls):
-                if tasks == 1:
-                    simple_rnn.backward(*args, begin, stop, groups)
-                else:
-                    simple_rnn.backward_tasks(*args, begin, stop, groups, members)
+            code = self.activation.code
+            simple_rnn.backward_brief(*weights, x, h, dy, *gradients, dx, code)
         else:
-            dh0 = self._backward_masked(x, h, s, masked, dy, weights, gradients, dx)
+            dh0 = self._run_back(x, time_major, h, z, h0, dy, weights, gradients, dx)
         out = None
         if need_dx:
             out = dx.transpose(1, 0, 2)
             out = out[:, ::-1] if self.go_backwards else out
         return (out, dh0) if h0.size and not self.stateful else out
 
-    def _backward_tasks(self, steps: int, batch: int) -> int:
-        work = 2 * batch * steps * self.units * (self.features + self.units)
-        return threads.tasks(work, threads.get_num_threads())
-
-    def _backward_masked(
-        self, x: Any, h: Any, s: Any, masked: Any, dy: Any, weights: Any, gradients: Any, dx: Any
-    ) -> np.ndarray:
-        """Do the work of backward after `_run_masked`; return the gradient by the start."""
-        from rnn_engine.kernels import masked_rnn
-
-        start, mask, drop, drop_x, a, order, _ = masked
+    def _run_back(
+        self, x: Any, time_major: bool, h: Any, z: Any, h0: Any, dy: Any, weights: Any,
+        gradients: Any, dx: Any,
+    ) -> np.ndarray:  # fmt: skip
+        """Go back through what `_run` did; return the gradient by h0."""
         steps, batch, units = h.shape
-        dtype, place = self._np_dtype, np.arange(batch) if order is None else order
-        groups = simple_rnn.groups(steps, batch, self.features, units)
-        tasks = self._backward_tasks(steps, batch)
-        members = max(1, tasks // groups)
-        bounds = shares(mask if mask.size else None, batch, groups * members)
-        rows, starts = open_steps_of(mask, bounds[::members], steps)
-        if order is not None:
-            out = self._buffers.empty(dy.shape, dtype)
-            dy = np.take(dy, order, axis=1, out=out, mode="clip")
-        dh0, carry = np.empty_like(start), np.zeros_like(start)
-        chunk = simple_rnn.backward_steps(steps, -(-batch // groups), units)
-        places = masked_rnn.backward_places(
-            chunk, batch, self.features, units, groups, members, dtype
+        features, dtype = self.features, self._np_dtype
+        tasks = backward_threads(batch, steps, features, units)
+        groups, members, chunk, places, size, calls = backward_plan(
+            batch, steps, features, units, tasks, dtype
         )
-        space = self._buffers.empty((int(places[-1]),), dtype)
-        run = masked_rnn.backward if tasks == 1 else masked_rnn.backward_tasks
-        work = 2 * batch * steps * units * (self.features + units)
-        for begin, stop in reversed(threads.calls(steps, chunk, work)):
-            run(*weights, x, a if drop.size else h, s, start, mask, drop, place, rows, starts,
-                bounds, dy, carry, *gradients, dx, dh0, space, places, self.activation.code,
-                chunk, begin, stop, members)  # fmt: skip
-        if drop_x is not None and dx.size:
-            dx *= drop_x
-        return dh0 if order is None else dh0[np.argsort(order)]
+        dh0 = np.empty_like(h0) if h0.size else h0
+        space = self._buffers.empty((size,), dtype)
+        args = (*weights, x, time_major, h, z if z.size else h, h0, dy, *gradients, dx, dh0, space,
+                places, self.activation.code, chunk)  # fmt: skip
+        for begin, stop in reversed(calls):
+            if tasks == 1:
+                simple_rnn.backward(*args, begin, stop, groups)
+            else:
+                simple_rnn.backward_tasks(*args, begin, stop, groups, members)
+        return dh0
 
     def _gradient_of_states(self, dy: Any, shape: tuple[int, ...], shown: Any) -> np.ndarray:
         """Return the gradients of all states (T, B, U), or (1, B, U) of the last one."""
@@ -504,32 +428,3 @@ def _lay_out(x: np.ndarray) -> tuple[np.ndarray, bool]:
     if swapped.flags.carray:
         return swapped, True
     return compact(x), False
-
-
-# What follows from the sizes, once for each of them.
-@functools.lru_cache(maxsize=256)
-def _forward_plan(batch: int, steps: int, features: int, units: int, tasks: int) -> tuple[Any, ...]:
-    """Return the steps of a chunk, the numbers of scratch, and the calls in time."""
-    rows = -(-batch // tasks)
-    chunk = simple_rnn.forward_steps(steps, rows, units)
-    size = tasks * simple_rnn.forward_size(chunk, rows, features, units)
-    work = batch * steps * units * (features + units)
-    return chunk, size, threads.calls(steps, chunk, work)
-
-
-_is_brief_backward = functools.lru_cache(maxsize=256)(simple_rnn.is_brief_backward)
-
-
-@functools.lru_cache(maxsize=256)
-def _backward_plan(
-    batch: int, steps: int, features: int, units: int, tasks: int, dtype: np.dtype
-) -> tuple[Any, ...]:
-    """Return groups of rows, threads a group, steps of a chunk, the work array's plan, calls."""
-    groups = simple_rnn.groups(steps, batch, features, units)
-    members = max(1, tasks // groups)
-    rows = -(-batch // groups)
-    chunk = simple_rnn.backward_steps(steps, rows, units)
-    places = simple_rnn.backward_places(chunk, rows, features, units, groups, members, dtype)
-    work = 2 * batch * steps * units * (features + units)
-    calls = threads.calls(steps, chunk, work)
-    return groups, members, chunk, places, int(places[-1]), calls

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from rnn_engine.kernels import simple_rnn, threads
-from rnn_engine.layers import simple_rnn as layer
+from rnn_engine.layers import plans as made
 
 
 @contextlib.contextmanager
 def planned(**constants: int) -> Iterator[None]:
     """Set constants of `kernels.simple_rnn`, or `LONGEST_CALL` of `kernels.threads`."""
-    plans = (layer._forward_plan, layer._backward_plan, layer._is_brief_backward)
+    plans = (made.forward_plan, made.backward_plan, made.is_brief_backward)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in constants.items():
             patch.setattr(threads if name == "LONGEST_CALL" else simple_rnn, name, value)

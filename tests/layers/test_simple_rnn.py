@@ -146,7 +146,7 @@ def test_dropout(activation: str, go_backwards: bool, monkeypatch: pytest.Monkey
         "parameters": [grads[name] for name in problem.names()],
     }  # fmt: skip
     drawn = iter(dropped)
-    place = "rnn_engine.layers.simple_rnn.dropout_mask"
+    place = "rnn_engine.layers.masked_pass.dropout_mask"
     monkeypatch.setattr(place, lambda *settings: next(drawn))
     check(engine_pass(problem), expected, expected, "float64")
 

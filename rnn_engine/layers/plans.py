@@ -1,0 +1,45 @@
+"""What the sizes of a recurrent pass decide: chunks, groups, scratch and calls.
+
+Looked up, not computed again: a call on small work is a matter of microseconds.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.kernels import simple_rnn, threads
+
+
+@functools.lru_cache(maxsize=256)
+def forward_plan(batch: int, steps: int, features: int, units: int, tasks: int) -> tuple[Any, ...]:
+    """Return the steps of a chunk, the numbers of scratch, and the calls in time."""
+    rows = -(-batch // tasks)
+    chunk = simple_rnn.forward_steps(steps, rows, units)
+    size = tasks * simple_rnn.forward_size(chunk, rows, features, units)
+    work = batch * steps * units * (features + units)
+    return chunk, size, threads.calls(steps, chunk, work)
+
+
+is_brief_backward = functools.lru_cache(maxsize=256)(simple_rnn.is_brief_backward)
+
+
+def backward_threads(batch: int, steps: int, features: int, units: int) -> int:
+    """Return how many threads go back."""
+    work = 2 * batch * steps * units * (features + units)
+    return threads.tasks(work, threads.get_num_threads())
+
+
+@functools.lru_cache(maxsize=256)
+def backward_plan(
+    batch: int, steps: int, features: int, units: int, tasks: int, dtype: np.dtype
+) -> tuple[Any, ...]:
+    """Return groups of rows, threads a group, steps of a chunk, the work array's plan, calls."""
+    groups = simple_rnn.groups(steps, batch, features, units)
+    members = max(1, tasks // groups)
+    rows = -(-batch // groups)
+    chunk = simple_rnn.backward_steps(steps, rows, units)
+    places = simple_rnn.backward_places(chunk, rows, features, units, groups, members, dtype)
+    work = 2 * batch * steps * units * (features + units)
+    calls = threads.calls(steps, chunk, work)
+    return groups, members, chunk, places, int(places[-1]), calls
