@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from numba import prange
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.options import kernel, scratch_kernel
+from rnn_engine.kernels.options import kernel, parallel_kernel, scratch_kernel
 
 # e^x = 2^n e^r with |r| <= ln(2)/2: the Taylor series, highest power first, is
 # exact to 7e-9 (8 terms, float32) and 5e-18 (14 terms, float64), relative.
@@ -110,21 +111,24 @@ def _sum_row(e: Any, lanes: Any) -> Any:
 
 
 @scratch_kernel
-def sparse_softmax_cross_entropy(
-    x: Any, labels: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any
-) -> None:
-    """Values (N,) of logits x (N,C) and labels (N,); dx (N,C), or (1,C) as scratch space."""
-    wanted = dx.shape[0] == x.shape[0]
+def sparse_rows(
+    x: Any, labels: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any,
+    space: Any, first: int, end: int,
+) -> None:  # fmt: skip
+    """Fill rows first..end for logits x (N, C) and labels (N,).
+
+    values (N,); dx (N, C), or with no upstream (N,) no dx: then `space` (C,) is scratch.
+    """
     lanes = np.empty(_LANES, np.float64)
     tops = np.empty(_LANES, x.dtype)
-    for i in range(x.shape[0]):
-        e = dx[i if wanted else 0]
+    for i in range(first, end):
+        e = dx[i] if upstream.size else space
         top = _max_row(x[i], tops)
         _exp_row(x[i], top, e, series, constants)
         total = _sum_row(e, lanes)
         y = labels[i]
         values[i] = np.log(total) - (np.float64(x[i, y]) - top)
-        if wanted:
+        if upstream.size:
             rate = upstream[i] / total
             for j in range(e.shape[0]):
                 e[j] = e[j] * rate
@@ -132,16 +136,16 @@ def sparse_softmax_cross_entropy(
 
 
 @scratch_kernel
-def softmax_cross_entropy(
-    x: Any, t: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any
-) -> None:
-    """Values (N,) of logits x (N,C) and targets t (N,C); dx (N,C), or (1,C) as scratch space."""
-    wanted = dx.shape[0] == x.shape[0]
+def target_rows(
+    x: Any, t: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any, space: Any,
+    first: int, end: int,
+) -> None:  # fmt: skip
+    """Do what `sparse_rows` does for targets t (N, C)."""
     lanes = np.empty(_LANES, np.float64)
     tops = np.empty(_LANES, x.dtype)
     whole = x.shape[1] - x.shape[1] % _LANES
-    for i in range(x.shape[0]):
-        e = dx[i if wanted else 0]
+    for i in range(first, end):
+        e = dx[i] if upstream.size else space
         row = x[i]
         goal = t[i]
         top = _max_row(row, tops)
@@ -159,10 +163,34 @@ def softmax_cross_entropy(
         for lane in range(_LANES):
             value += lanes[lane]
         values[i] = value
-        if wanted:
+        if upstream.size:
             inverse = 1.0 / total
             for j in range(e.shape[0]):
                 e[j] = upstream[i] * (e[j] * inverse - goal[j])
+
+
+@parallel_kernel
+def sparse_tasks(
+    x: Any, labels: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any,
+    space: Any, tasks: int,
+) -> None:  # fmt: skip
+    """Do what `sparse_rows` does for all rows on `tasks` threads; space (tasks, C)."""
+    n = x.shape[0]
+    for task in prange(tasks):
+        sparse_rows(x, labels, upstream, series, constants, values, dx, space[task],
+                    n * task // tasks, n * (task + 1) // tasks)  # fmt: skip
+
+
+@parallel_kernel
+def target_tasks(
+    x: Any, t: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any, space: Any,
+    tasks: int,
+) -> None:  # fmt: skip
+    """Do what `target_rows` does for all rows on `tasks` threads; space (tasks, C)."""
+    n = x.shape[0]
+    for task in prange(tasks):
+        target_rows(x, t, upstream, series, constants, values, dx, space[task],
+                    n * task // tasks, n * (task + 1) // tasks)  # fmt: skip
 
 
 @kernel

@@ -4,11 +4,17 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.kernels import threads
 from rnn_engine.kernels.losses import (
     exp_tables,
-    softmax_cross_entropy,
-    sparse_softmax_cross_entropy,
+    sparse_rows,
+    sparse_tasks,
+    target_rows,
+    target_tasks,
 )
+
+# Multiply-adds that a logit takes: the exponential, and four passes.
+_WORK = 16
 
 
 def from_logits(
@@ -19,22 +25,23 @@ def from_logits(
     rows = np.ascontiguousarray(moved.reshape(-1, moved.shape[-1]))
     count, classes = rows.shape
     values = np.empty(count, rows.dtype)
-    if upstream is None:
-        weights, dx = values, np.empty((min(count, 1), classes), rows.dtype)
-        if count == 1:  # a lone row cannot tell scratch space from a gradient
-            weights = np.ones(1, rows.dtype)
-    else:
+    tasks = threads.tasks(rows.size * _WORK, count)
+    weights, dx = np.empty(0, rows.dtype), np.empty((0, 0), rows.dtype)
+    space = np.empty((tasks, classes if upstream is None else 0), rows.dtype)
+    if upstream is not None:
         weights = np.empty(count, rows.dtype)
         weights[:] = upstream.reshape(-1) if isinstance(upstream, np.ndarray) else upstream
         dx = np.empty_like(rows)
-    tables = exp_tables(rows.dtype)
     if t.dtype.kind == "i":
-        sparse_softmax_cross_entropy(
-            rows, np.ascontiguousarray(t).reshape(-1), weights, *tables, values, dx
-        )
+        goals, one, many = np.ascontiguousarray(t).reshape(-1), sparse_rows, sparse_tasks
     else:
-        targets = np.ascontiguousarray(np.moveaxis(t, axis, -1).reshape(rows.shape))
-        softmax_cross_entropy(rows, targets, weights, *tables, values, dx)
+        goals = np.ascontiguousarray(np.moveaxis(t, axis, -1).reshape(rows.shape))
+        one, many = target_rows, target_tasks
+    args = (rows, goals, weights, *exp_tables(rows.dtype), values, dx)
+    if tasks == 1:
+        one(*args, space[0], 0, count)
+    else:
+        many(*args, space, tasks)
     values = values.reshape(moved.shape[:-1])
     if upstream is None:
         return values, None

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_engine import losses
+from rnn_engine.losses.softmax import from_logits
+from tests.kernels.test_bits import running_on
 from tests.losses.cases import LOSSES, cases
 
 mpmath = pytest.importorskip("mpmath")
@@ -115,3 +117,19 @@ def test_softmax_cross_entropy_in_many_digits(seed, spread):
             shares = np.array([float(e / total) for e in exps])
             shares[y] = float(exps[y] / total - 1)
             np.testing.assert_allclose(slopes, shares, rtol=2e-14, atol=3e-16)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_softmax_cross_entropy_on_any_number_of_threads(dtype, labels):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(13, 37)).astype(dtype) * 3
+    t = rng.integers(0, 37, 13) if labels else rng.dirichlet(np.ones(37), 13).astype(dtype)
+    found = set()
+    for upstream in (None, rng.random(13).astype(dtype)):
+        found.clear()
+        for count in (1, 2, 3, 8, 20):
+            with running_on(count):
+                values, gradient = from_logits(t, x, upstream)
+            found.add(values.tobytes() + (b"" if gradient is None else gradient.tobytes()))
+        assert len(found) == 1
