@@ -10,6 +10,7 @@ finds its address in a table in memory. So a program pays for those it uses only
 """
 
 import ctypes
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,8 +35,37 @@ def _signature(dtype: types.Float) -> Any:
 
 # --- the table of addresses ---------------------------------------------------
 
-# One for each float type; kernels keep pointing at them, so they live for ever.
-_ADDRESSES = {dtype: (ctypes.c_void_p * len(TABLE))() for dtype in _FLOATS}
+_C_FUNCTION = ctypes.CFUNCTYPE(
+    None, *[ctypes.c_ssize_t] * 3, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_void_p,
+    ctypes.c_ssize_t,
+)  # fmt: skip
+
+
+def _unwanted(dtype: types.Float) -> Any:
+    """Return the C function that stands for an activation that nobody has wanted."""
+    number = ctypes.c_float if dtype.bitwidth == 32 else ctypes.c_double
+
+    def fail(op: int, rows: int, columns: int, out: int, out_row: int, *aux: int) -> None:
+        for row in range(rows):
+            place = out + row * out_row * ctypes.sizeof(number)
+            (number * columns).from_address(place)[:] = [math.nan] * columns
+        code = op if op >= 0 else -1 - op
+        raise RuntimeError(
+            f"A kernel was told to use activation {code} ({TABLE[code].name!r}) before "
+            f"finish.want({code}); its results are NaN."
+        )
+
+    return _C_FUNCTION(fail)
+
+
+# One for each float type; kernels keep pointing at them, so they live for ever. Linear has none.
+_UNWANTED = {dtype: _unwanted(dtype) for dtype in _FLOATS}
+_ADDRESSES = {
+    dtype: (ctypes.c_void_p * len(TABLE))(
+        None, *[ctypes.cast(_UNWANTED[dtype], ctypes.c_void_p)] * (len(TABLE) - 1)
+    )
+    for dtype in _FLOATS
+}
 _wanted: set[int] = set()
 _provided: set[types.Float] = set()
 
@@ -64,15 +94,14 @@ def want(code: int) -> None:
 
 def _compile_wanted() -> None:
     for dtype in _provided:
-        addresses = _ADDRESSES[dtype]
         for code in _wanted:
-            if code and not addresses[code]:
+            if code and (dtype, code) not in _compiled:
                 compiled = c_function(_signature(dtype), _make(code))
-                _kept.append(compiled)
-                addresses[code] = compiled.address
+                _compiled[dtype, code] = compiled
+                _ADDRESSES[dtype][code] = compiled.address
 
 
-_kept: list[Any] = []
+_compiled: dict[tuple[types.Float, int], Any] = {}
 
 
 def _make(code: int) -> Callable[..., None]:

@@ -8,6 +8,7 @@ from reference.activations import ACTIVATIONS
 from rnn_engine.kernels import finish
 from rnn_engine.kernels.elementwise import apply
 from rnn_engine.kernels.formulas import CODES, TABLE
+from tests.kernels import process
 
 NAMES = [row.name for row in TABLE]
 SAMPLE = ulp.sample(60_000)
@@ -136,23 +137,38 @@ def test_ulp_errors_count_the_distance() -> None:
 
 
 def test_an_activation_is_compiled_only_when_it_is_wanted() -> None:
-    import subprocess
-    import sys
+    process.run("""
+import numpy as np, rnn_engine
+from numba.core import types
+from rnn_engine.kernels import finish
+from rnn_engine.kernels.formulas import CODES
 
-    code = (
-        "import numpy as np, rnn_engine\n"
-        "from numba.core import types\n"
-        "from rnn_engine.kernels import finish\n"
-        "from rnn_engine.kernels.formulas import CODES\n"
-        "table = finish._ADDRESSES[types.float32]\n"
-        "assert not any(table)\n"
-        "layer = rnn_engine.layers.Dense(3, activation='mish')\n"
-        "layer(np.ones((2, 2), np.float32))\n"
-        "assert [bool(a) for a in table] == [c == CODES['mish'] for c in range(len(table))]\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+assert not finish._compiled
+layer = rnn_engine.layers.Dense(3, activation="mish")
+layer(np.ones((2, 2), np.float32))
+assert list(finish._compiled) == [(types.float32, CODES["mish"])]
+""")
 
 
 def test_linear_needs_no_function() -> None:
     finish.want(0)
     assert not finish._ADDRESSES[next(iter(finish._ADDRESSES))][0]
+
+
+def test_an_activation_that_nobody_wanted_is_told_of() -> None:
+    """A kernel that is handed its code anyway writes NaN: it cannot raise."""
+    process.run("""
+import numpy as np, sys
+from rnn_engine.kernels.elementwise import apply
+from rnn_engine.kernels.formulas import CODES
+
+told = []
+sys.unraisablehook = lambda found: told.append(str(found.exc_value))
+for dtype in ("float32", "float64"):
+    x, out = np.ones(20, dtype), np.zeros(20, dtype)
+    apply(CODES["tanh"], x, x, out)
+    assert np.isnan(out).all()
+    apply(CODES["linear"], x, x, out)
+    assert (out == x).all()
+assert len(told) == 2 and all("'tanh') before finish.want" in text for text in told), told
+""")
