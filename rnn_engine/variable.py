@@ -48,6 +48,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         self.constraint = constraint
         self.version = 0
         self._grad: np.ndarray | None = None
+        self._cleared = False  # whether the buffer's content is old, and counts as zero
         self._parts: list[Any] | None = None
 
     @property
@@ -74,11 +75,24 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         """
         if self._grad is None:
             self._grad = np.zeros_like(self.value)
+        elif self._cleared:
+            self._grad.fill(0)
+        self._cleared = False
         if self._parts:
             for part in self._parts:
                 part.add_to(self._grad)
             self._parts.clear()
         return self._grad
+
+    def gradient_to_fill(self) -> tuple[np.ndarray, bool]:
+        """Return the buffer, and whether to overwrite it rather than add to it.
+
+        For layers with large weights, which would otherwise first be filled with zeros.
+        """
+        if self._cleared and not self._parts:
+            self._cleared = False
+            return self._grad, True  # type: ignore[return-value]  # what is cleared is there
+        return self.grad, False
 
     def add_sparse(self, part: Any) -> None:
         """Add the gradient of some rows (a `SparseGrad`), without a buffer for the others.
@@ -101,15 +115,15 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
                 parts = self._parts
                 return parts[0] if len(parts) == 1 else type(parts[0]).concatenate(parts)
             return self.grad
-        return self.grad if grad is None else grad
+        return self.grad
 
     def clear_gradient(self) -> None:
         """Make the gradient zero; that of a sparse variable gives up its buffer."""
         if self._parts is not None:
             self._parts.clear()
             self._grad = None
-        elif self._grad is not None:
-            self._grad.fill(0)
+        else:
+            self._cleared = self._grad is not None
 
     def scale_gradient(self, factor: float) -> None:
         """Multiply the gradient by a number."""

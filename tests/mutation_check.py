@@ -13,9 +13,12 @@ import rnn_engine
 from reference import oracle
 from reference.compare import relative_error, tolerance
 from rnn_engine.kernels import simple_rnn
-from rnn_engine.layers import Dense, SimpleRNN
+from rnn_engine.layers import Dense, SimpleRNN, dense
 
 B, T, F, U = 5, 4, 3, 6
+
+# Predictions with packed weights, however few there are.
+dense._FEW = 0
 
 
 # Two groups of rows, and two chunks of two steps each, however small the work.
@@ -53,12 +56,14 @@ def check_dense() -> list[str]:
     model = rnn_engine.Sequential([rnn_engine.Input((F,)), Dense(U, "tanh"), Dense(2)])
     model.set_weights(weights)
     model.compile(optimizer="sgd", loss="mse")
+    predicted = model.predict_on_batch(x)
     found = model.gradients(x, y, inputs=True)
     layers = [("Dense", {"units": U, "activation": "tanh"}), ("Dense", {"units": 2})]
     expected = oracle.make_model(layers, weights).gradients(x, y)
-    names = ["loss", *(v.path for v in model.trainable_variables), "x"]
-    actual = [np.asarray(found.loss), *found, found.inputs]
-    return wrong("model", names, actual, [expected.loss, *expected.parameters, expected.inputs])
+    names = ["output", "loss", *(v.path for v in model.trainable_variables), "x"]
+    actual = [predicted, np.asarray(found.loss), *found, found.inputs]
+    truth = [expected.output, expected.loss, *expected.parameters, expected.inputs]
+    return wrong("model", names, actual, truth)
 
 
 def wrong(label: str, names: list[str], found: list, expected: list) -> list[str]:

@@ -87,7 +87,21 @@ MUTATIONS = (
         "depth = min(BLOCK, rows * count - start)",
         "depth = min(BLOCK, (rows * count - start + 1) // 2)",
     ),
-    Mutation("half the batch forward", DENSE, "gemm(end - first,", "gemm((end - first + 1) // 2,"),
+    Mutation(
+        "half the batch forward", DENSE, "gemm(end - first, u,", "gemm((end - first) // 2, u,"
+    ),
+    Mutation(
+        "half the batch in training",
+        DENSE,
+        "gemm(bottom - top,",
+        "gemm((bottom - top + 1) // 2,",
+    ),
+    Mutation(
+        "gradient of Dense's inputs by the wrong weights",
+        DENSE,
+        "pack(offset(w, first * u + k), 1, u,",
+        "pack(offset(w, first * u + k), 1, 1,",
+    ),
     Mutation(
         "gradient overwritten instead of accumulated",
         GEMM,

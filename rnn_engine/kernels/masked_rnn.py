@@ -292,7 +292,7 @@ def _gradient_share(
         states, dz = offset(base, places[A] + at * u), offset(base, places[OPEN_DZ] + at * u)
         inputs, out = offset(base, places[X] + at * f), offset(base, places[DX] + at * f)
         add_outer(count, 1, dz, u, inputs, f, 0, f, dw_at, states, u, 0, u, dr_at, 1, db_at,
-                  scratch, member, members)  # fmt: skip
+                  scratch, member, members, zeros, 0)  # fmt: skip
         if dx.size:
             low, high = count * member // members, count * (member + 1) // members
             gemm(high - low, f, u, offset(dz, low * u), u, 1, w, zeros, 0,
@@ -310,10 +310,10 @@ def _gradient_share(
                 skip, states = 1, offset(address(a), first * u)
                 add_outer(rows, 1, dz, u, inputs, f, x_step, f, dw_at,
                           offset(address(h0), first * u), u, a_step, u, dr_at, 1, db_at, scratch,
-                          member, members)  # fmt: skip
+                          member, members, zeros, 0)  # fmt: skip
         add_outer(rows, count - skip, offset(dz, skip * rows * u), u,
                   offset(inputs, skip * x_step), f, x_step, f, dw_at, states, u, a_step, u, dr_at,
-                  1, db_at, scratch, member, members)  # fmt: skip
+                  1, db_at, scratch, member, members, zeros, 0)  # fmt: skip
         if dx.size:
             for t in range(count * member // members, count * (member + 1) // members):
                 out = offset(address(dx), (start + t) * x_step + first * f)

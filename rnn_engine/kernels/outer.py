@@ -128,13 +128,14 @@ def _pack_left(
 def add_outer(
     rows: int, count: int, dz: Any, n: int, x: Any, x_row: int, x_step: int, f: int, dw: Any,
     h: Any, h_row: int, h_step: int, u: int, dr: Any, adds_dr: int, db: Any, scratch: Any,
-    task: int, tasks: int,
+    task: int, tasks: int, zeros: Any, overwrites: int,
 ) -> None:  # fmt: skip
     """Add one task's share of dW (f × n), dR (u × n) and db (n) over `rows` rows of `count` steps.
 
     x and h have strides for a row and a step, dz lies together step by step; `scratch`
-    points to the task's own. dR is left alone unless `adds_dr`. Which task owns an element
-    follows from f, u, n and `tasks` alone: tasks do not wait for each other between calls.
+    points to the task's own. dR is left alone unless `adds_dr`. With `overwrites` what dW held
+    counts as `zeros`, of two registers. Which task owns an element follows from f, u, n and
+    `tasks` alone: tasks do not wait for each other between calls.
     """
     width = lane_count(dz)
     f_panels, u_panels = (f + PANEL - 1) // PANEL, (u + PANEL - 1) // PANEL
@@ -168,6 +169,9 @@ def add_outer(
                     i, target = panel - f_panels, dr
                     low, high = u * i // u_panels, u * (i + 1) // u_panels
                 target = offset(target, low * n + column)
+                init, init_row = target, n
+                if overwrites and start == 0:
+                    init, init_row = zeros, 0
                 gemm(high - low, columns, depth, offset(scratch, panel * size), 1, PANEL, right,
-                     target, n, target, n, 1, 0, target, 0)  # fmt: skip
+                     init, init_row, target, n, 1, 0, target, 0)  # fmt: skip
             place += vectors * (bottom - top)

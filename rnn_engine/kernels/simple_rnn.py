@@ -345,10 +345,11 @@ def _gradient_share(
         # The first step multiplied h0, the others the state of the step before.
         states, skip = offset(address(h), first * u), 1
         add_outer(rows, 1, dz, u, inputs, x_row, x_step, f, dw_at, offset(address(h0), first * u),
-                  u, 0, u, dr_at, int(h0.size > 0), db_at, scratch, member, members)  # fmt: skip
+                  u, 0, u, dr_at, int(h0.size > 0), db_at, scratch, member, members, zeros,
+                  0)  # fmt: skip
     add_outer(rows, count - skip, offset(dz, skip * rows * u), u, offset(inputs, skip * x_step),
               x_row, x_step, f, dw_at, states, u, batch * u, u, dr_at, 1, db_at, scratch, member,
-              members)  # fmt: skip
+              members, zeros, 0)  # fmt: skip
     if dx.size:
         for t in range(count * member // members, count * (member + 1) // members):
             out = offset(address(dx), ((start + t) * batch + first) * f)
@@ -439,7 +440,7 @@ def backward_brief(
         add_outer(batch, stop - start, offset(dz, start * numbers), u,
                   offset(address(x), start * f), steps * f, f, f, address(dw),
                   offset(states, (start - 1) * numbers), u, numbers, u, address(dr), adds_dr,
-                  address(db), scratch, 0, 1)  # fmt: skip
+                  address(db), scratch, 0, 1, zeros, 0)  # fmt: skip
     if dx.size:
         gemm(steps * batch, f, u, dz, u, 1, w_t, zeros, 0, address(dx), f, 0, 0, zeros, 0)
     restore(before)

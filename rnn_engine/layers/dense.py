@@ -11,6 +11,9 @@ from rnn_engine.kernels import threads
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.buffers import BufferPool
 
+# Weights that are packed at each call, also where they stay: a microsecond's work.
+_FEW = 1024
+
 
 @registry.register()
 class Dense(Layer):
@@ -64,7 +67,6 @@ class Dense(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self._none1 = np.empty(0, self._np_dtype)
         self._empty = np.empty((0, 0), self._np_dtype)
         self._packed: tuple[Any, Any] = (None, None)
         self._buffers = BufferPool()
@@ -85,6 +87,7 @@ class Dense(Layer):
             constraint=self.kernel_constraint,
         )
         self.bias = None
+        self._no_bias = np.zeros(0 if self.use_bias else self.units, self._np_dtype)
         if self.use_bias:
             self.bias = self.add_weight(
                 (self.units,),
@@ -128,7 +131,7 @@ class Dense(Layer):
         flat = compact(lying).reshape(-1, self.features)
         act = self.activation
         y = self._buffers.empty((len(flat), self.units), self._np_dtype)
-        z = self._run(flat, y)
+        z = self._run(flat, y, training)
         if act.code is None:
             y = act(y)
         shape = (*lying.shape[:-1], self.units)
@@ -136,7 +139,7 @@ class Dense(Layer):
         out = out.transpose(1, 0, 2) if swapped else out
         return out, (flat, y, z, shape, swapped)
 
-    def _run(self, flat: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _run(self, flat: np.ndarray, y: np.ndarray, training: bool) -> np.ndarray:
         """Fill y, and return the pre-activations where they are kept, else y."""
         act = self.activation
         code = act.code or 0
@@ -144,7 +147,20 @@ class Dense(Layer):
         keep_z = code and (act.from_input or act.name == "sigmoid")
         z = self._buffers.empty(y.shape, self._np_dtype) if keep_z else self._empty
         rows = len(flat)
-        tasks = threads.tasks(rows * self.features * self.units, rows)
+        work = rows * self.features * self.units
+        if training or self.features * self.units <= _FEW:
+            # Each step of training has new weights, and few are packed at once.
+            tasks = threads.tasks(work, threads.get_num_threads())
+            size = tasks * kernels.strip_size(self.features, self._np_dtype)
+            scratch = self._buffers.empty((size,), self._np_dtype)
+            bias = self._no_bias if self.bias is None else self.bias.value
+            args = (flat, self.kernel.value, bias, y, z, code, scratch)
+            if tasks == 1:
+                kernels.forward_new(*args, 0, 1)
+            else:
+                kernels.forward_new_tasks(*args, tasks)
+            return z if keep_z else y
+        tasks = threads.tasks(work, rows)
         if tasks == 1:
             kernels.forward_rows(flat, self._weights(), y, z, code, 0, rows)
         else:
@@ -174,14 +190,19 @@ class Dense(Layer):
     def _backward(self, dz: np.ndarray, saved: Any, need_dx: bool) -> Any:
         flat, _, _, shape, swapped = saved
         rows, features = flat.shape
-        tasks = threads.tasks(2 * rows * features * self.units, rows)
+        tasks = threads.tasks(2 * rows * features * self.units, threads.get_num_threads())
         dtype = self._np_dtype
         dx = self._buffers.empty((rows, features), dtype) if need_dx else self._empty
         size = kernels.backward_size(rows, features, self.units, tasks, dtype)
         work = self._buffers.empty((size,), dtype)
         db = np.zeros(self.units, dtype) if self.bias is None else self.bias.grad
-        run = kernels.backward if tasks == 1 else kernels.backward_tasks
-        run(self.kernel.value, flat, dz, self.kernel.grad, db, dx, work, tasks)
+        kernel = self.kernel
+        dw, overwrites = kernel.gradient_to_fill() if rows else (kernel.grad, False)
+        args = (self.kernel.value, flat, dz, dw, db, dx, work, overwrites)
+        if tasks == 1:
+            kernels.backward(*args, 0, 1)
+        else:
+            kernels.backward_tasks(*args, tasks)
         if not need_dx:
             return None
         dx = dx.reshape(*shape[:-1], features)

@@ -14,6 +14,8 @@ from rnn_engine.model import Sequential
 from rnn_engine.utils import naming
 
 SAMPLES, STEPS, FEATURES, CLASSES = 6, 3, 2, 3
+# Units of a Dense whose weights predictions take packed; those of CLASSES units they do not.
+MANY = 300
 # Loss, activation of the output, kind of target: between them every kernel of a loss.
 _LOSSES = (
     ("mse", None, "numbers"),
@@ -116,6 +118,7 @@ def _fit(dtype: str, optimizer: Any, loss: str, activation: str | None, kind: st
         [
             layers.SimpleRNN(4, return_sequences=True, dtype=dtype),
             layers.SimpleRNN(4, dtype=dtype),
+            layers.Dense(MANY, dtype=dtype),
             layers.Dense(CLASSES, activation=activation, dtype=dtype),
         ]
     )

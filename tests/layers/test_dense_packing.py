@@ -1,9 +1,13 @@
-"""Packing the weights of a large Dense by several threads."""
+"""The weights of a large Dense: packed, in strips, by several threads; their gradient."""
 
 import numpy as np
 import pytest
 
 from rnn_engine.kernels import dense
+from rnn_engine.layers import Dense
+from rnn_engine.layers import dense as dense_layer
+from rnn_engine.variable import Variable
+from tests.kernels.test_bits import running_on
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -17,3 +21,54 @@ def test_threads_pack_the_same(features, units, dtype):
     dense.pack_weights(w, b, one)
     dense.pack_weights_tasks(w, b, two, 3)
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "features", "units"), [(1, 5, 300), (7, 40, 33), (300, 90, 1), (3, 300, 600)]
+)
+def test_every_way_has_the_same_bits(rows, features, units, use_bias, dtype, monkeypatch):
+    """Training and predictions, tasks by rows and by columns, gradients cleared or added to."""
+    rng = np.random.default_rng(0)
+    layer = Dense(units, activation="tanh", use_bias=use_bias, dtype=dtype)
+    layer.build((None, features))
+    layer.set_weights([rng.normal(size=v.shape) for v in layer.weights])
+    x, dy = rng.normal(size=(rows, features)), rng.normal(size=(rows, units))
+    x, dy = x.astype(dtype), dy.astype(dtype)
+    outputs, gradients = set(), set()
+    for few in (0, 10**9):
+        monkeypatch.setattr(dense_layer, "_FEW", few)
+        outputs.add(layer(x).tobytes())
+    for count in (1, 2, 3, 8):
+        for overwrites in (False, True):
+            with running_on(count):
+                y, saved = layer.forward(x, True)
+                for variable in layer.weights:
+                    if overwrites:
+                        variable.grad.fill(np.nan)
+                    variable.clear_gradient()
+                    if not overwrites:
+                        variable.grad.fill(0)
+                dx = layer.backward(dy, saved)
+            outputs.add(y.tobytes())
+            arrays = [dx, *(v.grad for v in layer.weights)]
+            gradients.add(b"".join(a.tobytes() for a in arrays))
+    assert len(outputs) == len(gradients) == 1
+    once = layer.kernel.grad.copy()
+    layer.backward(dy, saved)
+    np.testing.assert_allclose(layer.kernel.grad, 2 * once, rtol=1e-5)
+
+
+def test_a_cleared_gradient_is_zero_when_it_is_asked_for():
+    variable = Variable(np.ones(3, np.float32))
+    variable.grad[:] = 5
+    variable.clear_gradient()
+    np.testing.assert_array_equal(variable.gradient, 0)
+    variable.grad[:] = 5
+    variable.clear_gradient()
+    buffer, overwrites = variable.gradient_to_fill()
+    assert overwrites
+    buffer[:] = 2
+    assert not variable.gradient_to_fill()[1]
+    np.testing.assert_array_equal(variable.grad, 2)
