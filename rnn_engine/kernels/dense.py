@@ -7,6 +7,7 @@ training, are packed in strips that are used while they are in the cache: with 2
 a third of the memory that a step reads and writes.
 """
 
+import functools
 from typing import Any
 
 from numba import prange
@@ -23,15 +24,19 @@ def weights_size(features: int, units: int, dtype: Any) -> int:
     return packed_size(features, units, dtype) + units
 
 
+# What follows from sizes is looked up at each call, which may be a matter of microseconds.
+
 # Registers of a strip of new weights: one tile wide.
 _STRIP = 4
 
 
+@functools.lru_cache(maxsize=256)
 def strip_size(features: int, dtype: Any) -> int:
     """Return the length of the scratch of one task of `forward_new`."""
     return packed_size(features, _STRIP * whole_registers(1, dtype), dtype)
 
 
+@functools.lru_cache(maxsize=256)
 def backward_size(rows: int, features: int, units: int, tasks: int, dtype: Any) -> int:
     """Return the length of backward's work array: for each task zeros, panels, scratch."""
     zeros = whole_registers(features, dtype) + 2 * whole_registers(1, dtype)

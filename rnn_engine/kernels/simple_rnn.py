@@ -18,6 +18,7 @@ weight gradients, so that dz is never there for more than a chunk. A call runs o
 steps from `begin` to `stop`, so that a long sequence can be cut into short calls.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,7 @@ def backward_steps(timesteps: int, rows: int, units: int) -> int:
     return min(timesteps, steps)
 
 
+@functools.lru_cache(maxsize=256)
 def weights_size(features: int, units: int, dtype: Any) -> int:
     """Return the length of the packed weights: W panels, R panels, bias."""
     return packed_size(features, units, dtype) + packed_size(units, units, dtype) + units
