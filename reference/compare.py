@@ -40,6 +40,9 @@ Keras keeps the learning rate in float32 whatever the dtype of the weights, whic
 bounds what float64 can show.
 """
 
+MOST = 100.0
+"""How many times the largest of an array the size of a trained weight may be."""
+
 
 def roundoff(dtype: Any) -> float:
     """Return the unit roundoff of float32 or float64."""
@@ -75,6 +78,17 @@ def size_of(reference: Any, dtype: Any) -> np.ndarray:
         finite = values[np.isfinite(values)]
         size = np.full(values.shape, finite.max() if finite.size else 0.0)
     return np.maximum(size, floor(dtype))
+
+
+def trained(weights: np.ndarray, moved: np.ndarray, dtype: Any) -> Quantity:
+    """Return the oracle's trained weights with their sizes, as `compare` divides by them.
+
+    The largest of the array, and more where rounding alone has `moved` a weight by more than
+    the tolerance.
+    """
+    largest = np.abs(weights).max(initial=0.0)
+    size = np.clip(moved / TRAINING[np.dtype(dtype).name], largest, MOST * largest)
+    return Quantity(weights, size)
 
 
 def value_of(quantity: Any) -> np.ndarray:

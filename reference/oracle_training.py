@@ -55,14 +55,22 @@ def parameters(model: Model) -> list[np.ndarray]:
 
 
 def train(
-    model: Model, x: np.ndarray, y: np.ndarray, steps: int, optimizer: str, loss: str
-) -> list[float]:
-    """Train in place and return the loss before each step."""
+    model: Model, x: np.ndarray, y: np.ndarray, steps: int, optimizer: str, loss: str, unit: float
+) -> tuple[list[float], list[np.ndarray]]:
+    """Train in place; return the loss before each step, and how far rounding moves each weight.
+
+    That is how far a weight comes from its true value when every gradient is off by its own
+    rounding error, in a format of unit roundoff `unit`. Adam and RMSprop divide by the size of
+    a gradient, so it is a share of the step where a gradient all but vanishes.
+    """
     weights, losses = parameters(model), []
-    states: list[State] = [{} for _ in weights]
+    nudged = [w.copy() for w in weights]
+    states: list[State] = [{} for _ in weights + nudged]
     for step in range(1, steps + 1):
         result = model.gradients(x, y, loss)
         losses.append(float(result.loss.value))
-        for w, g, state in zip(weights, result.parameters, states, strict=True):
-            RULES[optimizer](w, g.value, state, step)
-    return losses
+        values = [g.value for g in result.parameters]
+        off = [g.value + unit * g.error for g in result.parameters]
+        for w, g, state in zip(weights + nudged, values + off, states, strict=True):
+            RULES[optimizer](w, g, state, step)
+    return losses, [np.abs(a - b) for a, b in zip(weights, nudged, strict=True)]

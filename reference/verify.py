@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from reference import engine, keras_twin, oracle, oracle_training
 from reference.cases import Case, fixed_cases, random_cases
-from reference.compare import TRAINING, Row, compare, tolerance
+from reference.compare import TRAINING, Row, compare, roundoff, tolerance, trained
 from reference.running_error import Quantity
 
 DTYPES = ("float32", "float64")
@@ -80,11 +80,13 @@ def training_rows(case: Case, dtype: str, ours: Any, twin: Any) -> Iterator[Row]
     x, y = case.data(dtype)
     steps, allowed = case.training_steps, TRAINING[dtype]
     third = case.oracle(dtype)
+    unit = roundoff(dtype)
+    true_losses, moved = oracle_training.train(third, x, y, steps, case.optimizer, case.loss, unit)
     with keras_twin.floatx(dtype):
         losses = {
             "engine": keras_twin.train(ours, x, y, steps, case.optimizer, case.loss),
             "keras": keras_twin.train(twin, x, y, steps, case.optimizer, case.loss),
-            "oracle": oracle_training.train(third, x, y, steps, case.optimizer, case.loss),
+            "oracle": true_losses,
         }
     label = f"losses of {steps} steps of {case.optimizer}"
     yield compare(case.name, dtype, label, losses, allowed=allowed)
@@ -92,7 +94,7 @@ def training_rows(case: Case, dtype: str, ours: Any, twin: Any) -> Iterator[Row]
         ours.trainable_variables,
         ours.get_weights(),
         twin.get_weights(),
-        oracle_training.parameters(third),
+        map(trained, oracle_training.parameters(third), moved, [dtype] * len(moved)),
         strict=True,
     )
     for variable, *values in weights:
