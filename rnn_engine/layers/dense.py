@@ -146,26 +146,30 @@ class Dense(Layer):
         # The cross-entropy of a sigmoid is computed from its logits.
         keep_z = code and (act.from_input or act.name == "sigmoid")
         z = self._buffers.empty(y.shape, self._np_dtype) if keep_z else self._empty
-        rows = len(flat)
-        work = rows * self.features * self.units
         if training or self.features * self.units <= _FEW:
             # Each step of training has new weights, and few are packed at once.
-            tasks = threads.tasks(work, threads.get_num_threads())
-            size = tasks * kernels.strip_size(self.features, self._np_dtype)
-            scratch = self._buffers.empty((size,), self._np_dtype)
-            bias = self._no_bias if self.bias is None else self.bias.value
-            args = (flat, self.kernel.value, bias, y, z, code, scratch)
-            if tasks == 1:
-                kernels.forward_new(*args, 0, 1)
-            else:
-                kernels.forward_new_tasks(*args, tasks)
-            return z if keep_z else y
-        tasks = threads.tasks(work, rows)
-        if tasks == 1:
-            kernels.forward_rows(flat, self._weights(), y, z, code, 0, rows)
+            self._run_new(flat, y, z, code)
         else:
-            kernels.forward_tasks(flat, self._weights(), y, z, code, tasks)
+            rows = len(flat)
+            tasks = threads.tasks(rows * self.features * self.units, rows)
+            if tasks == 1:
+                kernels.forward_rows(flat, self._weights(), y, z, code, 0, rows)
+            else:
+                kernels.forward_tasks(flat, self._weights(), y, z, code, tasks)
         return z if keep_z else y
+
+    def _run_new(self, flat: np.ndarray, y: np.ndarray, z: np.ndarray, code: int) -> None:
+        """Do the work of `_run` with weights that are not packed."""
+        work = len(flat) * self.features * self.units
+        tasks = threads.tasks(work, threads.get_num_threads())
+        size = tasks * kernels.strip_size(self.features, self._np_dtype)
+        scratch = self._buffers.empty((size,), self._np_dtype)
+        bias = self._no_bias if self.bias is None else self.bias.value
+        args = (flat, self.kernel.value, bias, y, z, code, scratch)
+        if tasks == 1:
+            kernels.forward_new(*args, 0, 1)
+        else:
+            kernels.forward_new_tasks(*args, tasks)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the weight gradients; return dx (..., features), or None."""
