@@ -49,14 +49,19 @@ def keras_value_and_gradient(loss, case: Case):
 def term_scale(case: Case) -> float:
     """Size of the terms whose difference a gradient is, where it is one."""
     name, logits = case.cls.__name__, case.options.get("from_logits")
-    if name not in ("CosineSimilarity", "SparseCategoricalCrossentropy") and not logits:
+    differs = name in ("Poisson", "MeanSquaredLogarithmicError", "BinaryCrossentropy")
+    if name not in ("CosineSimilarity", "SparseCategoricalCrossentropy") and not (
+        logits or differs
+    ):
         return 0.0
     shape = np.shape(case.cls(**case.options, reduction=None)(case.y_true, case.y_pred))
     plan = weigh(shape, case.y_pred.dtype, case.sample_weight, case.mask, case.reduction)
     size = float(np.abs(plan.upstream).max())
     if name == "CosineSimilarity":
         return size / float(np.linalg.norm(case.y_pred, axis=case.options["axis"]).min())
-    return size if logits else 20 * size  # 1 / Σp - 1 / p, with p >= 0.05 inside the clip
+    if logits or differs:  # 1 - t / p, log(1 + p) - log(1 + t), (1 - t) / (1 - p) - t / p
+        return size
+    return 20 * size  # 1 / Σp - 1 / p, with p >= 0.05 inside the clip
 
 
 def assert_close(got, wanted, dtype, factor=1.0, size=0.0):
