@@ -17,8 +17,8 @@ from rnn_engine.layers import Dense, SimpleRNN, dense
 
 B, T, F, U = 5, 4, 3, 6
 
-# Predictions with packed weights, however few there are.
-dense._FEW = 0
+# Predictions with packed weights, training with those that lie there, however few there are.
+dense._MANY = 0
 
 
 # Two groups of rows, and two chunks of two steps each, however small the work.

@@ -124,7 +124,7 @@ for units, loss, activation, y in (
     model = rnn_engine.Sequential([
         rnn_engine.layers.SimpleRNN(units, return_sequences=True, input_shape=(20, 8)),
         rnn_engine.layers.SimpleRNN(units),
-        rnn_engine.layers.Dense(50),
+        rnn_engine.layers.Dense(300),
         rnn_engine.layers.Dense(2, activation=activation),
     ])
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])

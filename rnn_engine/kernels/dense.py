@@ -2,9 +2,9 @@
 
 dz = dy ⊙ act'(y)    dW = Σ xᵀ·dz    db = Σ dz    dx = dz·Wᵀ
 
-Weights that stay, as in predictions, are packed once. Weights that are new at every step, as in
-training, are packed in strips that are used while they are in the cache: with 20,000 units,
-a third of the memory that a step reads and writes.
+Weights that stay, as in predictions, are packed once. Many weights that are new at every step, as
+in training, are packed in strips that are used while they are in the cache: forward with 20,000
+units read and wrote three times as much otherwise.
 """
 
 import functools

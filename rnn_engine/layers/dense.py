@@ -11,8 +11,9 @@ from rnn_engine.kernels import threads
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.buffers import BufferPool
 
-# Weights that are packed at each call, also where they stay: a microsecond's work.
-_FEW = 1024
+# Weights that training, where each step has new ones, does not pack all at once: with more than
+# 64 KiB of them the packed ones would leave the first-level cache before they are used.
+_MANY = 16384
 
 
 @registry.register()
@@ -146,8 +147,7 @@ class Dense(Layer):
         # The cross-entropy of a sigmoid is computed from its logits.
         keep_z = code and (act.from_input or act.name == "sigmoid")
         z = self._buffers.empty(y.shape, self._np_dtype) if keep_z else self._empty
-        if training or self.features * self.units <= _FEW:
-            # Each step of training has new weights, and few are packed at once.
+        if training and self.features * self.units > _MANY:
             self._run_new(flat, y, z, code)
         else:
             rows = len(flat)

@@ -14,8 +14,8 @@ from rnn_engine.model import Sequential
 from rnn_engine.utils import naming
 
 SAMPLES, STEPS, FEATURES, CLASSES = 6, 3, 2, 3
-# Units of a Dense whose weights predictions take packed; those of CLASSES units they do not.
-MANY = 300
+# Units of a Dense with more weights than training packs at once.
+MANY = 5000
 # Loss, activation of the output, kind of target: between them every kernel of a loss.
 _LOSSES = (
     ("mse", None, "numbers"),
