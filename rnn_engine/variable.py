@@ -89,9 +89,10 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
         For layers with large weights, which would otherwise first be filled with zeros.
         """
-        if self._cleared and not self._parts:
+        buffer = self._grad
+        if buffer is not None and self._cleared and not self._parts:
             self._cleared = False
-            return self._grad, True  # type: ignore[return-value]  # what is cleared is there
+            return buffer, True
         return self.grad, False
 
     def add_sparse(self, part: Any) -> None:
@@ -109,12 +110,9 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def gradient(self) -> Any:
         """The gradient as an optimizer wants it: sparse where it is, else the buffer."""
-        grad = self._grad
-        if self._parts:
-            if grad is None:
-                parts = self._parts
-                return parts[0] if len(parts) == 1 else type(parts[0]).concatenate(parts)
-            return self.grad
+        parts = self._parts
+        if parts and self._grad is None:
+            return parts[0] if len(parts) == 1 else type(parts[0]).concatenate(parts)
         return self.grad
 
     def clear_gradient(self) -> None:

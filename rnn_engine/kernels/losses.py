@@ -111,11 +111,11 @@ def _sum_row(e: Any, lanes: Any) -> Any:
 
 
 @scratch_kernel
-def sparse_rows(
-    x: Any, labels: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any,
-    space: Any, first: int, end: int,
+def cross_entropy_rows(
+    x: Any, t: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any, space: Any,
+    first: int, end: int,
 ) -> None:  # fmt: skip
-    """Fill rows first..end for logits x (N, C) and labels (N,).
+    """Fill rows first..end for logits x (N, C) and labels t (N,) or targets t (N, C).
 
     values (N,); dx (N, C), or with no upstream (N,) no dx: then `space` (C,) is scratch.
     """
@@ -123,74 +123,55 @@ def sparse_rows(
     tops = np.empty(_LANES, x.dtype)
     for i in range(first, end):
         e = dx[i] if upstream.size else space
-        top = _max_row(x[i], tops)
-        _exp_row(x[i], top, e, series, constants)
-        total = _sum_row(e, lanes)
-        y = labels[i]
-        values[i] = np.log(total) - (np.float64(x[i, y]) - top)
-        if upstream.size:
-            rate = upstream[i] / total
-            for j in range(e.shape[0]):
-                e[j] = e[j] * rate
-            e[y] -= upstream[i]
-
-
-@scratch_kernel
-def target_rows(
-    x: Any, t: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any, space: Any,
-    first: int, end: int,
-) -> None:  # fmt: skip
-    """Do what `sparse_rows` does for targets t (N, C)."""
-    lanes = np.empty(_LANES, np.float64)
-    tops = np.empty(_LANES, x.dtype)
-    whole = x.shape[1] - x.shape[1] % _LANES
-    for i in range(first, end):
-        e = dx[i] if upstream.size else space
         row = x[i]
-        goal = t[i]
         top = _max_row(row, tops)
         _exp_row(row, top, e, series, constants)
         total = _sum_row(e, lanes)
         log_total = np.log(total)
-        lanes[:] = 0.0
-        for j in range(0, whole, _LANES):
-            for lane in range(_LANES):
-                k = j + lane
-                lanes[lane] += goal[k] * (log_total - (np.float64(row[k]) - top))
-        for j in range(whole, x.shape[1]):
-            lanes[j - whole] += goal[j] * (log_total - (np.float64(row[j]) - top))
-        value = 0.0
+        if t.ndim == 1:  # settled when the kernel is compiled
+            y = t[i]
+            values[i] = log_total - (np.float64(row[y]) - top)
+            if upstream.size:
+                rate = upstream[i] / total
+                for j in range(e.shape[0]):
+                    e[j] = e[j] * rate
+                e[y] -= upstream[i]
+        else:
+            goal = t[i]
+            values[i] = _target_value(row, goal, top, log_total, lanes)
+            if upstream.size:
+                inverse = 1.0 / total
+                for j in range(e.shape[0]):
+                    e[j] = upstream[i] * (e[j] * inverse - goal[j])
+
+
+@kernel
+def _target_value(row: Any, goal: Any, top: Any, log_total: float, lanes: Any) -> Any:
+    """Σ goal (log_total - (row - top)) in float64, entry j in lane j mod 16."""
+    lanes[:] = 0.0
+    whole = row.shape[0] - row.shape[0] % _LANES
+    for j in range(0, whole, _LANES):
         for lane in range(_LANES):
-            value += lanes[lane]
-        values[i] = value
-        if upstream.size:
-            inverse = 1.0 / total
-            for j in range(e.shape[0]):
-                e[j] = upstream[i] * (e[j] * inverse - goal[j])
+            k = j + lane
+            lanes[lane] += goal[k] * (log_total - (np.float64(row[k]) - top))
+    for j in range(whole, row.shape[0]):
+        lanes[j - whole] += goal[j] * (log_total - (np.float64(row[j]) - top))
+    value = 0.0
+    for lane in range(_LANES):
+        value += lanes[lane]
+    return value
 
 
 @parallel_kernel
-def sparse_tasks(
-    x: Any, labels: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any,
-    space: Any, tasks: int,
-) -> None:  # fmt: skip
-    """Do what `sparse_rows` does for all rows on `tasks` threads; space (tasks, C)."""
-    n = x.shape[0]
-    for task in prange(tasks):
-        sparse_rows(x, labels, upstream, series, constants, values, dx, space[task],
-                    n * task // tasks, n * (task + 1) // tasks)  # fmt: skip
-
-
-@parallel_kernel
-def target_tasks(
+def cross_entropy_tasks(
     x: Any, t: Any, upstream: Any, series: Any, constants: Any, values: Any, dx: Any, space: Any,
     tasks: int,
 ) -> None:  # fmt: skip
-    """Do what `target_rows` does for all rows on `tasks` threads; space (tasks, C)."""
+    """Do what `cross_entropy_rows` does for all rows on `tasks` threads; space (tasks, C)."""
     n = x.shape[0]
     for task in prange(tasks):
-        target_rows(x, t, upstream, series, constants, values, dx, space[task],
-                    n * task // tasks, n * (task + 1) // tasks)  # fmt: skip
+        cross_entropy_rows(x, t, upstream, series, constants, values, dx, space[task],
+                           n * task // tasks, n * (task + 1) // tasks)  # fmt: skip
 
 
 @kernel

@@ -5,13 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.kernels import threads
-from rnn_engine.kernels.losses import (
-    exp_tables,
-    sparse_rows,
-    sparse_tasks,
-    target_rows,
-    target_tasks,
-)
+from rnn_engine.kernels.losses import cross_entropy_rows, cross_entropy_tasks, exp_tables
 
 # Multiply-adds that a logit takes: the exponential, and four passes.
 _WORK = 16
@@ -33,15 +27,14 @@ def from_logits(
         weights[:] = upstream.reshape(-1) if isinstance(upstream, np.ndarray) else upstream
         dx = np.empty_like(rows)
     if t.dtype.kind == "i":
-        goals, one, many = np.ascontiguousarray(t).reshape(-1), sparse_rows, sparse_tasks
+        goals = np.ascontiguousarray(t).reshape(-1)
     else:
         goals = np.ascontiguousarray(np.moveaxis(t, axis, -1).reshape(rows.shape))
-        one, many = target_rows, target_tasks
     args = (rows, goals, weights, *exp_tables(rows.dtype), values, dx)
     if tasks == 1:
-        one(*args, space[0], 0, count)
+        cross_entropy_rows(*args, space[0], 0, count)
     else:
-        many(*args, space, tasks)
+        cross_entropy_tasks(*args, space, tasks)
     values = values.reshape(moved.shape[:-1])
     if upstream is None:
         return values, None

@@ -6,6 +6,7 @@ import pytest
 from rnn_engine.kernels import dense
 from rnn_engine.layers import Dense
 from rnn_engine.layers import dense as dense_layer
+from rnn_engine.optimizers.sparse import SparseGrad
 from rnn_engine.variable import Variable
 from tests.kernels.test_bits import running_on
 
@@ -70,3 +71,14 @@ def test_a_cleared_gradient_is_zero_when_it_is_asked_for():
     buffer[:] = 2
     assert not variable.gradient_to_fill()[1]
     np.testing.assert_array_equal(variable.grad, 2)
+
+
+def test_a_sparse_variable_that_gave_up_its_buffer_has_none_to_overwrite():
+    variable = Variable(np.ones((3, 2), np.float32))
+    variable.grad[:] = 5
+    variable.clear_gradient()
+    variable.add_sparse(SparseGrad(np.array([1]), np.ones((1, 2), np.float32), (3, 2)))
+    variable.clear_gradient()
+    buffer, overwrites = variable.gradient_to_fill()
+    assert not overwrites
+    np.testing.assert_array_equal(buffer, 0)
