@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from reference.compare import relative_error, tolerance
 from rnn_engine.kernels import dense
 from rnn_engine.layers import Dense
 from rnn_engine.layers import dense as dense_layer
@@ -34,7 +35,7 @@ def test_every_way_has_the_same_bits(rows, features, units, use_bias, dtype, mon
     rng = np.random.default_rng(0)
     layer = Dense(units, activation="tanh", use_bias=use_bias, dtype=dtype)
     layer.build((None, features))
-    layer.set_weights([rng.normal(size=v.shape) for v in layer.weights])
+    layer.set_weights([rng.normal(size=v.shape) / features**0.5 for v in layer.weights])
     x, dy = rng.normal(size=(rows, features)), rng.normal(size=(rows, units))
     x, dy = x.astype(dtype), dy.astype(dtype)
     outputs, gradients = {layer(x).tobytes(), layer(x, training=True).tobytes()}, set()
@@ -54,6 +55,14 @@ def test_every_way_has_the_same_bits(rows, features, units, use_bias, dtype, mon
             arrays = [dx, *(v.grad for v in layer.weights)]
             gradients.add(b"".join(a.tobytes() for a in arrays))
     assert len(outputs) == len(gradients) == 1
+    weights = [v.value.astype(float) for v in layer.weights]
+    value = np.tanh(x.astype(float) @ weights[0] + sum(weights[1:]))
+    dz = dy * (1 - value**2)
+    truth = [value, dz @ weights[0].T, x.T.astype(float) @ dz, *[dz.sum(0)] * use_bias]
+    # Sums cancel, and plain arrays do not carry their rounding error: as in `reference.verify`.
+    limit = 8 * tolerance(dtype, rows + units)
+    for found, wanted in zip([y, *arrays], truth, strict=True):
+        assert relative_error(found, wanted, dtype) <= limit
     once = layer.kernel.grad.copy()
     layer.backward(dy, saved)
     np.testing.assert_allclose(layer.kernel.grad, 2 * once, rtol=1e-5)
