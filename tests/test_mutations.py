@@ -24,13 +24,13 @@ class Mutation:
     file: str
     text: str
     fault: str
-    small: bool = False
+    check: str = ""
 
     @property
     def part(self) -> str:
-        """What is checked: the recurrent kernels if the fault is there."""
-        if self.small:
-            return "brief"
+        """What is checked: as told, or else the recurrent kernels if the fault is there."""
+        if self.check:
+            return self.check
         if self.file == MASKED:
             return "mask"
         return "rnn" if self.file in (RNN, FORMULAS, GEMM) else "dense"
@@ -64,8 +64,14 @@ MUTATIONS = (
     Mutation(
         "off-by-one time",
         RNN,
-        "previous = offset(target, -step)",
-        "previous = offset(target, -step if t < 2 else -2 * step)",
+        "previous, depth = target, u",
+        "previous, depth = previous if t == 2 else target, u",
+    ),
+    Mutation(
+        "inputs of the first step for all",
+        RNN,
+        "offset(inputs, t * x_step), x_row",
+        "inputs, x_row",
     ),
     Mutation("stale h0", RNN, "previous, depth = h0, u * started", "previous, depth = h0, 0"),
     Mutation("dropped h0 in dR", RNN, "int(h0.size > 0), db_at", "0, db_at"),
@@ -86,6 +92,13 @@ MUTATIONS = (
         OUTER,
         "depth = min(BLOCK, rows * count - start)",
         "depth = min(BLOCK, (rows * count - start + 1) // 2)",
+    ),
+    Mutation(
+        "states of the first step for all in the weight gradients",
+        OUTER,
+        "offset(source, t * step + i * row)",
+        "offset(source, i * row)",
+        check="rnn",
     ),
     Mutation(
         "half the batch forward", DENSE, "gemm(end - first, u,", "gemm((end - first) // 2, u,"
@@ -132,14 +145,14 @@ MUTATIONS = (
         RNN,
         "((0, 1, 0), (1, steps, 1))",
         "((1, steps, 1),)",
-        small=True,
+        check="brief",
     ),
     Mutation(
         "inputs of small work a step off",
         RNN,
         "offset(address(x), start * f), steps * f",
         "address(x), steps * f",
-        small=True,
+        check="brief",
     ),
     Mutation("wrong derivative of tanh", FORMULAS, "fma(-y, y, 1.0)", "fma(-y, 1.0, 1.0)"),
     Mutation("wrong derivative of sigmoid", FORMULAS, "fma(-y, y, y)", "fma(-y, y, 1.0)"),

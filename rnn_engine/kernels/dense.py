@@ -15,7 +15,7 @@ from numba import prange
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import BLOCK_K, gemm, pack, packed_size, whole_registers
 from rnn_engine.kernels.options import kernel, linked, parallel_kernel
-from rnn_engine.kernels.outer import add_outer, scratch_size
+from rnn_engine.kernels.outer import STRIP, add_outer, scratch_size
 from rnn_engine.kernels.pointers import address, lane_count, offset, store
 
 
@@ -39,9 +39,9 @@ def strip_size(features: int, dtype: Any) -> int:
 @functools.lru_cache(maxsize=256)
 def backward_size(rows: int, features: int, units: int, tasks: int, dtype: Any) -> int:
     """Return the length of backward's work array: for each task zeros, panels, scratch."""
-    zeros = whole_registers(features, dtype) + 2 * whole_registers(1, dtype)
+    zeros = whole_registers(max(features, min(units, STRIP * whole_registers(1, dtype))), dtype)
     panels = packed_size(min(BLOCK_K, units), features, dtype)
-    return tasks * (zeros + panels + scratch_size(rows, features, 0, dtype))
+    return tasks * (zeros + panels + scratch_size(rows, units, dtype))
 
 
 @kernel
@@ -175,9 +175,10 @@ def backward(
     zeros = offset(address(work), work.size // tasks * task)
     width = lane_count(zeros)
     panels = (f + width - 1) // width
-    block = offset(zeros, (panels + 2) * width)
+    size = max(panels, min(STRIP, (u + width - 1) // width)) * width
+    block = offset(zeros, size)
     scratch = offset(block, min(BLOCK_K, u) * panels * width)
-    for j in range((panels + 2) * width):
+    for j in range(size):
         store(zeros, j, 0.0)
     before = flush_denormals()
     add_outer(rows, 1, address(dz), u, address(x), f, 0, f, address(dw), zeros, 0, 0, 0, zeros, 0,

@@ -1,6 +1,6 @@
 """The one matrix product of the house: a register-blocked microkernel, and its loops.
 
-    out[m, n] = init[m, n] + a[m, k] · panel[k, n]        then an epilogue
+    out[m, n] = init[m, n] + a[m, k] · panel[k, n] (+ b[m, k] · panel_b[k, n])    then an epilogue
 
 A tile of `rows` × `vectors` registers of sums stays in registers over the whole of k;
 each step loads one register of the packed panel a vector and one number of `a` a row.
@@ -13,7 +13,7 @@ whatever the tile, so a row has the same bits in any company (measured with
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -100,6 +100,17 @@ NEXT_WIDTH = np.array(
 )
 
 
+class _Product(NamedTuple):
+    """Both sides of a product in LLVM values: the left one's strides, k, panels, their distance."""
+
+    a: Any
+    a_row: Any
+    a_k: Any
+    depth: Any
+    panel: Any
+    panel_step: Any
+
+
 class _Tile:
     """Emits the code of one tile shape."""
 
@@ -140,12 +151,35 @@ class _Tile:
             phis.append(phi)
         return phis
 
-    def multiply(
-        self, a: Any, a_row: Any, a_k: Any, depth: Any, panel: Any, panel_step: Any,
-        sums: list[Any],
-    ) -> list[Any]:  # fmt: skip
+    def multiply(self, first: "_Product", second: "_Product", sums: list[Any]) -> list[Any]:
+        """Add two products to `sums`, the second one only if it has a depth.
+
+        One loop over both, so that the code for k is there once.
+        """
+        b = self.ops.builder
+        before, loop = b.block, b.append_basic_block("product")
+        done = b.append_basic_block("products_done")
+        b.branch(loop)
+        b.position_at_end(loop)
+        following, product = b.phi(INT64), _Product(*(b.phi(value.type) for value in first))
+        running = [b.phi(value.type) for value in sums]
+        new = self._add_product(product, running)
+        for phi, now, later in zip(
+            [following, *product, *running],
+            [second.depth, *first, *sums],
+            [INT64(0), *second, *new],
+            strict=True,
+        ):
+            phi.add_incoming(now, before)
+            phi.add_incoming(later, b.block)
+        b.cbranch(b.icmp_signed(">", following, INT64(0)), loop, done)
+        b.position_at_end(done)
+        return new
+
+    def _add_product(self, product: "_Product", sums: list[Any]) -> list[Any]:
         """Add a·panel over k to `sums`."""
         ops, b = self.ops, self.ops.builder
+        a, a_row, a_k, depth, panel, panel_step = product
         before = b.block
         body, done = b.append_basic_block("k"), b.append_basic_block("k_done")
         # Four rows, and four panels, share a pointer: their offsets of 0 to 3 strides fit
@@ -191,22 +225,28 @@ class _Tile:
 @intrinsic
 def _tile(
     typingctx: Any, rows: Any, vectors: Any, a: Any, a_row: Any, a_k: Any, depth: Any,
-    panel: Any, panel_step: Any, init: Any, init_row: Any, out: Any, out_row: Any,
-    tail: Any, add: Any,
+    panel: Any, panel_step: Any, b: Any, b_row: Any, b_depth: Any, b_panel: Any,
+    b_panel_step: Any, init: Any, init_row: Any, out: Any, out_row: Any, tail: Any, add: Any,
 ) -> Any:  # fmt: skip
     """Compute one tile; `tail` columns of its last vector count.
 
     With `add` the product is summed from zero and added to `init` at the end.
     """
-    signature = types.void(rows, vectors, a, a_row, a_k, depth, panel, panel_step, init,
-                           init_row, out, out_row, tail, add)  # fmt: skip
+    signature = types.void(rows, vectors, a, a_row, a_k, depth, panel, panel_step, b, b_row,
+                           b_depth, b_panel, b_panel_step, init, init_row, out, out_row, tail,
+                           add)  # fmt: skip
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        rows, vectors, a, a_row, a_k, depth, panel, step, init, init_row, out, out_row = args[:12]
-        tail, add = args[12:]
+        rows, vectors, a, a_row, a_k, depth, panel, panel_step = args[:8]
+        b, b_row, b_depth, b_panel, b_panel_step = args[8:13]
+        init, init_row, out, out_row, tail, add = args[13:]
         allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[2].dtype)
-        a, panel, init, out = (ops.offset(p, INT64(0)) for p in (a, panel, init, out))
+        a, panel, b, b_panel, init, out = (
+            ops.offset(pointer, INT64(0)) for pointer in (a, panel, b, b_panel, init, out)
+        )
+        first = _Product(a, a_row, a_k, depth, panel, panel_step)
+        second = _Product(b, b_row, INT64(1), b_depth, b_panel, b_panel_step)
         mask = ops.first_lanes(tail)
         adding = builder.icmp_signed("!=", add, INT64(0))
         zero = ir.Constant(ops.type, [0.0] * ops.lanes)
@@ -226,7 +266,7 @@ def _tile(
                     with otherwise:
                         from_init = (tile.load(init, init_row), builder.block)
                 sums = tile.merge(from_zero, from_init)
-                sums = tile.multiply(a, a_row, a_k, depth, panel, step, sums)
+                sums = tile.multiply(first, second, sums)
                 with builder.if_else(adding) as (then, otherwise):
                     with then:
                         old = tile.load(init, init_row)
@@ -242,6 +282,63 @@ def _tile(
 
 
 @linked
+def gemm_two(
+    m: int, n: int, k: int, a: Any, a_row: int, a_k: int, panel: Any, b_k: int, b: Any,
+    b_row: int, b_panel: Any, init: Any, init_row: int, out: Any, out_row: int, add: int, op: int,
+    aux: Any, aux_row: int,
+) -> None:  # fmt: skip
+    """Compute out = epilogue(init + a·panel + b·b_panel) as `gemm` does.
+
+    b (m, b_k) has neighbours in its rows. k counts on from a to b.
+    """
+    width = lane_count(out)
+    panel_step, b_step = k * width, b_k * width
+    whole = (n + width - 1) // width
+    # One call for what fits in the first-level cache: more vectors side by side hide
+    # the latency of the activation (a step of one row of 256 units: 14 to 5 ns each).
+    at_once = m * n <= FINISH_AT_ONCE
+    k0 = 0
+    while True:
+        depth = max(0, min(k - k0, BLOCK_K))
+        b_k0 = max(0, k0 - k)
+        b_depth = min(b_k - b_k0, BLOCK_K - depth)
+        last = k0 + depth + b_depth >= k + b_k
+        left, panels = offset(a, k0 * a_k), offset(panel, k0 * width)
+        b_left, b_panels = offset(b, b_k0), offset(b_panel, b_k0 * width)
+        vector = 0
+        while vector < whole:
+            vectors = NEXT_WIDTH[min(m, _MOST_ROWS), min(whole - vector, _MOST_VECTORS)]
+            column = vector * width
+            columns = min(vectors * width, n - column)
+            tail = columns - (vectors - 1) * width
+            right, b_right = offset(panels, vector * panel_step), offset(b_panels, vector * b_step)
+            r = 0
+            while r < m:
+                rows = NEXT_ROWS[vectors, min(m - r, _MOST_ROWS)]
+                target = offset(out, r * out_row + column)
+                begun, begun_row = target, out_row
+                if k0 == 0:
+                    begun, begun_row = offset(init, r * init_row + column), init_row
+                _tile(rows, vectors, offset(left, r * a_row), a_row, a_k, depth, right, panel_step,
+                      offset(b_left, r * b_row), b_row, b_depth, b_right, b_step, begun, begun_row,
+                      target, out_row, tail, add)  # fmt: skip
+                if last and op != 0 and not at_once:
+                    beside = offset(aux, r * aux_row + column)
+                    call_finish(op, rows, columns, target, out_row, beside, aux_row)
+                r += rows
+            vector += vectors
+        k0 += depth + b_depth
+        if last:
+            break
+    if op != 0 and at_once:
+        if out_row == n and (aux_row == n or aux_row == 0):
+            # Rows without gaps are one long row: 16 x 33 numbers are 33 registers, not 48.
+            call_finish(op, 1, m * n, out, out_row, aux, aux_row)
+        else:
+            call_finish(op, m, n, out, out_row, aux, aux_row)
+
+
+@linked
 def gemm(
     m: int, n: int, k: int, a: Any, a_row: int, a_k: int, panel: Any, init: Any,
     init_row: int, out: Any, out_row: int, add: int, op: int, aux: Any, aux_row: int,
@@ -252,47 +349,8 @@ def gemm(
     `init` repeats one row. With `add`, the product is summed from zero and added to
     `init` last: long sums are cut into blocks that way.
     """
-    width = lane_count(out)
-    panel_step = k * width
-    whole = (n + width - 1) // width
-    # One call for what fits in the first-level cache: more vectors side by side hide
-    # the latency of the activation (a step of one row of 256 units: 14 to 5 ns each).
-    at_once = m * n <= FINISH_AT_ONCE
-    k0 = 0
-    while True:
-        depth = min(k - k0, BLOCK_K)
-        last = k0 + depth >= k
-        left, panels = offset(a, k0 * a_k), offset(panel, k0 * width)
-        vector = 0
-        while vector < whole:
-            vectors = NEXT_WIDTH[min(m, _MOST_ROWS), min(whole - vector, _MOST_VECTORS)]
-            column = vector * width
-            columns = min(vectors * width, n - column)
-            tail = columns - (vectors - 1) * width
-            b = offset(panels, vector * panel_step)
-            r = 0
-            while r < m:
-                rows = NEXT_ROWS[vectors, min(m - r, _MOST_ROWS)]
-                target = offset(out, r * out_row + column)
-                begun, begun_row = target, out_row
-                if k0 == 0:
-                    begun, begun_row = offset(init, r * init_row + column), init_row
-                _tile(rows, vectors, offset(left, r * a_row), a_row, a_k, depth, b, panel_step,
-                      begun, begun_row, target, out_row, tail, add)  # fmt: skip
-                if last and op != 0 and not at_once:
-                    beside = offset(aux, r * aux_row + column)
-                    call_finish(op, rows, columns, target, out_row, beside, aux_row)
-                r += rows
-            vector += vectors
-        k0 += depth
-        if last:
-            break
-    if op != 0 and at_once:
-        if out_row == n and (aux_row == n or aux_row == 0):
-            # Rows without gaps are one long row: 16 x 33 numbers are 33 registers, not 48.
-            call_finish(op, 1, m * n, out, out_row, aux, aux_row)
-        else:
-            call_finish(op, m, n, out, out_row, aux, aux_row)
+    gemm_two(m, n, k, a, a_row, a_k, panel, 0, a, 0, panel, init, init_row, out, out_row, add, op,
+             aux, aux_row)  # fmt: skip
 
 
 @linked

@@ -21,7 +21,7 @@ from numba import prange
 
 from rnn_engine.kernels import simple_rnn
 from rnn_engine.kernels.denormals import flush_denormals, restore
-from rnn_engine.kernels.gemm import gemm
+from rnn_engine.kernels.gemm import gemm, gemm_two
 from rnn_engine.kernels.options import inner_kernel, kernel, parallel_kernel
 from rnn_engine.kernels.outer import add_outer, scratch_size
 from rnn_engine.kernels.pointers import address, copy, lane_count, load, offset, store
@@ -50,7 +50,7 @@ def backward_places(
     """Return the places in the work array of `backward`, and its length as the last."""
     rows = -(-batch // groups)
     places = simple_rnn.backward_places(chunk, rows, features, units, groups, members, dtype)
-    places[SCRATCH_SIZE] = scratch_size(chunk * batch, features, units, dtype)
+    places[SCRATCH_SIZE] = scratch_size(chunk * batch, units, dtype)
     places[DZ] = places[SCRATCH] + groups * members * places[SCRATCH_SIZE]
     places[SUMS] = places[DZ] + (chunk + 1) * batch * units
     places[END] = places[SUMS] + (groups - 1) * places[SUMS_SIZE]
@@ -101,7 +101,6 @@ def forward(
         if last > first:
             rows = last - first
             inputs = offset(address(x), (t * batch + first) * f)
-            gemm(rows, u, f, inputs, f, 1, w, b, 0, target, u, 0, 0, b, 0)
             source = previous
             if drop.size:
                 for i in range(first, last):
@@ -111,7 +110,8 @@ def forward(
             keep, keep_row = target, 0
             if z.size:
                 keep, keep_row = offset(address(z), t * step + shift), u
-            gemm(rows, u, u, source, u, 1, r, target, u, target, u, 0, act, keep, keep_row)
+            gemm_two(rows, u, f, inputs, f, 1, w, u, source, u, r, b, 0, target, u, 0, act, keep,
+                     keep_row)  # fmt: skip
         if mask.size:
             for i in range(first, end):
                 if not mask[t, i]:

@@ -133,6 +133,58 @@ def copy(typingctx: Any, target: Any, source: Any, count: Any) -> Any:
 
 
 @intrinsic
+def copy_rows(
+    typingctx: Any, target: Any, target_row: Any, source: Any, source_row: Any, rows: Any,
+    columns: Any,
+) -> Any:  # fmt: skip
+    """Copy `columns` numbers of each of `rows` >= 1 rows that lie some numbers apart.
+
+    Some registers of a row at a time, row after row: a loop of its own for each row would cost
+    more than what a row of a few registers holds.
+    """
+    if not isinstance(target, types.CPointer) or target != source:
+        return None
+    signature = types.void(target, types.intp, source, types.intp, types.intp, types.intp)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        target, target_row, source, source_row, rows, columns = args
+        allow_widest(builder.function)
+        ops = VectorBuilder(builder, sig.args[0].dtype)
+        target, source = (ops.offset(pointer, INT64(0)) for pointer in (target, source))
+
+        def copy_vectors(column: Any, vectors: int, mask: Any = None) -> None:
+            def one_row(places: list[Any], _: list[Any]) -> list[Any]:
+                to, at = places
+                for v in range(vectors):
+                    here = INT64(v * ops.lanes)
+                    if mask is None:
+                        ops.store(ops.load(ops.offset(at, here)), ops.offset(to, here))
+                    else:
+                        ops.masked_store(ops.masked_load(at, mask), to, mask)
+                return []
+
+            places = (
+                (ops.offset(target, column), target_row),
+                (ops.offset(source, column), source_row),
+            )
+            ops.walk(rows, places, [], one_row)
+
+        whole = builder.and_(columns, INT64(-4 * ops.lanes))
+        ops.loop(whole, 4 * ops.lanes, lambda column: copy_vectors(column, 4))
+        for vectors in (2, 1):
+            some = builder.and_(columns, INT64(vectors * ops.lanes))
+            with builder.if_then(builder.icmp_signed("!=", some, INT64(0))):
+                copy_vectors(whole, vectors)
+            whole = builder.add(whole, some)
+        left = builder.sub(columns, whole)
+        with builder.if_then(builder.icmp_signed("!=", left, INT64(0))):
+            copy_vectors(whole, 1, ops.first_lanes(left))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def array_at(typingctx: Any, table: Any, index: Any, like: Any, size: Any) -> Any:
     """Return the flat array of `size` numbers, of the type of `like`, at an address in a table.
 

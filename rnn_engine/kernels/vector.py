@@ -154,6 +154,34 @@ class VectorBuilder:
         b.cbranch(b.icmp_signed("<=", following, last), loop, done)
         b.position_at_end(done)
 
+    def walk(
+        self, count: Any, places: Sequence[tuple[Any, Any]], carried: Sequence[Any],
+        body: Callable[..., list[Any]],
+    ) -> list[Any]:  # fmt: skip
+        """Emit a loop of `count` >= 1 rounds over pointers that move on; return what is carried.
+
+        `places` are (pointer, numbers from round to round); ``body(pointers, carried)`` returns
+        the new values of `carried`.
+        """
+        b = self.builder
+        before, loop, done = b.block, b.append_basic_block("walk"), b.append_basic_block("walked")
+        b.branch(loop)
+        b.position_at_end(loop)
+        left, pointers = b.phi(INT64), [b.phi(pointer.type) for pointer, _ in places]
+        values = [b.phi(value.type) for value in carried]
+        new = body(pointers, values)
+        remaining = b.sub(left, INT64(1))
+        moved = [self.offset(p, step) for p, (_, step) in zip(pointers, places, strict=True)]
+        started = [count, *(pointer for pointer, _ in places), *carried]
+        for phi, first, following in zip(
+            [left, *pointers, *values], started, [remaining, *moved, *new], strict=True
+        ):
+            phi.add_incoming(first, before)
+            phi.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed(">", remaining, INT64(0)), loop, done)
+        b.position_at_end(done)
+        return new
+
     def look_up(self, table: Sequence[Sequence[float]], index: Any) -> list[Any]:
         """Return the columns of a table of 16 rows of float32, the row of each lane by `index`.
 

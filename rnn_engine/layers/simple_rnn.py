@@ -270,37 +270,60 @@ class SimpleRNN(Recurrent):
         Small calls are a matter of a microsecond: no more Python than needed.
         """
         if (
-            not self._is_brief(x)
-            or self._by_steps
+            self._by_steps
             or self.stateful
             or self.go_backwards
             or self.return_sequences
             or self.return_state
         ):
             return None
+        tasks = self._brief_tasks(x)
+        if not tasks:
+            return None
         last = np.empty((len(x), self.units), self._np_dtype)
-        simple_rnn.forward_brief(x, self._weights(), last, self.activation.code)
+        if tasks == 1:
+            simple_rnn.forward_brief(x, self._weights(), last, self.activation.code)
+        else:
+            code = self.activation.code
+            simple_rnn.forward_brief_tasks(x, self._weights(), self._none3, last, code, tasks)
         return last
 
-    def _is_brief(self, x: np.ndarray) -> bool:
-        """Whether an input is small, and lies as the kernels for small work take it."""
+    def _run_brief_kept(self, x: np.ndarray) -> Any:
+        """Return what `_run` does of small work in training, or None."""
+        tasks = self._brief_tasks(x)
+        if not tasks:
+            return None
+        batch, steps, _ = x.shape
+        h = self._buffers.empty((steps, batch, self.units), self._np_dtype)
+        last = np.empty((batch, self.units), self._np_dtype)
+        weights, code = self._weights(), self.activation.code
+        if tasks == 1:
+            simple_rnn.forward_brief_kept(x, weights, h, last, code)
+        else:
+            simple_rnn.forward_brief_tasks(x, weights, h, last, code, tasks)
+        return h, last, (x, False, h, self._none3, self._none2, None)
+
+    def _brief_tasks(self, x: np.ndarray) -> int:
+        """Return the threads for an input that the kernels for small work take, or 0."""
         batch, steps, features = x.shape
         units = self.units
-        return (
-            batch * (features + units) <= simple_rnn.BRIEF_NUMBERS
-            and batch * steps * units * (features + units) < threads.SERIAL_WORK
-            and x.flags.carray
-        )
+        work = batch * steps * units * (features + units)
+        if (
+            batch * (features + units) > simple_rnn.BRIEF_NUMBERS
+            or work > threads.LONGEST_CALL
+            or not x.flags.carray
+        ):
+            return 0
+        return threads.tasks(work, batch)
 
     def _run(self, x: np.ndarray, h0: np.ndarray, keep: bool) -> Any:
         """Return the states (T, B, U), the last one, and saved."""
         batch, steps, features = x.shape
         units, dtype = self.units, self._np_dtype
-        if keep and not h0.size and not self.activation.from_input and self._is_brief(x):
-            h = self._buffers.empty((steps, batch, units), dtype)
-            last = np.empty((batch, units), dtype)
-            simple_rnn.forward_brief_kept(x, self._weights(), h, last, self.activation.code)
-            return h, last, (x, False, h, self._none3, h0, None)
+        if keep and not h0.size and not self.activation.from_input:
+            kept = self._run_brief_kept(x)
+            if kept is not None:
+                return kept
         x, time_major = _lay_out(x)
         work = batch * steps * units * (features + units)
         tasks = threads.tasks(work, batch)

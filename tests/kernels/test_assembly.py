@@ -17,7 +17,7 @@ cache.folder = lambda: None  # what is read from the cache brings no assembler w
 from rnn_engine.kernels.cache import provide_for
 
 provide_for((types.{dtype},))
-compiled = options.c_function(gemm.gemm.signature(types.{dtype}), gemm.gemm.function)
+compiled = options.c_function(gemm.gemm_two.signature(types.{dtype}), gemm.gemm_two.function)
 text = compiled._library.get_asm_str()
 for block in re.split(r"\\n(?=\\.LBB)", text):
     label, *lines = [line.strip() for line in block.splitlines()]

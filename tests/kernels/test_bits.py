@@ -140,14 +140,28 @@ def test_forward_with_any_right_padding(case, padding, count):
     assert bits(y[:, :steps] if layer.return_sequences else y) == bits(whole)
 
 
-def test_forward_in_chunks_of_projected_time():
+@pytest.mark.parametrize(("batch", "units"), [(3, 33), (5, 260)])
+def test_forward_in_chunks_of_projected_time(batch, units):
     """How many steps are projected at once depends on the batch, and changes no bit."""
-    layer = layers.SimpleRNN(33, seed=1, return_sequences=True)
-    x = np.random.default_rng(0).normal(size=(7, 40, 5)).astype(np.float32)
+    layer = layers.SimpleRNN(units, seed=1, return_sequences=True)
+    x = np.random.default_rng(0).normal(size=(batch, 40, 5)).astype(np.float32)
     whole = layer(x)
-    for numbers in (1, 33 * 7 * 3, 33 * 7 * 39):
+    for numbers in (1, batch * units * 3, batch * units * 39):
         with planned(FORWARD_NUMBERS=numbers):
             assert bits(layer(x)) == bits(whole)
+
+
+@pytest.mark.parametrize("units", [249, 250, 505])
+@pytest.mark.parametrize("in_time", [False, True])
+def test_inputs_are_projected_ahead_or_with_the_state(units, in_time):
+    """Few rows, and many units, project ahead; others, and all under a mask, step by step."""
+    layer = layers.SimpleRNN(units, seed=2, return_sequences=in_time)
+    x = np.random.default_rng(0).normal(size=(6, 5, 7)).astype(np.float32)
+    whole = layer(x)
+    assert bits(layer(x, mask=np.ones((6, 5), bool))) == bits(whole)
+    assert bits(*(layer(x[i : i + 1])[0] for i in range(6))) == bits(*whole)
+    trained, _ = layer.forward(x, True)
+    assert bits(trained) == bits(whole)
 
 
 @given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 70), st.sampled_from(COUNTS))
