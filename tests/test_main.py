@@ -103,6 +103,20 @@ def test_info_on_the_vector_width(cpu, features, wanted):
     assert f"NUMBA_CPU_NAME={cpu}" in found["settings"]
 
 
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="AVX is of x86 CPUs")
+def test_without_avx():
+    """Numba takes AVX out of what LLVM finds: wider registers would end the process."""
+    code = """
+import numpy as np, rnn_engine
+layer = rnn_engine.layers.SimpleRNN(4)
+assert layer(np.zeros((2, 3, 2), np.float32)).shape == (2, 4)
+print(rnn_engine.info())
+"""
+    found = table(run(code, NUMBA_ENABLE_AVX="0"))
+    assert "avx" not in found["CPU features"]
+    assert found["vector width"] == "128 bits, 16 registers"
+
+
 def test_wrong_command(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["cook"])

@@ -7,8 +7,8 @@ with ``+``, ``*`` and `fma`, and becomes straight vector code inside a kernel.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import config, types
+from llvmlite import ir
+from numba.core import codegen, config, types
 
 POINTER = ir.PointerType()
 INT32 = ir.IntType(32)
@@ -19,10 +19,8 @@ def cpu_features() -> str:
     """Return the CPU features that Numba compiles for, as LLVM writes them."""
     if config.CPU_FEATURES is not None:
         return str(config.CPU_FEATURES)
-    try:
-        return str(binding.get_host_cpu_features().flatten())
-    except RuntimeError:  # LLVM does not know this host
-        return ""
+    # Not LLVM's own list: Numba takes AVX out of it where NUMBA_ENABLE_AVX is 0.
+    return str(codegen.get_host_cpu_features())
 
 
 def register_bytes(features: str) -> int:
