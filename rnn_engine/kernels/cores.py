@@ -24,7 +24,8 @@ def cgroup_quota(
     """
     quotas = []
     try:
-        lines = own.read_text().splitlines()
+        # Names of groups may be any bytes.
+        lines = [os.fsdecode(line) for line in own.read_bytes().splitlines()]
     except OSError:
         return None
     for line in lines:
