@@ -3,7 +3,10 @@
 import importlib
 import operator
 import os
+import re
+import reprlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -16,18 +19,28 @@ from rnn_engine.kernels.cores import available_cores
 # Below this many multiply-adds one thread is faster than a launch on two.
 # See the notes of benchmarks/run.py.
 SERIAL_WORK = 400_000
-# Multiply-adds of one call of a recurrent kernel, which Ctrl-C cannot interrupt: 12 ms on
-# one core at the FMA peak of 2024's servers, below 200 ms at a twelfth of that.
+# Multiply-adds of one call of a kernel, which Ctrl-C cannot interrupt: 12 ms on one core at
+# the FMA peak of 2024's servers, below 200 ms at a twelfth of that.
 LONGEST_CALL = 2**30
+# Tasks are at most this many, or as many as Numba has threads: more would gain nothing, and
+# most kernels take scratch for each. So many that a small machine, too, can show that their
+# number changes no bit.
+_MANY_TASKS = 16
 
 
 def _from_environment() -> int:
     text = os.environ.get("RNN_ENGINE_NUM_THREADS", "")
     if not text:
         return available_cores()
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"RNN_ENGINE_NUM_THREADS must be a positive integer, got {text!r}.")
-    return int(text)
+    try:
+        number = int(text) if text.isdecimal() else 0
+    except ValueError:  # more digits than Python takes for a number
+        number = 0
+    if number < 1:
+        raise ValueError(
+            f"RNN_ENGINE_NUM_THREADS must be a positive integer, got {reprlib.repr(text)}."
+        )
+    return number
 
 
 def threading_layer() -> str | None:
@@ -75,9 +88,48 @@ def is_safe(layer: str | None) -> bool:
     return layer in ("tbb", "omp")
 
 
+def _began_as_fork() -> bool:
+    """Whether this process was forked from one that may have used threads, before the import."""
+    method = _start_method()
+    if method in ("fork", "forkserver"):  # that server runs nothing itself
+        return method == "fork"
+    # A bare fork? Linux marks a process that has run no program of its own, and what ran threads
+    # before the fork is still loaded on both sides.
+    try:
+        flags = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[6])
+        if not flags & _FORKED_WITHOUT_EXEC or not _has_threading_library("self"):
+            return False
+    except (OSError, ValueError, IndexError):  # not Linux
+        return False
+    try:
+        return _has_threading_library(str(os.getppid()))
+    except OSError:  # the parent is gone, or another user's
+        return True
+
+
+# PF_FORKNOEXEC of Linux's include/linux/sched.h.
+_FORKED_WITHOUT_EXEC = 0x40
+
+
+def _start_method() -> str | None:
+    """Return how multiprocessing started this process, or None if it did not."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is None or multiprocessing.parent_process() is None:
+        return None
+    # A context's processes know their method, plain ones have the default one.
+    own = getattr(multiprocessing.current_process(), "_start_method", None)
+    return str(own or multiprocessing.get_start_method(allow_none=True))
+
+
+def _has_threading_library(process: str) -> bool:
+    """Whether an OpenMP runtime or TBB is loaded into a process."""
+    maps = Path("/proc", process, "maps").read_bytes()
+    return re.search(rb"/lib(gomp|omp|iomp|tbb)[^/\n]*$", maps, flags=re.MULTILINE) is not None
+
+
 _threads = _from_environment()
 _safe: bool | None = None
-_forked = False
+_forked = _began_as_fork()
 
 
 def set_num_threads(n: int) -> None:
@@ -86,6 +138,10 @@ def set_num_threads(n: int) -> None:
     The results have the same bits for every number. It starts as the environment
     variable `RNN_ENGINE_NUM_THREADS`, or else as the number of cores this process may
     use. More than Numba has threads (``numba.config.NUMBA_NUM_THREADS``) is no gain.
+
+    A child of ``fork`` stays on one thread. Where a process that uses OpenMP forks without
+    `multiprocessing`, import `rnn_engine` before it does: outside Linux a child that is the
+    first to import it does not know that it was forked, unless `RNN_ENGINE_NUM_THREADS` is 1.
 
     Raises
     ------
@@ -123,14 +179,16 @@ def tasks(work: int, most: int) -> int:
     """Return in how many tasks to split `work` multiply-adds that have `most` parts.
 
     One, if the work is small, the threading layer is unsafe, or this process was
-    forked from one that may have used it.
+    forked from one that may have used it. Never many more than Numba has threads.
     """
     global _safe
     if work < SERIAL_WORK or _threads == 1 or most < 2 or _forked:
         return 1
     if _safe is None:
         _safe = is_safe(threading_layer())
-    return min(_threads, most) if _safe else 1
+    if not _safe:
+        return 1
+    return min(_threads, most, max(_MANY_TASKS, config.NUMBA_NUM_THREADS))
 
 
 def calls(steps: int, chunk: int, work: int) -> list[tuple[int, int]]:

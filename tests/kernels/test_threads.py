@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -198,6 +200,75 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 """
         run(PREPARE + FORKED + code, PARENT_USED_THREADS="1")
 
+    @pytest.mark.parametrize("layer", ["default", "omp"])
+    @pytest.mark.parametrize("how", ["fork", "pool"])
+    def test_child_that_imports_first(self, how, layer):
+        """Its parent, without the engine, ran a parallel function of its own."""
+        code = """
+import multiprocessing, os, sys, warnings
+import numba, numpy as np
+warnings.simplefilter("ignore", DeprecationWarning)
+
+@numba.njit(parallel=True)
+def total(x):
+    result = 0.0
+    for i in numba.prange(x.size):
+        result += x[i]
+    return result
+
+assert total(np.ones(1000)) == 1000
+used = numba.threading_layer()
+
+def child(_=None):
+    import rnn_engine
+    from rnn_engine.kernels import threads
+    rnn_engine.set_num_threads(2)
+    assert threads.tasks(10**9, 8) == 1
+    threads.SERIAL_WORK = 0
+    layer = rnn_engine.layers.SimpleRNN(40, kernel_initializer="zeros", bias_initializer="zeros")
+    return not layer(np.ones((64, 10, 40), np.float32)).any()
+
+assert "rnn_engine" not in sys.modules
+if HOW == "pool":
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert all(pool.map(child, range(2)))
+else:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if child() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+print(used)
+"""
+        used = run(f"HOW = {how!r}\n{code}", **LAYERS[layer][0]).strip()
+        assert used == ("omp" if layer == "omp" else used)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a bare fork")
+    def test_child_of_a_parent_without_threads_keeps_its_own(self):
+        code = """
+import os, sys
+pid = os.fork()
+if pid == 0:
+    import rnn_engine
+    from rnn_engine.kernels import threads
+    rnn_engine.set_num_threads(2)
+    safe = threads.is_safe(threads.threading_layer())
+    os._exit(0 if threads.tasks(10**9, 8) == (2 if safe else 1) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+"""
+        run(code)
+
+    @pytest.mark.parametrize(
+        ("own", "default", "wanted"),
+        [("fork", "spawn", True), ("spawn", "fork", False), ("forkserver", "fork", False),
+         (None, "fork", True), (None, "spawn", False)],
+    )  # fmt: skip
+    def test_ways_to_start_a_process(self, monkeypatch, own, default, wanted):
+        monkeypatch.setattr(multiprocessing, "parent_process", object)
+        process = types.SimpleNamespace(_start_method=own)
+        monkeypatch.setattr(multiprocessing, "current_process", lambda: process)
+        monkeypatch.setattr(multiprocessing, "get_start_method", lambda allow_none: default)
+        assert threads._began_as_fork() is wanted
+
     def test_fork_while_another_thread_compiles(self, tmp_path):
         """A lock that this thread holds would stay locked in the child for ever."""
         code = """
@@ -224,6 +295,8 @@ assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
 
 SCRIPT = """
 def child(_=None):
+    safe = threads.is_safe(threads.threading_layer())
+    assert threads.tasks(10**9, 8) == (2 if safe else 1)
     return trained(3)
 
 if __name__ == "__main__":
@@ -344,6 +417,13 @@ class TestSetting:
             assert threads.tasks(threads.SERIAL_WORK, 3) == 3
             assert threads.tasks(threads.SERIAL_WORK, 100) == 4
 
+    def test_tasks_are_not_as_many_as_one_likes(self):
+        """Each takes scratch: ten thousand of them would take all memory."""
+        rnn_engine.set_num_threads(10**19)
+        assert rnn_engine.get_num_threads() == 10**19
+        limit = max(16, numba.config.NUMBA_NUM_THREADS)
+        assert threads.tasks(10**12, 10**6) in (1, limit)
+
     def test_more_threads_than_numba_has(self):
         code = """
 import numba
@@ -371,6 +451,16 @@ def test_environment_variable_that_is_no_count(value):
     assert f"RNN_ENGINE_NUM_THREADS must be a positive integer, got {value!r}." in err
 
 
+def test_environment_variable_of_too_many_digits():
+    process = start(COUNT, RNN_ENGINE_NUM_THREADS="1" * 5000)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    wanted = "RNN_ENGINE_NUM_THREADS must be a positive integer, got '111111"
+    last = err.splitlines()[-1]
+    assert wanted in last
+    assert len(last) < 200
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_default_is_the_affinity():
     code = "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n" + COUNT
@@ -381,7 +471,7 @@ class TestQuota:
     """The files that the kernel shows, laid out in a folder."""
 
     def quota(self, folder, own, files):
-        (folder / "own").write_text(own)
+        (folder / "own").write_bytes(os.fsencode(own))
         for name, text in files.items():
             path = folder / "tree" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -401,6 +491,11 @@ class TestQuota:
             "other/cpu.max": "1000 100000\n",
         }
         assert self.quota(tmp_path, "0::/user/app\n", files) == 3
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="cgroups are Linux's")
+    def test_name_that_is_not_utf_8(self, tmp_path):
+        files = {"caf\udce9/cpu.max": "150000 100000\n"}
+        assert self.quota(tmp_path, "0::/caf\udce9\n", files) == 1.5
 
     def test_version_1(self, tmp_path):
         files = {
