@@ -10,11 +10,17 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import njit
-from numba.core import sigutils, types
+from numba.core import config, sigutils, types
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from rnn_engine.kernels.cache import KernelCache, provides_symbols
+
+if config.DISABLE_JIT:
+    raise ImportError(
+        "rnn_engine cannot run without Numba's compiler, which is switched off: unset the "
+        "environment variable NUMBA_DISABLE_JIT (or disable_jit in .numba_config.yaml)."
+    )
 
 # Kernels allocate nothing, so they need no counting of references: a third less to compile.
 _OPTIONS: dict[str, Any] = {
