@@ -1,6 +1,7 @@
 """`python -m rnn_engine`: what this machine gives the engine, and compiling ahead."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -24,10 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     chosen = parser.parse_args(arguments)
     if chosen.command == "info":
-        print(info())
-        return 0
-    place = cache.folder()
-    if place is None:
+        return _show(info())
+    if not cache.can_save():
         print(
             "rnn_engine: no private folder can be written, so nothing that is compiled now would "
             "be kept; set RNN_ENGINE_CACHE_DIR",
@@ -36,8 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     start = time.monotonic()
     warmup(chosen.dtypes, parallel=not chosen.serial)
-    count = sum(file.suffix == ".kernel" for file in place.iterdir())
-    print(f"{count} kernels in {place}, ready after {time.monotonic() - start:.1f} s")
+    count, seconds = len(cache.kernel_sizes()), time.monotonic() - start
+    return _show(f"{count} kernels in {cache.folder()}, ready after {seconds:.1f} s")
+
+
+def _show(text: str) -> int:
+    """Print a text, whatever the output can write, and return the exit status."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:  # the reader has seen enough, as `head` has
+        # Python writes out what is left when it ends, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

@@ -124,6 +124,39 @@ def test_wrong_command(capsys):
     assert "cook" in capsys.readouterr().err
 
 
+def command(*arguments, **changes):
+    """Start `python -m rnn_engine`."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "rnn_engine", *arguments], env=environment(**changes),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_info_on_a_path_that_the_output_cannot_show(tmp_path):
+    base = str(tmp_path / "caf\xe9")
+    process = command("info", RNN_ENGINE_CACHE_DIR=base, PYTHONIOENCODING="ascii")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    assert b"caf\\xe9/" in out
+
+
+def test_info_that_nobody_reads():
+    process = command("info")
+    process.stdout.close()
+    with process.stderr as stderr:
+        assert stderr.read() == b""
+    assert process.wait(timeout=60) == 1
+
+
+def test_without_numbas_compiler():
+    process = command("info", NUMBA_DISABLE_JIT="1")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    last = err.decode().splitlines()[-1]
+    assert last.startswith("ImportError: rnn_engine cannot run without Numba's compiler")
+    assert "unset the environment variable NUMBA_DISABLE_JIT" in last
+
+
 # --- warmup -----------------------------------------------------------------------
 
 PROGRAM = """

@@ -8,6 +8,7 @@ of all kernels, written whole and checked when read. Whatever is wrong with a fi
 the folder, the kernel is compiled again, quietly.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -60,14 +61,45 @@ def _hash_of_sources() -> str | None:
 _SOURCES = _hash_of_sources()
 
 
-@functools.cache
 def folder() -> Path | None:
     """Return the cache folder, made private to the user, or None if there cannot be one.
 
     Below `RNN_ENGINE_CACHE_DIR` if set, else below ``rnn_engine`` in `XDG_CACHE_HOME` or
-    ``~/.cache``. A folder that others own or may write to is not used: what is read
-    from it is run.
+    ``~/.cache``. A folder that others own, may write to or may replace is not used: what is
+    read from it is run. One that is there, but cannot be written, is read.
     """
+    place = _prepared()
+    if place is not None and not os.path.isdir(place):  # removed while this process runs
+        _prepared.cache_clear()
+        place = _prepared()
+    return place
+
+
+def can_save() -> bool:
+    """Whether what is compiled now is kept."""
+    place = folder()
+    if place is None:
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return True
+    except OSError:
+        return False
+
+
+def kernel_sizes() -> list[int]:
+    """Return the size of each kernel in the folder, in bytes."""
+    place, sizes = folder(), []
+    with contextlib.suppress(OSError):  # no folder, or not any more
+        for file in place.iterdir() if place else ():
+            with contextlib.suppress(FileNotFoundError):  # replaced, or removed by another process
+                if file.suffix == _SUFFIX:
+                    sizes.append(file.stat().st_size)
+    return sizes
+
+
+@functools.cache
+def _prepared() -> Path | None:
     if _SOURCES is None:
         return None
     try:
@@ -82,9 +114,8 @@ def folder() -> Path | None:
         new = _make_private(path)
         if not all(_only_ours(place) for place in (base, path)) or _exposed(base):
             return None
-        with tempfile.TemporaryFile(dir=path):
-            pass
-        os.utime(path)  # in use: see _remove_unused
+        with contextlib.suppress(OSError):  # a read-only disk, on which nothing is removed either
+            os.utime(path)  # in use: see _remove_unused
     except (OSError, RuntimeError, ValueError):  # no home directory; a null byte in a name
         return None
     if new:
@@ -97,8 +128,10 @@ def _make_private(path: Path) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.mkdir(mode=0o700)
-    except FileExistsError:
-        return False
+    except OSError:  # on a read-only disk not always that it exists
+        if path.is_dir():
+            return False
+        raise
     path.chmod(0o700)  # whatever the umask left of it
     return True
 
@@ -112,11 +145,40 @@ def _only_ours(path: Path) -> bool:
 
 
 def _exposed(path: Path) -> bool:
-    """Whether anybody could put another folder in the place of this one."""
+    """Whether anybody could put another folder in the place of this one.
+
+    Whoever owns a folder above it could, but root and the user; and whoever may write to one
+    that is not sticky, as /tmp is.
+    """
     if not hasattr(os, "getuid"):
         return False
-    modes = [parent.stat().st_mode for parent in path.parents]
-    return any(mode & stat.S_IWOTH and not mode & stat.S_ISVTX for mode in modes)
+    return any(_lets_others_rename(parent.stat()) for parent in path.parents)
+
+
+def _lets_others_rename(info: os.stat_result) -> bool:
+    if info.st_uid not in (0, os.getuid()):
+        return True
+    if info.st_mode & stat.S_ISVTX:
+        return False
+    if info.st_mode & stat.S_IWOTH:
+        return True
+    return bool(info.st_mode & stat.S_IWGRP) and not _is_private_group(info.st_gid)
+
+
+def _is_private_group(group: int) -> bool:
+    """Whether a group is that of this user alone, named alike, without other members.
+
+    Where each user has such a group the umask is 002, so that an ordinary ~/.cache may be
+    written by the group. Any other group, and one that nobody knows, holds other people.
+    """
+    import grp  # not on Windows, and rarely needed
+    import pwd
+
+    try:
+        name, entry = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(group)
+    except KeyError:
+        return False
+    return entry.gr_name == name and set(entry.gr_mem) <= {name}
 
 
 def _remove_unused(base: Path, path: Path) -> None:
@@ -196,7 +258,7 @@ class KernelCache:
         except Exception:  # a cache must never be the reason of a failure
             found = None
         if found is None:
-            notice.compilation_begins(lambda: folder() is not None)
+            notice.compilation_begins(can_save)
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:

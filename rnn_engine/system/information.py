@@ -138,10 +138,10 @@ def _layer() -> str:
 def _cache() -> str:
     place = cache.folder()
     if place is None:
-        return "none: no private folder can be written, every process compiles anew"
-    files = [file for file in place.iterdir() if file.suffix == ".kernel"]
-    size = sum(file.stat().st_size for file in files) / 2**20
-    return f"{_without_user(str(place))} ({len(files)} kernels, {size:.1f} MiB)"
+        return "none: no private folder can be had, every process compiles anew"
+    sizes = cache.kernel_sizes()
+    text = f"{_without_user(str(place))} ({len(sizes)} kernels, {sum(sizes) / 2**20:.1f} MiB)"
+    return text if cache.can_save() else f"{text}, read only: others are compiled at every start"
 
 
 def _without_user(text: str) -> str:

@@ -5,6 +5,7 @@ import shutil
 import stat
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,38 @@ def test_folder_that_cannot_be_written(tmp_path):
     tmp_path.chmod(0o700)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_full_folder_that_cannot_be_written_is_read(tmp_path):
+    base = tmp_path / "kernels"
+    place, _ = probe(RNN_ENGINE_CACHE_DIR=str(base))
+    place.chmod(0o500)
+    base.chmod(0o500)
+    try:
+        assert probe(RNN_ENGINE_CACHE_DIR=str(base)) == (place, 1)
+    finally:
+        base.chmod(0o700)
+        place.chmod(0o700)
+
+
+READ_ONLY = """
+import os, tempfile
+def refuse(*args, **kwargs):
+    raise OSError(30, "Read-only file system")
+os.mkdir = os.utime = tempfile.TemporaryFile = tempfile.mkstemp = refuse
+"""
+
+
+def test_full_folder_on_a_read_only_disk_is_read(tmp_path):
+    base = tmp_path / "kernels"
+    code = READ_ONLY + PROBE + "import rnn_engine; print(rnn_engine.info())"
+    assert run(code, RNN_ENGINE_CACHE_DIR=str(base)).split()[:3] == ["None", "0", str(SUM)]
+    place, _ = probe(RNN_ENGINE_CACHE_DIR=str(base))
+    answer, *rows = run(code, RNN_ENGINE_CACHE_DIR=str(base)).splitlines()
+    assert answer.split() == [str(place), "1", str(SUM)]
+    (row,) = (row for row in rows if row.startswith("kernel cache"))
+    assert row.endswith("(1 kernels, 0.0 MiB), read only: others are compiled at every start")
+
+
 @pytest.mark.parametrize("permissions", [0o777, 0o1777, 0o775])
 def test_folder_that_others_may_write_to_is_refused(tmp_path, permissions):
     base = tmp_path / "kernels"
@@ -116,6 +149,56 @@ def test_folder_that_others_may_replace_is_refused(tmp_path):
     assert probe(RNN_ENGINE_CACHE_DIR=str(outer / "kernels")) == (None, 0)
     outer.chmod(0o1777)  # sticky, as /tmp: nobody can
     assert probe(RNN_ENGINE_CACHE_DIR=str(outer / "kernels"))[0] is not None
+
+
+OWN = os.geteuid()
+
+
+@pytest.mark.parametrize(
+    ("owner", "permissions", "private", "wanted"),
+    [
+        (0, 0o755, False, False),  # / and /home
+        (0, 0o1777, False, False),  # /tmp
+        (OWN, 0o700, False, False),
+        (OWN, 0o755, False, False),
+        (OWN, 0o775, True, False),  # made under umask 002
+        (OWN, 0o2775, False, True),  # of a team
+        (0, 0o775, False, True),
+        (OWN, 0o777, True, True),
+        (OWN + 1, 0o700, True, True),
+        (OWN + 1, 0o1777, True, True),  # the owner may rename what lies in a sticky folder
+    ],
+)
+def test_who_could_replace_a_folder(monkeypatch, owner, permissions, private, wanted):
+    monkeypatch.setattr(cache, "_is_private_group", lambda group: private)
+    info = types.SimpleNamespace(st_uid=owner, st_gid=5, st_mode=permissions)
+    assert cache._lets_others_rename(info) is wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "wanted"),
+    [("eve", [], True), ("eve", ["eve"], True), ("eve", ["eve", "bob"], False),
+     ("users", [], False), (None, [], False)],
+)  # fmt: skip
+def test_private_groups(monkeypatch, name, members, wanted):
+    grp, pwd = pytest.importorskip("grp"), pytest.importorskip("pwd")
+
+    def group(_):
+        if name is None:
+            raise KeyError("nobody knows it")
+        return types.SimpleNamespace(gr_name=name, gr_mem=members)
+
+    monkeypatch.setattr(grp, "getgrgid", group)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: types.SimpleNamespace(pw_name="eve"))
+    assert cache._is_private_group(5) is wanted
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_folder_below_one_of_another_user_is_refused(tmp_path):
+    outer = tmp_path / "outer"
+    (outer / "kernels").mkdir(parents=True, mode=0o700)
+    os.chown(outer, 65534, 65534)
+    assert probe(RNN_ENGINE_CACHE_DIR=str(outer / "kernels")) == (None, 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
@@ -233,6 +316,31 @@ def test_folder_that_vanishes(place):
     place.mkdir()
     compiled_total(0)
     compiled_total(1)
+
+
+def test_folder_that_vanishes_is_made_anew(tmp_path):
+    code = """
+import os, shutil, stat
+import numpy as np, rnn_engine
+from rnn_engine.kernels import cache
+rnn_engine.layers.SimpleRNN(4)(np.zeros((2, 3, 2), np.float32))
+base = cache.folder().parent
+shutil.rmtree(base)
+rnn_engine.info()
+rnn_engine.layers.Dense(4)(np.zeros((2, 3), np.float32))
+print(stat.S_IMODE(base.stat().st_mode) == 0o700, len(cache.kernel_sizes()) > 0)
+"""
+    assert run(code, RNN_ENGINE_CACHE_DIR=str(tmp_path / "kernels")) == "True True\n"
+
+
+def test_kernels_that_vanish_are_not_counted(place, monkeypatch):
+    compiled_total(0)
+    files = [only_file(place), place / "gone.kernel"]
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(files))
+    assert cache.kernel_sizes() == [files[0].stat().st_size]
+    monkeypatch.undo()
+    monkeypatch.setattr(cache, "folder", lambda: place / "gone")
+    assert cache.kernel_sizes() == []
 
 
 def test_full_disk(place, monkeypatch):
