@@ -8,12 +8,16 @@ from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.checks import compact, input_axes, positive_int
 from rnn_engine.kernels import dense as kernels
 from rnn_engine.kernels import threads
+from rnn_engine.kernels.outer import BLOCK
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.buffers import BufferPool
 
 # Weights that training, where each step has new ones, does not pack all at once: with more than
 # 64 KiB of them the packed ones would leave the first-level cache before they are used.
 _MANY = 16384
+# Rows of the batch that one call of a kernel takes at least, whole blocks of the sums in the
+# weight gradients: each call reads, and most pack, all weights.
+_ROWS = 4 * BLOCK
 
 
 @registry.register()
@@ -147,29 +151,34 @@ class Dense(Layer):
         # The cross-entropy of a sigmoid is computed from its logits.
         keep_z = code and (act.from_input or act.name == "sigmoid")
         z = self._buffers.empty(y.shape, self._np_dtype) if keep_z else self._empty
+        work = len(flat) * self.features * self.units
         if training and self.features * self.units > _MANY:
-            self._run_new(flat, y, z, code)
+            self._run_new(flat, y, z, code, work)
         else:
-            rows = len(flat)
-            tasks = threads.tasks(rows * self.features * self.units, rows)
-            if tasks == 1:
-                kernels.forward_rows(flat, self._weights(), y, z, code, 0, rows)
-            else:
-                kernels.forward_tasks(flat, self._weights(), y, z, code, tasks)
+            weights, tasks = self._weights(), threads.tasks(work, len(flat))
+            parts = [(flat, y, z)] if work <= threads.LONGEST_CALL else _cut(work, flat, y, z)
+            for x_part, y_part, z_part in parts:
+                if tasks == 1:
+                    kernels.forward_rows(x_part, weights, y_part, z_part, code, 0, len(x_part))
+                else:
+                    kernels.forward_tasks(x_part, weights, y_part, z_part, code, tasks)
         return z if keep_z else y
 
-    def _run_new(self, flat: np.ndarray, y: np.ndarray, z: np.ndarray, code: int) -> None:
+    def _run_new(
+        self, flat: np.ndarray, y: np.ndarray, z: np.ndarray, code: int, work: int
+    ) -> None:
         """Do the work of `_run` with weights that are not packed."""
-        work = len(flat) * self.features * self.units
         tasks = threads.tasks(work, threads.get_num_threads())
         size = tasks * kernels.strip_size(self.features, self._np_dtype)
         scratch = self._buffers.empty((size,), self._np_dtype)
         bias = self._no_bias if self.bias is None else self.bias.value
-        args = (flat, self.kernel.value, bias, y, z, code, scratch)
-        if tasks == 1:
-            kernels.forward_new(*args, 0, 1)
-        else:
-            kernels.forward_new_tasks(*args, tasks)
+        parts = [(flat, y, z)] if work <= threads.LONGEST_CALL else _cut(work, flat, y, z)
+        for x_part, y_part, z_part in parts:
+            args = (x_part, self.kernel.value, bias, y_part, z_part, code, scratch)
+            if tasks == 1:
+                kernels.forward_new(*args, 0, 1)
+            else:
+                kernels.forward_new_tasks(*args, tasks)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the weight gradients; return dx (..., features), or None."""
@@ -194,19 +203,23 @@ class Dense(Layer):
     def _backward(self, dz: np.ndarray, saved: Any, need_dx: bool) -> Any:
         flat, _, _, shape, swapped = saved
         rows, features = flat.shape
-        tasks = threads.tasks(2 * rows * features * self.units, threads.get_num_threads())
+        work = 2 * rows * features * self.units
+        tasks = threads.tasks(work, threads.get_num_threads())
         dtype = self._np_dtype
         dx = self._buffers.empty((rows, features), dtype) if need_dx else self._empty
         size = kernels.backward_size(rows, features, self.units, tasks, dtype)
-        work = self._buffers.empty((size,), dtype)
+        space = self._buffers.empty((size,), dtype)
         db = np.zeros(self.units, dtype) if self.bias is None else self.bias.grad
         kernel = self.kernel
         dw, overwrites = kernel.gradient_to_fill() if rows else (kernel.grad, False)
-        args = (self.kernel.value, flat, dz, dw, db, dx, work, overwrites)
-        if tasks == 1:
-            kernels.backward(*args, 0, 1)
-        else:
-            kernels.backward_tasks(*args, tasks)
+        parts = [(flat, dz, dx)] if work <= threads.LONGEST_CALL else _cut(work, flat, dz, dx)
+        for x_part, dz_part, dx_part in parts:
+            args = (kernel.value, x_part, dz_part, dw, db, dx_part, space, overwrites)
+            if tasks == 1:
+                kernels.backward(*args, 0, 1)
+            else:
+                kernels.backward_tasks(*args, tasks)
+            overwrites = False  # later rows are added to the first ones
         if not need_dx:
             return None
         dx = dx.reshape(*shape[:-1], features)
@@ -226,3 +239,9 @@ class Dense(Layer):
             "kernel_constraint": constraints.serialize(self.kernel_constraint),
             "bias_constraint": constraints.serialize(self.bias_constraint),
         }
+
+
+def _cut(work: int, *arrays: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Return the arrays cut by rows, for calls between which Ctrl-C is seen; empty ones stay."""
+    cuts = threads.calls(len(arrays[0]), _ROWS, work)
+    return [tuple(array[begin:stop] for array in arrays) for begin, stop in cuts]

@@ -1,10 +1,12 @@
 """The weights of a large Dense: packed, in strips, by several threads; their gradient."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from reference.compare import relative_error, tolerance
-from rnn_engine.kernels import dense
+from rnn_engine.kernels import dense, threads
 from rnn_engine.layers import Dense
 from rnn_engine.layers import dense as dense_layer
 from rnn_engine.optimizers.sparse import SparseGrad
@@ -66,6 +68,51 @@ def test_every_way_has_the_same_bits(rows, features, units, use_bias, dtype, mon
     once = layer.kernel.grad.copy()
     layer.backward(dy, saved)
     np.testing.assert_allclose(layer.kernel.grad, 2 * once, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("need_dx", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "activation"), [(1, "tanh"), (512, "tanh"), (515, "sigmoid"), (1300, None)]
+)
+def test_cut_into_calls_has_the_same_bits(rows, activation, need_dx, dtype, monkeypatch):
+    """Ctrl-C is seen between two calls: a large pass is many, of whole blocks of the sums."""
+    rng = np.random.default_rng(1)
+    layer = Dense(33, activation=activation, dtype=dtype)
+    layer.build((None, 21))
+    layer.set_weights([rng.normal(size=v.shape) for v in layer.weights])
+    x, dy = rng.normal(size=(rows, 21)).astype(dtype), rng.normal(size=(rows, 33)).astype(dtype)
+    sizes, answers = [], set()
+
+    def counting(kernel, which):
+        def call(*args):
+            sizes.append(len(args[which]))
+            return kernel(*args)
+
+        return call
+
+    for name in ("forward_rows", "forward_new", "backward"):
+        for kernel in (name, f"{name.removesuffix('_rows')}_tasks"):
+            which = int(name == "backward")  # the argument that has the rows of one call
+            monkeypatch.setattr(dense, kernel, counting(getattr(dense, kernel), which))
+    for longest, many, count, overwrites in itertools.product(
+        (2**30, 1), (0, 2**30), (1, 2, 8), (False, True)
+    ):
+        monkeypatch.setattr(threads, "LONGEST_CALL", longest)
+        monkeypatch.setattr(dense_layer, "_MANY", many)
+        for variable in layer.weights:
+            variable.grad.fill(np.nan if overwrites else 0.1)
+            if overwrites:
+                variable.clear_gradient()
+        sizes.clear()
+        with running_on(count):
+            y, saved = layer.forward(x, True)
+            dx = layer.backward(dy, saved, need_dx)
+        once = [rows] if longest > 1 else [512] * (rows // 512) + [rows % 512] * (rows % 512 > 0)
+        assert sizes == once * 2
+        arrays = [y, *([dx] if need_dx else []), *(v.grad for v in layer.weights)]
+        answers.add((overwrites, b"".join(a.tobytes() for a in arrays)))
+    assert len(answers) == 2  # one that adds, one that overwrites
 
 
 def test_a_cleared_gradient_is_zero_when_it_is_asked_for():
