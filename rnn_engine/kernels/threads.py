@@ -139,9 +139,10 @@ def set_num_threads(n: int) -> None:
     variable `RNN_ENGINE_NUM_THREADS`, or else as the number of cores this process may
     use. More than Numba has threads (``numba.config.NUMBA_NUM_THREADS``) is no gain.
 
-    A child of ``fork`` stays on one thread. Where a process that uses OpenMP forks without
-    `multiprocessing`, import `rnn_engine` before it does: outside Linux a child that is the
-    first to import it does not know that it was forked, unless `RNN_ENGINE_NUM_THREADS` is 1.
+    A child of ``fork`` stays on one thread. Outside Linux one that is the first to import
+    `rnn_engine` cannot know that it is one, unless `multiprocessing` started it: there, where
+    the parent uses OpenMP, import `rnn_engine` before ``os.fork``, or set
+    `RNN_ENGINE_NUM_THREADS` to 1.
 
     Raises
     ------
