@@ -156,13 +156,31 @@ def _exposed(path: Path) -> bool:
 
 
 def _lets_others_rename(info: os.stat_result) -> bool:
-    if info.st_uid not in (0, os.getuid()):
+    if info.st_uid not in (0, os.getuid(), _owner_outside()):
         return True
     if info.st_mode & stat.S_ISVTX:
         return False
     if info.st_mode & stat.S_IWOTH:
         return True
     return bool(info.st_mode & stat.S_IWGRP) and not _is_private_group(info.st_gid)
+
+
+@functools.cache
+def _owner_outside() -> int:
+    """Return the owner that Linux shows for root and all others outside of a user namespace.
+
+    In such a container the folders at the top are the host's; who owns them cannot be told.
+    0, as for root, where this is no such container.
+    """
+    try:
+        first, mapped, count = map(int, Path("/proc/self/uid_map").read_text().split())
+        if (first, mapped, count) == (0, 0, 2**32 - 1):
+            return 0
+    except OSError:  # not Linux
+        return 0
+    except ValueError:  # several ranges
+        pass
+    return int(Path("/proc/sys/kernel/overflowuid").read_text())
 
 
 def _is_private_group(group: int) -> bool:

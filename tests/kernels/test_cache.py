@@ -175,6 +175,23 @@ def test_who_could_replace_a_folder(monkeypatch, owner, permissions, private, wa
     assert cache._lets_others_rename(info) is wanted
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_owners_that_a_container_cannot_name(monkeypatch, inside):
+    """In a user namespace the host's folders seem to be nobody's, those of its root too."""
+    ids = "0 1000 1\n" if inside else "         0          0 4294967295\n"
+    monkeypatch.setattr(
+        cache.Path, "read_text", lambda path: ids if path.name == "uid_map" else "65534\n"
+    )
+    cache._owner_outside.cache_clear()
+    try:
+        info = types.SimpleNamespace(st_uid=65534, st_gid=65534, st_mode=0o755)
+        assert cache._lets_others_rename(info) is not inside
+        info.st_mode = 0o777
+        assert cache._lets_others_rename(info)
+    finally:
+        cache._owner_outside.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("name", "members", "wanted"),
     [("eve", [], True), ("eve", ["eve"], True), ("eve", ["eve", "bob"], False),
