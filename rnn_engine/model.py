@@ -8,6 +8,7 @@ import numpy as np
 from rnn_engine.checks import as_float_array
 from rnn_engine.layers.base import Layer, Shape, build_lock, registry
 from rnn_engine.layers.input_layer import InputLayer
+from rnn_engine.layers.logits import LogitsPath
 from rnn_engine.saving import Saveable
 from rnn_engine.summary import summary_table
 from rnn_engine.training import Trainer
@@ -245,6 +246,11 @@ class Sequential(Model):
         """The float type of the first layer, to which data are converted."""
         return self._layers[0].dtype if self._layers else self.dtype
 
+    @property
+    def output_dtype(self) -> str:
+        """Type of the last layer's output."""
+        return self._layers[-1].output_dtype if self._layers else self.dtype
+
     def convert(self, inputs: Any) -> np.ndarray:
         """Return the inputs as an array of the first layer's type."""
         if self.takes_integers:
@@ -284,36 +290,26 @@ class Sequential(Model):
 
         The gradient by the input is only computed, and returned, with `need_dx`.
         """
-        return self._backward(dy, saved, len(self._layers) - 1, need_dx)
+        return self.backward_below(len(self._layers), dy, saved, need_dx)
 
-    def _backward(self, dy: Any, saved: Any, start: int, need_dx: bool) -> Any:
-        for i in range(start, -1, -1):
-            dy = self._layers[i].backward_with_penalty(dy, saved[i], need_dx or i > 0)
+    def backward_below(self, end: int, dy: Any, saved: Any, need_dx: bool) -> Any:
+        """Go back through the layers below number `end`, from the gradient by their output."""
+        for i in range(end - 1, -1, -1):
             if dy is None:  # indices have no gradient, nor has what they were made from
                 break
+            dy = self._layers[i].backward_with_penalty(dy, saved[i], need_dx or i > 0)
         return dy
 
-    @property
-    def logits_activation(self) -> str | None:
-        """``"softmax"`` or ``"sigmoid"`` if the last layer is a Dense that ends in it."""
-        last = self._layers[-1] if self._layers else None
-        name = getattr(getattr(last, "activation", None), "name", None)
-        if last is None or last.activity_regularizer is not None:
-            return None
-        usable = hasattr(last, "backward_from_logits") and name in ("softmax", "sigmoid")
-        return name if usable else None
+    def logits_path(self, training: bool) -> LogitsPath | None:
+        """Return the way to the logits of the output, None if it has none."""
+        return LogitsPath.find(self, training)
 
-    def logits_of(self, saved: Any) -> np.ndarray:
-        """Return what the last activation was applied to."""
-        return self._layers[-1].logits_of(saved[-1])  # type: ignore[attr-defined]
-
-    def backward_from_logits(self, dz: np.ndarray, saved: Any, need_dx: bool = False) -> Any:
-        """Go back from the gradient by the logits of the last layer."""
-        last = len(self._layers) - 1
-        dy = self._layers[-1].backward_from_logits(  # type: ignore[attr-defined]
-            dz, saved[-1], need_dx or last > 0
+    def returns_input(self, training: bool) -> bool:
+        """Whether every layer does, and adds no gradient on the way."""
+        return all(
+            layer.activity_regularizer is None and layer.returns_input(training)
+            for layer in self._layers
         )
-        return self._backward(dy, saved, last - 1, need_dx)
 
     @property
     def has_penalties(self) -> bool:

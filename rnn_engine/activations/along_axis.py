@@ -27,7 +27,6 @@ class AlongAxis(Activation):
     def __init__(self, name: str, axis: Axis = -1) -> None:
         self.axis = tuple(axis) if isinstance(axis, list) else axis
         self.registered_name = name
-        # Losses know the softmax of the last axis by its name: another one has another.
         self.name = self.__name__ = name if axis == -1 else f"{name}_along_{axis}"
 
     def with_arguments(self, axis: Axis = -1) -> "AlongAxis":
@@ -102,6 +101,11 @@ class Softmax(AlongAxis):
     """
 
     logarithm = False
+
+    @property
+    def leaves_logits(self) -> bool:
+        """See `Activation.leaves_logits`; Keras has another formula for several axes."""
+        return not self.logarithm and not isinstance(self.axis, tuple)
 
     def _forward(self, x: np.ndarray) -> np.ndarray:
         y = np.empty_like(x)

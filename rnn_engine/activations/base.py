@@ -80,6 +80,11 @@ class Activation:
         finish.want(code)
         return code
 
+    @property
+    def leaves_logits(self) -> bool:
+        """Whether Keras computes a cross-entropy of the output from the input, its logits."""
+        return self.name == "sigmoid"
+
     def __call__(self, x: Any) -> np.ndarray:
         """Return the activation of every element, in the float type of `x`."""
         source = as_floats(x)
@@ -129,6 +134,7 @@ class CustomActivation(Activation):
     """
 
     from_input = True
+    leaves_logits = False  # whatever its name
     code = None
 
     def __init__(

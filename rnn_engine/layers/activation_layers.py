@@ -24,14 +24,14 @@ class _ActivationLayer(Layer):
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dx, or None."""
-        x, y = saved
+        x, y = saved[:2]
         if not need_dx:
             return None
         return self.activation.backward(dy, x if self.activation.from_input else y)
 
     # The cross-entropies of softmax and sigmoid are computed from their logits.
 
-    def logits_of(self, saved: Any) -> np.ndarray:
+    def logits_of(self, saved: Any) -> Any:
         """Return what the activation was applied to."""
         return saved[0]
 
@@ -60,6 +60,10 @@ class Activation(_ActivationLayer):
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
+
+    def returns_input(self, training: bool) -> bool:
+        """Whether the activation is linear."""
+        return self.activation is activations.linear
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the input's shape; `glu` halves the axis that it splits."""
@@ -325,7 +329,11 @@ class Softmax(_ActivationLayer):
         shown = self._fitting(mask, x)
         z = np.where(shown, x, np.asarray(_MASKED, x.dtype))
         y = np.where(shown, self.activation(z), np.asarray(0, x.dtype))
-        return y, (z, y)
+        return y, (z, y, shown)
+
+    def logits_of(self, saved: Any) -> Any:
+        """Return the input; None under a mask, where the output is more than a softmax of it."""
+        return None if len(saved) == 3 else saved[0]
 
     @staticmethod
     def _fitting(mask: Any, x: np.ndarray) -> np.ndarray:

@@ -34,6 +34,10 @@ class ActivityRegularization(Layer):
         self.l1 = l1
         self.l2 = l2
 
+    def returns_input(self, training: bool) -> bool:
+        """Return True: the penalty changes no number."""
+        return True
+
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return x."""
         return x, None

@@ -248,6 +248,13 @@ class Layer:
         slope = self.activity_regularizer.gradient(y) / len(y)
         return slope if dy is None else dy + slope
 
+    def returns_input(self, training: bool) -> bool:
+        """Whether `forward` returns the very array it is given, and backward that gradient.
+
+        The logits of a softmax or sigmoid below are then those of the output still.
+        """
+        return False
+
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask of the output: that of the input, unless overridden."""
         return mask
@@ -281,6 +288,11 @@ class Layer:
     @property
     def compute_dtype(self) -> str:
         """Type that the layer computes in: `dtype`."""
+        return self.dtype
+
+    @property
+    def output_dtype(self) -> str:
+        """Type of the output: `dtype`, but for layers that hand on what another one put out."""
         return self.dtype
 
     @property

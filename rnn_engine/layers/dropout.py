@@ -37,6 +37,10 @@ class Noise(Layer):
             return x, None
         return self.disturb(x)
 
+    def returns_input(self, training: bool) -> bool:
+        """Whether there is no noise."""
+        return not training or self._generator is None
+
     def disturb(self, x: np.ndarray) -> Any:
         """Return the noisy input, and by what backward multiplies (None: by one)."""
         raise TypeError(f"{type(self).__name__} must define disturb(x).")

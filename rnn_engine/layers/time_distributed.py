@@ -47,6 +47,11 @@ class TimeDistributed(Wrapper):
         """Whether integer inputs stay integers."""
         return self.layer.takes_integers
 
+    @property
+    def output_dtype(self) -> str:
+        """That of the inner layer, as in Keras."""
+        return self.layer.output_dtype
+
     def _inner_shape(self, input_shape: Any) -> tuple[Any, ...]:
         if not isinstance(input_shape, tuple | list) or len(input_shape) < 3:
             raise ValueError(

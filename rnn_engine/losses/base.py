@@ -66,19 +66,15 @@ class Loss:
         """Name of the float type asked for, `floatx` if none was."""
         return floatx() if self._dtype is None else self._dtype.name
 
-    @property
-    def logits_activation(self) -> str | None:
-        """Activation that this loss undoes when it is a model's last one, or None.
+    def logits_form(self, activation: Any) -> "Loss | None":
+        """Return the loss of the logits that Keras takes in place of ``activation(logits)``.
 
-        Keras computes a cross-entropy of a softmax or sigmoid output from the
-        logits below it. A model whose last activation has this name uses
-        `logits_form` on them and gets the gradient by the logits.
+        Keras computes a cross-entropy of a softmax or sigmoid output from the logits below
+        it, and asks for no more than that it is one of the two: the binary one of a softmax
+        is a sigmoid cross-entropy of its logits, the categorical one of a sigmoid a softmax
+        cross-entropy. None for all other losses.
         """
         return None
-
-    def logits_form(self) -> "Loss":
-        """Return this loss with ``from_logits=True``; itself where that means nothing."""
-        return self
 
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None

@@ -55,7 +55,7 @@ def _cross_entropy(
     return mean(terms, axis), None if slopes is None else scale(slopes, upstream, axis)
 
 
-_binary_formula = Formula(_cross_entropy, logits="sigmoid")
+_binary_formula = Formula(_cross_entropy, logits=lambda **_: True)
 
 
 @registry.register("binary_crossentropy", "bce", "BCE")

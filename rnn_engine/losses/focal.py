@@ -27,18 +27,24 @@ def _binary_focal(
     from_logits: bool = False,
     label_smoothing: float = 0.0,
     axis: int = -1,
+    activation: Any = None,
 ) -> tuple[np.ndarray, Any]:
+    """Values and gradient of probabilities, or of logits below a sigmoid or `activation`."""
     t = binary.smooth(t, label_smoothing)
     entries = binary.logit_terms if from_logits else binary.probability_terms
     terms, slopes = entries(t, p, upstream is not None)
+    softmax = activation is not None and activation.registered_name == "softmax"
     if from_logits:
-        p = binary.sigmoid(p)
+        p = activation(p) if softmax else binary.sigmoid(p)
     factor, d_factor = _power(1 - (t * p + (1 - t) * (1 - p)), gamma)
     balance = t * alpha + (1 - t) * (1 - alpha) if apply_class_balancing else p.dtype.type(1)
     values = mean(balance * factor * terms, axis)
     if slopes is None:
         return values, None
     d_factor = d_factor * (1 - 2 * t)
+    if softmax:
+        by_p = activation.backward(scale(balance * d_factor * terms, upstream, axis), p)
+        return values, by_p + scale(balance * factor * slopes, upstream, axis)
     if from_logits:
         d_factor = d_factor * p * (1 - p)
     return values, scale(balance * (d_factor * terms + factor * slopes), upstream, axis)
@@ -72,7 +78,11 @@ def _categorical_focal(
     return values, slopes * spread(upstream, axis)
 
 
-_binary_formula = Formula(_binary_focal, logits="sigmoid")
+def _logits(from_logits: bool = False, **_: Any) -> bool:
+    return not from_logits  # Keras takes a sigmoid of its own then, of what it was given
+
+
+_binary_formula = Formula(_binary_focal, logits=_logits, names_activation=True)
 # No logits below a softmax: Keras loses them where it divides by the sum.
 _categorical_formula = Formula(_categorical_focal)
 

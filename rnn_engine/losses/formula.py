@@ -33,8 +33,13 @@ class Formula:
         Axis the values no longer have (None: all), where no option `axis` names another.
     valid : callable, optional
         ``valid(y_true, y_pred, **options) -> mask or None``: the values that count.
-    logits : str, optional
-        The activation that ``from_logits=True`` saves: ``"softmax"`` or ``"sigmoid"``.
+    logits : callable, optional
+        ``logits(**options) -> bool``: whether Keras computes the loss of a softmax or a
+        sigmoid, whichever of the two it is, from the logits below it. `compute` then takes
+        ``from_logits=True`` for them.
+    names_activation : bool
+        Whether `compute` also has to know that activation (its option `activation`),
+        because it looks at the probabilities besides the logits.
     mean : callable, optional
         Kernel ``mean(y_true, y_pred, slope) -> float`` on flat arrays: the plain mean over
         all entries and its gradient. A training step of a small model is mostly calls, and
@@ -49,7 +54,8 @@ class Formula:
         broadcast: bool = False,
         axis: int | None = -1,
         valid: Callable[..., np.ndarray | None] | None = None,
-        logits: str | None = None,
+        logits: Callable[..., bool] | None = None,
+        names_activation: bool = False,
         mean: Callable[..., float] | None = None,
     ) -> None:
         self.compute = compute
@@ -59,6 +65,17 @@ class Formula:
         self.axis = axis
         self.valid = valid
         self.logits = logits
+        self.names_activation = names_activation
+
+    def on_logits(self, options: dict[str, Any], activation: Any) -> dict[str, Any] | None:
+        """Return the options that make of this loss, of an activation's output, one of its input.
+
+        None where Keras does not know the logits.
+        """
+        if self.logits is None or not self.logits(**options):
+            return None
+        told = {"activation": activation} if self.names_activation else {}
+        return {**options, "from_logits": True, **told}
 
     def function(self, function: _Function) -> _Function:
         """Decorate the public function of this formula."""

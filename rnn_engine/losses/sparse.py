@@ -65,7 +65,11 @@ def _cross_entropy(
     return values, gradient
 
 
-_sparse_formula = Formula(_cross_entropy, labels=True, valid=_valid, logits="softmax")
+def _logits(ignore_class: int | None = None, **_: Any) -> bool:
+    return ignore_class is None  # Keras loses the logits of a row it has to blank out
+
+
+_sparse_formula = Formula(_cross_entropy, labels=True, valid=_valid, logits=_logits)
 
 
 @registry.register()

@@ -34,21 +34,16 @@ class LossFunctionWrapper(Loss):
         # Keras shows the options as attributes: loss.from_logits, loss.axis.
         self.__dict__.update(kwargs)
 
-    @property
-    def logits_activation(self) -> str | None:
-        """See `Loss.logits_activation`."""
-        # Keras loses the logits of a row it has to blank out.
-        if self._formula is None or self._fn_kwargs.get("ignore_class") is not None:
-            return None
-        return self._formula.logits
-
-    def logits_form(self) -> Loss:
+    def logits_form(self, activation: Any) -> Loss | None:
         """See `Loss.logits_form`."""
-        if self.logits_activation is None or self._fn_kwargs.get("from_logits", False):
-            return self
+        if self._formula is None:
+            return None
+        options = self._formula.on_logits(self._fn_kwargs, activation)
+        if options is None:
+            return None
         form = type(self).__new__(type(self))
-        form.__dict__.update(self.__dict__, from_logits=True)
-        form._fn_kwargs = {**self._fn_kwargs, "from_logits": True}
+        form.__dict__.update(self.__dict__, **options)
+        form._fn_kwargs = options
         return form
 
     def __call__(

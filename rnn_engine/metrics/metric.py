@@ -160,12 +160,18 @@ class Metric:
         raise NotImplementedError(f"{type(self).__name__} must define result().")
 
     def update_masked(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        mask: Any = None,
+        below: Any = None,
     ) -> None:
         """Add a batch whose output carries a mask; what the training loop calls.
 
         As in Keras only the metrics that average a function of samples
-        (`MeanMetricWrapper`) heed the mask; the others see every step.
+        (`MeanMetricWrapper`) heed the mask, and the logits and activation `below` the
+        outputs; the others see every step, and the outputs.
         """
         if sample_weight is None:
             self.update_state(y_true, y_pred)

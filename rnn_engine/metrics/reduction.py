@@ -1,10 +1,13 @@
 """`Sum`, `Mean` and `MeanMetricWrapper`: what most metrics are made of."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from rnn_engine.losses.base import Loss
+from rnn_engine.losses.formula import formula_of
 from rnn_engine.losses.reduction import align
 from rnn_engine.metrics.arrays import Array, as_array, broadcast_weight
 from rnn_engine.metrics.metric import Metric
@@ -198,11 +201,25 @@ class MeanMetricWrapper(Mean):
         Mean.update_state(self, values, sample_weight)
 
     def update_masked(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        mask: Any = None,
+        below: Any = None,
     ) -> None:
-        """Add a batch; where the mask is False the weight is zero."""
+        """Add a batch; where the mask is False the weight is zero.
+
+        A cross-entropy takes the logits `below`, whatever its `from_logits` says, as in Keras.
+        """
         if mask is not None:
             sample_weight = masked_weight(sample_weight, mask, self._dtype)
+        if below is not None:
+            logits, activation = below
+            form = _of_logits(self._fn, self._fn_kwargs, activation)
+            if form is not None:
+                Mean.update_state(self, form(y_true, logits), sample_weight)
+                return
         super().update_masked(y_true, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -233,6 +250,18 @@ class MeanMetricWrapper(Mean):
         elif isinstance(fn, (str, dict)):
             settings["fn"] = find_function(fn, custom_objects or {})
         return cls(**settings)
+
+
+def _of_logits(fn: Any, options: dict[str, Any], activation: Any) -> Any:
+    """Return what gives of logits the values that `fn` gives of ``activation(logits)``.
+
+    None unless `fn` is a loss, or the function of one, that Keras computes from logits.
+    """
+    if isinstance(fn, Loss):
+        return fn.logits_form(activation)
+    formula = formula_of(fn)
+    on_logits = None if formula is None else formula.on_logits(options, activation)
+    return None if on_logits is None else partial(formula.values, **on_logits)  # type: ignore[union-attr]
 
 
 def masked_weight(sample_weight: Any, mask: Any, dtype: str) -> Array:

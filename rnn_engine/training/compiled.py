@@ -113,15 +113,19 @@ class CompileMetrics:
         return [variable for metric in self.metrics for variable in metric.variables]
 
     def update_state(
-        self, y: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+        self, y: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None, below: Any = None
     ) -> None:
-        """Hand a batch to every metric; the first one makes them."""
+        """Hand a batch to every metric; the first one makes them.
+
+        `below` is the pair of logits and activation of which `y_pred` was made, if they are
+        known: Keras computes cross-entropies, those among the metrics too, from the logits.
+        """
         if not self.built:
             self.build(y.shape, y_pred.shape, self.loss)
         for metric in self._plain:
-            metric.update_masked(y, y_pred, None, mask)
+            metric.update_masked(y, y_pred, None, mask, below)
         for metric in self._weighted:
-            metric.update_masked(y, y_pred, sample_weight, mask)
+            metric.update_masked(y, y_pred, sample_weight, mask, below)
 
     def reset_state(self) -> None:
         """Reset every metric."""

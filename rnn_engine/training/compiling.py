@@ -250,11 +250,11 @@ class ScaledLoss:
     def __init__(self, loss: Any, scale: float) -> None:
         self.loss = loss
         self.scale = scale
-        self.logits_activation = getattr(loss, "logits_activation", None)
 
-    def logits_form(self) -> "ScaledLoss":
-        """Return the scaled logits form."""
-        return ScaledLoss(self.loss.logits_form(), self.scale)
+    def logits_form(self, activation: Any) -> "ScaledLoss | None":
+        """Return the scaled loss of logits; see `Loss.logits_form`."""
+        form = self.loss.logits_form(activation)
+        return None if form is None else ScaledLoss(form, self.scale)
 
     def __call__(self, *args: Any) -> Any:
         """Return the scaled value."""

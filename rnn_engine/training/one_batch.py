@@ -9,7 +9,6 @@ from rnn_engine.training.arrays import check_counts, class_to_sample_weight
 from rnn_engine.training.compiled import scalar
 from rnn_engine.training.gradients import Gradients
 from rnn_engine.training.loops import Loops
-from rnn_engine.training.step import uses_logits
 
 
 class OneBatch(Loops):
@@ -121,11 +120,11 @@ class OneBatch(Loops):
         for variable in variables:
             variable.clear_gradient()
         pred, mask, saved = model.forward_with_mask(x, training, keep=True)
-        if uses_logits(model, loss):
-            output, backward = model.logits_of(saved), model.backward_from_logits
-            loss = loss.logits_form()
-        else:
-            output, backward = pred, model.backward
+        output, backward = pred, model.backward
+        if (path := model.logits_path(training)) is not None:
+            logits, form = path.logits_of(saved), loss.logits_form(path.activation)
+            if form is not None and logits is not None:
+                output, backward, loss = logits, path.backward, form
         value, slope = loss.value_and_gradient(y, output, sample_weight, mask)
         penalty = model.regularization(saved)
         dx = backward(slope, saved, need_dx=True) if inputs else backward(slope, saved)

@@ -14,16 +14,6 @@ from rnn_engine.training.interrupt import InterruptGuard
 Step = Callable[[Any, Any, Any], float]
 
 
-def uses_logits(model: Any, loss: Any) -> bool:
-    """Whether `loss` undoes the model's last activation, as Keras on TensorFlow does.
-
-    A cross-entropy of a softmax or sigmoid output is then computed from the
-    logits below it: more accurate, and no infinite gradient.
-    """
-    undone = getattr(loss, "logits_activation", None)
-    return undone is not None and undone == getattr(model, "logits_activation", None)
-
-
 def _penalties_of(model: Any) -> Callable[[Any], float]:
     """Return the model's `regularization`, or no more than a zero if nothing is penalized."""
     if getattr(model, "has_penalties", True):
@@ -39,8 +29,10 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
     variables = model.trainable_variables
     forward, backward = model.forward_with_mask, model.backward
     regularization, apply = _penalties_of(model), model.optimizer.apply
-    from_logits = uses_logits(model, loss)
-    value_and_gradient = (loss.logits_form() if from_logits else loss).value_and_gradient
+    # As Keras does on TensorFlow, a cross-entropy of a softmax or sigmoid is computed from
+    # the logits below it: more accurate, and no infinite gradient.
+    path = model.logits_path(True)
+    of_logits = None if path is None else loss.logits_form(path.activation)
     scale = getattr(model.optimizer, "loss_scale_factor", None)
     if not variables:
         warnings.warn("The model does not have any trainable weights.", stacklevel=4)
@@ -49,12 +41,13 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
         for variable in variables:
             variable.clear_gradient()
         pred, mask, saved = forward(x, True)
-        if from_logits:
-            value, dz = value_and_gradient(y, model.logits_of(saved), weight, mask)
+        logits = None if path is None else path.logits_of(saved)
+        if of_logits is not None and logits is not None:
+            value, dz = of_logits.value_and_gradient(y, logits, weight, mask)
             penalty = regularization(saved)
-            model.backward_from_logits(dz, saved)
+            path.backward(dz, saved)
         else:
-            value, dpred = value_and_gradient(y, pred, weight, mask)
+            value, dpred = loss.value_and_gradient(y, pred, weight, mask)
             penalty = regularization(saved)
             backward(dpred, saved)
         if scale is not None:  # the optimizer divides by it
@@ -67,7 +60,8 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
             if guard.pending:
                 guard.release()
         if metrics is not None:
-            metrics.update_state(y, pred, weight, mask)
+            below = None if logits is None else (logits, path.activation)
+            metrics.update_state(y, pred, weight, mask, below)
         return scalar(value) + penalty
 
     return step
@@ -76,15 +70,19 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
 def make_test_step(model: Any, loss: Any, metrics: Any) -> Step:
     """Return ``step(x, y, sample_weight) -> loss``, which changes no weight."""
     forward, regularization = model.forward_with_mask, _penalties_of(model)
-    from_logits = uses_logits(model, loss)
-    evaluate = loss.logits_form() if from_logits else loss
+    path = model.logits_path(False)
+    of_logits = None if path is None else loss.logits_form(path.activation)
 
     def step(x: Any, y: Any, weight: Any) -> float:
         pred, mask, saved = forward(x, False)
-        output = model.logits_of(saved) if from_logits else pred
-        value = evaluate(y, output, weight, mask)
+        logits = None if path is None else path.logits_of(saved)
+        if of_logits is not None and logits is not None:
+            value = of_logits(y, logits, weight, mask)
+        else:
+            value = loss(y, pred, weight, mask)
         if metrics is not None:
-            metrics.update_state(y, pred, weight, mask)
+            below = None if logits is None else (logits, path.activation)
+            metrics.update_state(y, pred, weight, mask, below)
         return scalar(value) + regularization(saved)
 
     return step

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_engine import losses
+from rnn_engine import activations, losses
 from rnn_engine.losses.reduction import weigh
 from tests.losses.cases import LOSSES, Case, cases
 
@@ -165,12 +165,14 @@ def test_softmax_gradient_of_targets_that_do_not_sum_to_one():
     assert_close(gradient, wanted_gradient, y_pred.dtype)
 
 
-WITH_LOGITS = [n for n, cls in LOSSES.items() if cls().logits_activation]
+WITH_LOGITS = [n for n, cls in LOSSES.items() if cls().logits_form(activations.softmax)]
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")  # of size 1
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("name", WITH_LOGITS)
 @given(data=st.data())
-def test_logits_form_is_what_keras_does_below_its_last_activation(name, data):
+def test_logits_form_is_what_keras_does_below_its_last_activation(name, activation, data):
     case = data.draw(cases(LOSSES[name]))
     case.options = {**case.options, "from_logits": False}
     if "ignore_class" in case.options:
@@ -182,13 +184,12 @@ def test_logits_form_is_what_keras_does_below_its_last_activation(name, data):
     loss = case.loss
     rng = np.random.default_rng(4)
     x = (rng.normal(size=case.y_pred.shape) * 40).astype(case.y_pred.dtype)  # saturated
-    got_value, got_gradient = loss.logits_form().value_and_gradient(
-        case.y_true, x, case.sample_weight
-    )
+    form = loss.logits_form(activations.get(activation))
+    got_value, got_gradient = form.value_and_gradient(case.y_true, x, case.sample_weight)
     logits = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        p = getattr(keras.activations, loss.logits_activation)(logits)
+        p = getattr(keras.activations, activation)(logits)
         value = keras_twin(case)(tf.constant(case.y_true), p, case.sample_weight)
     case.options["from_logits"] = True
     wanted = np.asarray(tape.gradient(value, logits))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rnn_engine import losses
+from rnn_engine import activations, losses
 from rnn_engine.kernels import losses as kernels
 from tests.losses.cases import LOSSES, REDUCTIONS, options_of
 
@@ -280,18 +280,19 @@ def test_cosine_at_a_prediction_of_no_length():
 
 def test_logits_form():
     softmax = losses.SparseCategoricalCrossentropy(reduction="sum", name="s")
-    assert softmax.logits_activation == "softmax"
-    form = softmax.logits_form()
+    form = softmax.logits_form(activations.softmax)
     assert form.get_config() == {**softmax.get_config(), "from_logits": True}
     assert not softmax.from_logits
-    assert form.logits_form() is form
-    assert losses.BinaryCrossentropy().logits_activation == "sigmoid"
-    assert losses.resolve("bce").logits_form().get_config()["from_logits"] is True
+    assert form.logits_form(activations.softmax).get_config() == form.get_config()
+    bce = losses.resolve("bce").logits_form(activations.softmax)
+    assert bce.get_config()["from_logits"] is True
+    # Keras takes a sigmoid of the outputs in this one, whatever they are.
+    focal = losses.BinaryFocalCrossentropy(from_logits=True)
+    assert focal.logits_form(activations.sigmoid) is None
     # Keras blanks out ignored rows, and the logits are lost on the way.
-    assert losses.SparseCategoricalCrossentropy(ignore_class=0).logits_activation is None
-    mean = losses.MeanSquaredError()
-    assert mean.logits_activation is None
-    assert mean.logits_form() is mean
+    ignoring = losses.SparseCategoricalCrossentropy(ignore_class=0)
+    assert ignoring.logits_form(activations.softmax) is None
+    assert losses.MeanSquaredError().logits_form(activations.softmax) is None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

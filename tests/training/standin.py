@@ -9,7 +9,6 @@ from rnn_engine.variable import Variable
 class DenseModel(Trainer):
     """``y = x @ kernel + bias``, on the last axis, with an optional L2 penalty."""
 
-    logits_activation = None
     compute_dtype = "float64"
 
     def __init__(self, features=3, units=2, l2=0.0, seed=0, dtype="float64"):
@@ -64,6 +63,9 @@ class DenseModel(Trainer):
         self.kernel.grad[...] += saved.reshape(-1, features).T @ dy.reshape(-1, units)
         self.bias.grad[...] += dy.reshape(-1, units).sum(axis=0)
         return dy @ self.kernel.value.T if need_dx else None
+
+    def logits_path(self, training):
+        return None
 
     def regularization(self, saved=None):
         if not self.l2:
