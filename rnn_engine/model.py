@@ -1,6 +1,7 @@
 """`Sequential`: layers in a row, with weights, summary and the training methods."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name, **kwargs)
         self._layers: list[Layer] = []
         self._input_layer: InputLayer | None = None
+        self._mixed = False  # whether numbers change their type between layers
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._maybe_build()
@@ -203,6 +205,9 @@ class Sequential(Model):
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
         self._output_shape = shape
+        self._mixed = any(
+            layer.compute_dtype != below.output_dtype for below, layer in pairwise(self._layers)
+        )
 
     def build_from_data(self, x: np.ndarray) -> None:
         """Build the model for data like `x`, if it is not built yet."""
@@ -276,13 +281,17 @@ class Sequential(Model):
         x = self._adjust_rank(x)
         saved = []
         for layer in self._layers:
+            if self._mixed:
+                x = layer.convert(x)
             x, mask, kept = layer.forward_with_mask(x, training, mask, keep)
             saved.append(kept)
         return x, mask, saved
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
-        """Return ``(y, saved)``."""
+        """Return ``(y, saved)``; y is the caller's own, even of layers that only pass x on."""
         y, _, saved = self.forward_with_mask(x, training, mask)
+        if type(y) is np.ndarray and np.may_share_memory(x, y):
+            y = y.copy()
         return y, saved
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = False) -> Any:
@@ -297,6 +306,8 @@ class Sequential(Model):
         for i in range(end - 1, -1, -1):
             if dy is None:  # indices have no gradient, nor has what they were made from
                 break
+            if self._mixed:
+                dy = dy.astype(self._layers[i].output_dtype, copy=False)
             dy = self._layers[i].backward_with_penalty(dy, saved[i], need_dx or i > 0)
         return dy
 

@@ -200,9 +200,11 @@ class Bidirectional(Layer):
         """Return the merged output, or the tuple of outputs and states, and `saved`."""
         results, kept = [], []
         for layer, state in zip(self.sublayers, self._halves(initial_state), strict=True):
-            result, saved = layer.forward(x, training, mask, initial_state=state, keep=keep)
+            given = layer.convert(x)
+            result, saved = layer.forward(given, training, mask, initial_state=state, keep=keep)
             kept.append(penalized(layer, result, saved))
-            results.append(result if self.return_state else (result,))
+            y, *states = result if self.return_state else (result,)
+            results.append((y.astype(self._np_dtype, copy=False), *states))
         (y, *states), (y_rev, *states_rev) = results
         if self.return_sequences:
             y_rev = y_rev[:, ::-1]
@@ -246,8 +248,10 @@ class Bidirectional(Layer):
         dx, dbefore = None, []
         for i, layer in enumerate(self.sublayers):
             given = dys[i]
-            if i == 1 and self.return_sequences and given is not None:
-                given = given[:, ::-1]
+            if given is not None:
+                given = given.astype(layer.dtype, copy=False)
+                if i == 1 and self.return_sequences:
+                    given = given[:, ::-1]
             result = layer.backward_with_penalty(
                 (given, *dstates[i]) if self.return_state else given, kept[i], need_dx
             )
@@ -256,6 +260,7 @@ class Bidirectional(Layer):
                 part, *before = result
                 dbefore += before
             if need_dx:
+                part = part.astype(self._np_dtype, copy=False)
                 dx = part if dx is None else dx + part
         return (dx, *dbefore) if with_state and not self.stateful else dx
 

@@ -123,10 +123,14 @@ class TimeDistributed(Wrapper):
                 self.layer.backward(dy[:, t], kept[t], need_dx)
                 for t in range(len(kept) - 1, -1, -1)
             ]
-            return np.stack(parts[::-1], axis=1) if need_dx else None
+            return self._own(np.stack(parts[::-1], axis=1)) if need_dx else None
         axes, swapped = folding
         dx = self.layer.backward(_fold(dy, swapped), kept[0], need_dx)
-        return _unfold(dx, axes, swapped) if need_dx else None
+        return self._own(_unfold(dx, axes, swapped)) if need_dx else None
+
+    def _own(self, dx: np.ndarray) -> np.ndarray:
+        """Return the gradient in this layer's type, in which the input came."""
+        return dx.astype(self._np_dtype, copy=False)
 
     def penalties(self, saved: Any) -> float:
         """Return the penalties on activities: this layer's, and those inside a model."""
@@ -144,7 +148,7 @@ def _step_by_step(layer: Any, training: bool) -> bool:
 
 def _run(layer: Layer, x: np.ndarray, training: bool, mask: Any, keep: bool) -> Any:
     """Return (y, saved) of a layer, without the penalty on its own activity."""
-    y, _, saved = layer.forward_with_mask(x, training, mask, keep)
+    y, _, saved = layer.forward_with_mask(layer.convert(x), training, mask, keep)
     if type(saved) is Penalized:
         saved = saved.saved
     if isinstance(y, tuple):
