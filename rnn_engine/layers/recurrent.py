@@ -23,7 +23,9 @@ class Recurrent(Layer):
     stateful : bool
         Start each batch with the last states of the batch before.
     unroll : bool
-        Accepted; the result is the same.
+        Accepted; the result is the same. In Keras it is not in one case: unrolled, with
+        `go_backwards` and `zero_output_for_mask`, Keras forgets to turn the mask round, and
+        makes the outputs of the wrong steps zero.
     zero_output_for_mask : bool
         A masked step's output is zero, not the output of the step before.
     """
