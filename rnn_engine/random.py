@@ -36,7 +36,13 @@ def make_generator(seed: Any = None) -> np.random.Generator:
 
     A `SeedGenerator` or a `numpy.random.Generator` is passed through, and so
     shared with its other users.
+
+    Raises
+    ------
+    ValueError
+        If `seed` is something else than those, an integer or None.
     """
+    seed = check_seed(seed)
     if isinstance(seed, SeedGenerator):
         return seed.generator
     if isinstance(seed, np.random.Generator):
@@ -45,7 +51,25 @@ def make_generator(seed: Any = None) -> np.random.Generator:
         with _LOCK:
             (child,) = _ROOT.spawn(1)
         return np.random.default_rng(child)
-    return np.random.default_rng(seed)
+    # NumPy takes no negative seeds, Keras does: wrapped as it wraps them.
+    return np.random.default_rng(int(seed) % 2**64)
+
+
+def check_seed(seed: Any) -> Any:
+    """Return a seed as it is.
+
+    Raises
+    ------
+    ValueError
+        If `make_generator` has no use for it.
+    """
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not (whole or seed is None or isinstance(seed, SeedGenerator | np.random.Generator)):
+        raise ValueError(
+            f"Argument `seed` must be an integer, a SeedGenerator or None. Received: seed={seed!r} "
+            f"(of type {type(seed)})"
+        )
+    return seed
 
 
 class SeedGenerator:

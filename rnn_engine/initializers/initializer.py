@@ -83,8 +83,7 @@ class RandomInitializer(Initializer):
             self.seed = self._init_seed
 
     def _generator(self) -> np.random.Generator:
-        # NumPy takes no negative seeds, Keras does: wrapped as it wraps them.
-        return make_generator(self.seed % 2**64 if isinstance(self.seed, int) else self.seed)
+        return make_generator(self.seed)
 
     def get_config(self) -> dict[str, Any]:
         """Return the seed as it was given."""

@@ -61,6 +61,9 @@ class Layer:
         Whether an optimizer updates the weights.
     dtype : str, optional
         ``"float32"`` or ``"float64"``; `config.floatx` if None.
+    autocast : bool
+        Accepted: the input is cast to `dtype` in any case. With False, Keras computes with
+        the type that it came in.
     name : str, optional
         Made from the class name if None.
     input_shape : tuple, optional
@@ -71,7 +74,8 @@ class Layer:
     Raises
     ------
     ValueError
-        At an unknown argument.
+        At an unknown argument, a `name` that is no string or has a slash in it, or
+        `trainable` that is no bool.
     """
 
     # Integer inputs (indices) stay integers.
@@ -90,6 +94,7 @@ class Layer:
         activity_regularizer: Any = None,
         trainable: bool = True,
         dtype: Any = None,
+        autocast: bool = True,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -99,10 +104,16 @@ class Layer:
                 f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
             )
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.name = name or auto_name(type(self).__name__)
+        self.name = auto_name(type(self).__name__) if name is None else _checked_name(name)
+        self.autocast = autocast
         self.dtype = standardize_dtype(_dtype_name(dtype))
         self._np_dtype = np.dtype(self.dtype)
-        self._trainable = bool(trainable)
+        if not isinstance(trainable, bool):
+            raise ValueError(
+                f"Expected `trainable` to be a boolean. Received: trainable={trainable!r} (of type "
+                f"{type(trainable)})"
+            )
+        self._trainable = trainable
         self._variables: list[Variable] = []
         self.path_prefix = ""
         self.built = False
@@ -402,6 +413,16 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _checked_name(name: Any) -> str:
+    # A slash parts the names of layers in the path of a weight.
+    if not isinstance(name, str) or "/" in name:
+        raise ValueError(
+            f"Argument `name` must be a string and cannot contain character `/`. Received: "
+            f"name={name!r} (of type {type(name)})"
+        )
+    return name
 
 
 def _is_stateful(layer: Layer) -> bool:

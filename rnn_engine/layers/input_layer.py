@@ -38,7 +38,7 @@ class InputLayer(Layer):
         self.input_dtype = dtype
         # An integer input (indices) says nothing about the type of the numbers.
         integer = dtype is not None and "int" in str(dtype)
-        super().__init__(dtype=None if integer else dtype, name=name or None, **kwargs)
+        super().__init__(dtype=None if integer else dtype, name=name, **kwargs)
         if batch_shape is None:
             batch_shape = (batch_size, *((shape,) if isinstance(shape, int) else shape))
         self.batch_shape = tuple(batch_shape)

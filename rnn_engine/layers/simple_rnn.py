@@ -16,7 +16,7 @@ from rnn_engine.layers.plans import (
     is_brief_backward,
 )
 from rnn_engine.layers.recurrent import Recurrent
-from rnn_engine.random import make_generator
+from rnn_engine.random import check_seed, make_generator
 
 
 @registry.register()
@@ -102,7 +102,7 @@ class SimpleRNN(Recurrent):
         self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = fraction(dropout, "dropout")
         self.recurrent_dropout = fraction(recurrent_dropout, "recurrent_dropout")
-        self.seed = seed
+        self.seed = check_seed(seed)
         super().__init__(
             return_sequences=return_sequences,
             return_state=return_state,

@@ -10,7 +10,7 @@ from rnn_engine.layers.base import registry
 from rnn_engine.layers.cell import RNNCell
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.simple_rnn import SimpleRNN
-from rnn_engine.random import make_generator
+from rnn_engine.random import check_seed, make_generator
 from rnn_engine.variable import Variable
 
 # What a layer and its cell are both told.
@@ -92,7 +92,7 @@ class SimpleRNNCell(RNNCell):
         self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = fraction(dropout, "dropout")
         self.recurrent_dropout = fraction(recurrent_dropout, "recurrent_dropout")
-        self.seed = seed
+        self.seed = check_seed(seed)
         super().__init__(**kwargs)
         self._generator = make_generator(seed) if self.dropout or self.recurrent_dropout else None
         self._dropout_mask: np.ndarray | None = None
