@@ -46,7 +46,7 @@ STACKS = {
     "softmax of the batch": lambda kit: [dense(kit, None), kit.layers.Softmax(axis=0)],
     "lost in Flatten": lambda kit: [dense(kit), kit.layers.Flatten()],
     "lost in ReLU": lambda kit: [dense(kit), kit.layers.ReLU()],
-    "lost in a cast": lambda kit: [dense(kit), kit.layers.Dropout(0.0, dtype="float64")],
+    "lost in a cast": lambda kit: [dense(kit, dtype="float64"), kit.layers.Dropout(0.0)],
 }
 
 
