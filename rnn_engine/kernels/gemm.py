@@ -21,7 +21,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from rnn_engine.kernels.finish import call_finish
-from rnn_engine.kernels.options import linked
+from rnn_engine.kernels.options import inner_kernel, linked
 from rnn_engine.kernels.pointers import lane_count, load, offset, store
 from rnn_engine.kernels.vector import (
     INT64,
@@ -222,6 +222,15 @@ class _Tile:
         return self.merge((sums, before), (new, body))
 
 
+def opaque(builder: Any, value: Any) -> Any:
+    """Return an integer in a way that LLVM cannot see through.
+
+    What follows from it is computed where it is needed, not for all tiles at once at the
+    beginning of `gemm`, which is often called for a single one.
+    """
+    return builder.asm(ir.FunctionType(INT64, [INT64]), "", "=r,0", [value], True)
+
+
 @intrinsic
 def _tile(
     typingctx: Any, rows: Any, vectors: Any, a: Any, a_row: Any, a_k: Any, depth: Any,
@@ -239,7 +248,7 @@ def _tile(
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         rows, vectors, a, a_row, a_k, depth, panel, panel_step = args[:8]
         b, b_row, b_depth, b_panel, b_panel_step = args[8:13]
-        init, init_row, out, out_row, tail, add = args[13:]
+        init, init_row0, out, out_row0, tail, add = args[13:]
         allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[2].dtype)
         a, panel, b, b_panel, init, out = (
@@ -260,6 +269,7 @@ def _tile(
                 switch.add_case(INT64(16 * r + v), block)
                 builder.position_at_end(block)
                 tile = _Tile(ops, r, v, mask)
+                init_row, out_row = (opaque(builder, stride) for stride in (init_row0, out_row0))
                 with builder.if_else(adding) as (then, otherwise):
                     with then:
                         from_zero = ([zero] * len(tile.cells), builder.block)
@@ -338,7 +348,7 @@ def gemm_two(
             call_finish(op, m, n, out, out_row, aux, aux_row)
 
 
-@linked
+@inner_kernel
 def gemm(
     m: int, n: int, k: int, a: Any, a_row: int, a_k: int, panel: Any, init: Any,
     init_row: int, out: Any, out_row: int, add: int, op: int, aux: Any, aux_row: int,

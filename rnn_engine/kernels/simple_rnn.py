@@ -12,11 +12,11 @@ from the first step to the last, without meeting the others. Optional arrays are
 passed with no elements. The sum of every h element runs over b, then the features,
 then the units, in this order, whoever computes it.
 
-Forward does both products of a step in one; for few rows, or many units, it projects the
-inputs of a chunk of time at once, x·W, and walks through its steps. Backward walks back
-through a chunk and then adds its share of the weight gradients, so that dz is never there
-for more than a chunk. A call runs over the steps from `begin` to `stop`, so that a long
-sequence can be cut into short calls.
+Forward does both products of a step in one, or, for few rows, projects the inputs of a chunk
+of time at once, x·W, and walks through its steps. Backward walks back through a chunk and
+then adds its share of the weight gradients, so that dz is never there for more than a chunk.
+A call runs over the steps from `begin` to `stop`, so that a long sequence can be cut into
+short calls.
 """
 
 import functools
@@ -27,7 +27,6 @@ from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import (
-    BLOCK_K,
     TALLEST,
     gemm,
     gemm_two,
@@ -51,10 +50,13 @@ from rnn_engine.kernels.pointers import (
 # The projected inputs of a chunk of time should stay in the second-level cache until
 # the walk reads them: 32 Ki numbers are 128 KiB in float32, and 64 Ki were as fast.
 FORWARD_NUMBERS = 32768
-# So many rows multiply the inputs and the states in one go instead, as long as the panels of W
-# and R fit the first-level cache together, and need neither: 2 to 8% less for 64 units, 11% for
-# 32, 20% for 10. For fewer rows a tall product with W is worth its way through memory.
+# So many rows multiply the inputs and the states in one go instead, and need no pass for the
+# inputs: 8% less time for 64 units, 15% for 32, 4% for 256. Fewer rows leave the CPU waiting for
+# each sum, and for W out of the second-level cache, where a tall product does not: they do so
+# with few features and few numbers in W a row (5 units 7% less, 64 units 8 to 14%).
 JOINED_ROWS = 4
+JOINED_FEATURES = 32
+JOINED_WEIGHTS = 1024
 # So should the dz of a chunk until the weight gradients are added; but each block of rows
 # passes over all of dW and dR. Twice as many were as fast, within the noise.
 BACKWARD_NUMBERS = 65536
@@ -170,7 +172,8 @@ def _walk(
     b = offset(r, u * columns)
     numbers = rows * u
     laid, states = scratch, offset(scratch, chunk * rows * f)
-    joined = rows >= JOINED_ROWS and f + u <= BLOCK_K
+    light = f <= JOINED_FEATURES and f * u <= JOINED_WEIGHTS * rows
+    joined = rows >= JOINED_ROWS or light
     if joined:
         states, chunk = scratch, stop - begin
     previous, depth = last, u
@@ -190,19 +193,19 @@ def _walk(
                 inputs = laid
             gemm(count * rows, u, f, inputs, a_row, 1, weights, b, 0, states, u, 0, 0, b, 0)
         for t in range(count):
-            projected = offset(states, t * numbers)
-            # States that nobody keeps take turns in two places.
-            target = offset(states, t % 2 * numbers) if joined else projected
+            # What a step begins with, and how many features it still sums. States that nobody
+            # keeps take turns in two places.
+            init, init_row, features, slot = b, 0, f, t % 2
+            if not joined:
+                init, init_row, features, slot = offset(states, t * numbers), u, 0, t
+            target = offset(states, slot * numbers)
             if kept:
                 target = offset(h, (start + t) * step)
             keep, keep_row = target, 0
             if kept == 2:
                 keep, keep_row = offset(z, (start + t) * step), u
-            if joined:
-                gemm_two(rows, u, f, offset(inputs, t * x_step), x_row, 1, weights, depth, previous,
-                         u, r, b, 0, target, u, 0, act, keep, keep_row)  # fmt: skip
-            else:
-                gemm(rows, u, depth, previous, u, 1, r, projected, u, target, u, 0, act, keep,
+            gemm_two(rows, u, features, offset(inputs, t * x_step), x_row, 1, weights, depth,
+                     previous, u, r, init, init_row, target, u, 0, act, keep,
                      keep_row)  # fmt: skip
             previous, depth = target, u
         copy(last, previous, numbers)
