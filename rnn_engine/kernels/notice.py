@@ -31,7 +31,7 @@ def compilation_begins(is_kept: Callable[[], bool]) -> None:
 
 
 def compilation_ends() -> None:
-    """Note that the innermost compilation has ended."""
+    """Note that the innermost compilation has ended, or failed."""
     global _depth, _spent, _timer
     _depth = max(0, _depth - 1)
     if _depth == 0 and _timer is not None:

@@ -15,6 +15,7 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from rnn_engine.kernels.cache import KernelCache, provides_symbols
+from rnn_engine.kernels.interrupt import ends_notice, holds_interrupts
 
 if config.DISABLE_JIT:
     raise ImportError(
@@ -50,8 +51,15 @@ def parallel_kernel(function: Callable[..., Any]) -> Any:
 
 
 def _cached(dispatcher: Any) -> Any:
-    dispatcher._cache = KernelCache(dispatcher.py_func)
+    _equip(dispatcher, dispatcher.py_func)
     return dispatcher
+
+
+def _equip(compiled: Any, function: Callable[..., Any]) -> None:
+    """Give what Numba compiles this project's cache, and Ctrl-C a place to wait meanwhile."""
+    compiled._cache = KernelCache(function)
+    compiled._compiler.compile = ends_notice(compiled._compiler.compile)
+    compiled.compile = holds_interrupts(compiled.compile)
 
 
 def linked(function: Callable[..., Any]) -> Any:
@@ -108,6 +116,6 @@ def c_function(signature: Any, function: Callable[..., Any]) -> CFunc:
     # Its callers have let go of the lock already, and the wrapper is what has the address.
     del options["nogil"], options["no_cfunc_wrapper"]
     compiled = CFunc(function, sigutils.normalize_signature(signature), {}, options)
-    compiled._cache = KernelCache(function)
+    _equip(compiled, function)
     compiled.compile()
     return compiled
