@@ -151,8 +151,11 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
                 f"The shape of the target variable and the shape of the value must match: "
                 f"variable {self.path!r} has shape {self.value.shape}, the value {new.shape}."
             )
-        self.value[...] = new
         self.touch()
+        try:
+            self.value[...] = new
+        finally:
+            self.touch()
         return self
 
     def assign_add(self, value: Any) -> "Variable":
@@ -164,7 +167,11 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         return self.assign(self.value - np.asarray(value))
 
     def touch(self) -> None:
-        """Say that `value` was written to directly."""
+        """Say that `value` is about to be written to directly, or was.
+
+        Whoever writes says both: an interrupt may come right after the write, and another
+        thread may read in the middle of it.
+        """
         self.version += 1
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -183,10 +190,14 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         if not targets:
             return getattr(ufunc, method)(*arrays, **kwargs)
         out = tuple(x.value if isinstance(x, Variable) else x for x in targets)
-        getattr(ufunc, method)(*arrays, out=out, **kwargs)
-        for target in targets:
-            if isinstance(target, Variable):
-                target.touch()
+        written = [x for x in targets if isinstance(x, Variable)]
+        for variable in written:
+            variable.touch()
+        try:
+            getattr(ufunc, method)(*arrays, out=out, **kwargs)
+        finally:
+            for variable in written:
+                variable.touch()
         return targets[0] if len(targets) == 1 else targets
 
     def __hash__(self) -> int:

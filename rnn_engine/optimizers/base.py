@@ -162,8 +162,11 @@ class Optimizer(OptimizerState):
         hyper = plan.hyper
         self._fill(hyper, float(learning_rate), int(self.iterations))
         flat = np.ascontiguousarray(gradient, plan.dtype).reshape(-1)
-        plan.kernel(plan.flat, flat, flat, *plan.slots, hyper)
         variable.touch()
+        try:
+            plan.kernel(plan.flat, flat, flat, *plan.slots, hyper)
+        finally:
+            variable.touch()
 
     def _match(
         self, grads: Sequence[Any], variables: Sequence[Variable]
@@ -217,6 +220,17 @@ class Optimizer(OptimizerState):
 
     def _update(self, work: list[tuple[Plan, Gradient]], rate: float, scale: float) -> None:
         """Run the kernel of each variable; `scale` multiplies every gradient."""
+        # Before and after, as `Variable.touch` asks; a method call for each would take longer.
+        for plan, _ in work:
+            plan.variable.version += 1
+        try:
+            self._write(work, rate, scale)
+        finally:
+            for plan, _ in work:
+                plan.variable.version += 1
+
+    def _write(self, work: list[tuple[Plan, Gradient]], rate: float, scale: float) -> None:
+        """Do what `_update` does, but for the versions."""
         step = self._iterations.value.item() // (self.gradient_accumulation_steps or 1)
         self._begin_update(step)
         for hyper in self._hypers.values():
@@ -249,7 +263,6 @@ class Optimizer(OptimizerState):
                 self._update_sparse(plan, gradient)
             else:
                 self._run_kernel(plan, gradient, gradient)
-            plan.variable.version += 1
 
     def _update_plain(self, work: list[tuple[Plan, Gradient]]) -> None:
         """Run the kernels of all variables; in one call where each gradient is its own buffer."""
@@ -268,8 +281,6 @@ class Optimizer(OptimizerState):
         else:
             for kernel, table, hyper, tasks in tables.calls:
                 kernel(table, hyper, tasks)
-        for plan, _ in work:
-            plan.variable.version += 1
 
     def _run_kernel(self, plan: Plan, gradient: Any, square: Any) -> None:
         """Update one variable, a large one on several threads."""
@@ -446,13 +457,14 @@ class Optimizer(OptimizerState):
             self._hypers: dict[np.dtype, np.ndarray] = {}
             self._scratch: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             self._tables = None
-            self._plans = {
+            plans = {
                 id(variable): self._plan(index, variable)
                 for index, variable in enumerate(self._trainable_variables)
             }
             self._custom = type(self).update_step is not Optimizer.update_step or any(
-                plan.kernel is None for plan in self._plans.values()
+                plan.kernel is None for plan in plans.values()
             )
+            self._plans = plans  # last: whatever interrupts this, the next call begins anew
         return self._plans
 
     def _plan(self, index: int, variable: Variable) -> Plan:
