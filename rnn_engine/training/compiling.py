@@ -236,7 +236,10 @@ class Compiled:
         loss = self._loss_for(x, y)
         if kind == "train":
             if not self.optimizer.built:
+                self._guard.holding = True  # half of an optimizer would be taken for all of it
                 self.optimizer.build(model.trainable_variables)
+                self._guard.holding = False
+                self._guard.release()
             step = make_train_step(self, loss, self._compile_metrics, self._guard)
         else:
             step = make_test_step(self, loss, self._compile_metrics)

@@ -1,5 +1,7 @@
 """Ctrl-C between two updates, never in the middle of one."""
 
+# `signal` without its conversions to enums, which would be a fifth of a small step's time.
+import _signal  # type: ignore[import-not-found]
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -11,12 +13,14 @@ class InterruptGuard:
 
     Inside ``with guard:`` the signal reaches its old handler at once, except
     while `holding` is True; then `release` passes it on. Only Python's main
-    thread gets signals, so elsewhere this does nothing.
+    thread gets signals, so elsewhere this does nothing. A guard may be entered
+    again within itself, as by a callback that trains.
     """
 
     def __init__(self) -> None:
         self.holding = False
         self.pending = False
+        self._depth = 0
         self._old: Any = None
         self._signal: tuple[int, FrameType | None] = (int(signal.SIGINT), None)
 
@@ -33,13 +37,16 @@ class InterruptGuard:
             self._old(*self._signal)
 
     def __enter__(self) -> "InterruptGuard":
-        self.holding = self.pending = False
-        self._old = None
-        if threading.current_thread() is threading.main_thread():
-            old = signal.getsignal(signal.SIGINT)
-            if callable(old):  # not ignored, not set by code outside Python
-                self._old = old
-                signal.signal(signal.SIGINT, self._handle)
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        if self._depth == 0:
+            self.holding = self.pending = False
+            old = _signal.getsignal(signal.SIGINT)
+            if old != self._handle:  # as it is where an interrupt kept `__exit__` from its work
+                self._old = old if callable(old) else None  # ignored, or set outside Python
+            if self._old is not None:
+                _signal.signal(signal.SIGINT, self._handle)
+        self._depth += 1
         return self
 
     def __exit__(
@@ -49,7 +56,10 @@ class InterruptGuard:
         trace: TracebackType | None,
     ) -> None:
         self.holding = False
-        if self._old is not None:
-            signal.signal(signal.SIGINT, self._old)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._depth -= 1
+        if self._depth == 0 and self._old is not None:
+            _signal.signal(signal.SIGINT, self._old)
             if error is None:
                 self.release()

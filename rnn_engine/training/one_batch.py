@@ -56,11 +56,12 @@ class OneBatch(Loops):
 
     def _on_batch(self, kind: str, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
         x, y, sample_weight = self._checked_batch(x, y, sample_weight)
-        step = self._step(kind, x, y)
         metrics = self.metrics
         for metric in metrics:
             metric.reset_state()
-        self._loss_tracker.update_state(step(x, y, sample_weight), len(x))
+        with self._guard:
+            value = self._step(kind, x, y)(x, y, sample_weight)
+        self._loss_tracker.update_state(value, len(x))
         if len(metrics) == 1 and not return_dict:  # the loss is all there is
             return self._loss_tracker.result()
         logs = self.get_metrics_result()

@@ -10,6 +10,7 @@ from typing import Any
 
 from rnn_engine.training.compiled import scalar
 from rnn_engine.training.interrupt import InterruptGuard
+from rnn_engine.variable import Variable
 
 Step = Callable[[Any, Any, Any], float]
 
@@ -34,37 +35,62 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
     path = model.logits_path(True)
     of_logits = None if path is None else loss.logits_form(path.activation)
     scale = getattr(model.optimizer, "loss_scale_factor", None)
+    moved = _moved_in_forward(model)
     if not variables:
         warnings.warn("The model does not have any trainable weights.", stacklevel=4)
 
     def step(x: Any, y: Any, weight: Any) -> float:
         for variable in variables:
             variable.clear_gradient()
-        pred, mask, saved = forward(x, True)
-        logits = None if path is None else path.logits_of(saved)
-        if of_logits is not None and logits is not None:
-            value, dz = of_logits.value_and_gradient(y, logits, weight, mask)
-            penalty = regularization(saved)
-            path.backward(dz, saved)
-        else:
-            value, dpred = loss.value_and_gradient(y, pred, weight, mask)
-            penalty = regularization(saved)
-            backward(dpred, saved)
-        if scale is not None:  # the optimizer divides by it
-            for variable in variables:
-                variable.scale_gradient(scale)
-        if variables:
+        before = [variable.numpy() for variable in moved] if moved else ()
+        try:
+            pred, mask, saved = forward(x, True)
+            logits = None if path is None else path.logits_of(saved)
+            if of_logits is not None and logits is not None:
+                value, dz = of_logits.value_and_gradient(y, logits, weight, mask)
+                penalty = regularization(saved)
+                path.backward(dz, saved)
+            else:
+                value, dpred = loss.value_and_gradient(y, pred, weight, mask)
+                penalty = regularization(saved)
+                backward(dpred, saved)
+            if scale is not None:  # the optimizer divides by it
+                for variable in variables:
+                    variable.scale_gradient(scale)
             guard.holding = True
-            apply([variable.gradient for variable in variables], variables)
+            if variables:
+                apply([variable.gradient for variable in variables], variables)
+        except BaseException:
+            guard.holding = True
+            for variable, old in zip(moved, before, strict=True):
+                variable.assign(old)
             guard.holding = False
-            if guard.pending:
-                guard.release()
+            raise
+        guard.holding = False
+        if guard.pending:
+            guard.release()
         if metrics is not None:
             below = None if logits is None else (logits, path.activation)
             metrics.update_state(y, pred, weight, mask, below)
         return scalar(value) + penalty
 
     return step
+
+
+def _moved_in_forward(model: Any) -> list[Any]:
+    """Return the variables that change before the update: moving averages, states.
+
+    A step that does not reach its end puts them back.
+    """
+    found: dict[int, Any] = {}
+    waiting = list(model.layers)
+    while waiting:
+        layer = waiting.pop()
+        waiting += layer.sublayers
+        states = [v for v in getattr(layer, "states", None) or () if isinstance(v, Variable)]
+        own = [v for v in layer.weights if not v.trainable]
+        found.update((id(v), v) for v in own + states)
+    return list(found.values())
 
 
 def make_test_step(model: Any, loss: Any, metrics: Any) -> Step:
