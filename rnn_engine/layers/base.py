@@ -172,6 +172,16 @@ class Layer:
         """Return the shape of the output for inputs of `input_shape`."""
         return tuple(input_shape)
 
+    @property
+    def tells_shapes(self) -> bool:
+        """Whether `compute_output_shape` can be relied on; a user's layer may lack its own."""
+        ours = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
+        own = type(self).compute_output_shape is not Layer.compute_output_shape
+        return (ours or own) and all(getattr(x, "tells_shapes", True) for x in self.sublayers)
+
+    def check_input(self, x: np.ndarray) -> None:
+        """Raise as `forward` would where the shape of `x` does not fit; values do not count."""
+
     # --- the way of the data --------------------------------------------------
 
     def __call__(

@@ -109,7 +109,7 @@ class BatchNormalization(Normalization):
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return the normalized input; in training, move the averages."""
-        self._check_sizes(x)
+        self.check_input(x)
         order = self._order(x)
         rows = as_rows(x, order, x.shape[self.axis])
         is_open = self._open(mask, x.shape, order)

@@ -189,6 +189,11 @@ class Bidirectional(Layer):
 
     # --- the way of the data --------------------------------------------------
 
+    def check_input(self, x: np.ndarray) -> None:
+        """Check the input as both layers do."""
+        for layer in self.sublayers:
+            layer.check_input(x)
+
     def forward(
         self,
         x: np.ndarray,

@@ -126,9 +126,13 @@ class Dense(Layer):
         # A panel is at most 16 columns wide; each task gets one or more.
         return threads.tasks(self.kernel.value.size, -(-columns // 16))
 
+    def check_input(self, x: np.ndarray) -> None:
+        """Check rank and features of the input."""
+        input_axes(self.name, x, "(batch, ..., features)", self.features, least=2)
+
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return y (..., units) and what backward needs."""
-        input_axes(self.name, x, "(batch, ..., features)", self.features, least=2)
+        self.check_input(x)
         # Sequences are taken time-major, as recurrent layers lay them out, whatever their
         # layout: the order of the rows is the order of the sums in the weight gradient.
         swapped = x.ndim == 3

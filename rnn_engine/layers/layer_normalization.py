@@ -100,7 +100,7 @@ class LayerNormalization(Normalization):
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return the normalized input."""
-        self._check_sizes(x)
+        self.check_input(x)
         order = self._order(x)
         columns = math.prod(x.shape[axis] for axis in self._axes(x.ndim))
         rows = as_rows(x, order, columns)

@@ -88,7 +88,7 @@ class Normalization(Layer):
             grad = self.beta.grad
             grad += dbeta.reshape(grad.shape).astype(grad.dtype, copy=False)
 
-    def _check_sizes(self, x: np.ndarray) -> None:
+    def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the axes the layer was built for, none empty."""
         built = self.build_shape or ()
         wrong = x.ndim != len(built) or 0 in x.shape

@@ -137,16 +137,9 @@ class Recurrent(Layer):
         ValueError
             If number or shape differ, or a stateful layer meets another batch size.
         """
-        if self.stateful and self.states is not None:
-            expected = self.states[0].shape[0]
-            if expected != batch:
-                raise ValueError(
-                    "If an RNN is stateful, the batch size of the input sequences must be the "
-                    f"same as the batch size of the initial state. Expected batch size: "
-                    f"{expected}. Received batch size: {batch}."
-                )
-            if given is None:
-                return [state.numpy() for state in self.states]
+        self._check_batch(batch)
+        if self.stateful and self.states is not None and given is None:
+            return [state.numpy() for state in self.states]
         if given is None:
             return None
         values = list(given) if isinstance(given, list | tuple) else [given]
@@ -165,6 +158,16 @@ class Recurrent(Layer):
                 )
             states.append(state)
         return states
+
+    def _check_batch(self, batch: int) -> None:
+        if self.stateful and self.states is not None:
+            expected = self.states[0].shape[0]
+            if expected != batch:
+                raise ValueError(
+                    "If an RNN is stateful, the batch size of the input sequences must be the "
+                    f"same as the batch size of the initial state. Expected batch size: "
+                    f"{expected}. Received batch size: {batch}."
+                )
 
     def keep_states(self, states: list[np.ndarray]) -> None:
         """Remember the last states of a stateful layer."""

@@ -217,6 +217,11 @@ class RNN(Recurrent):
         out = (y, *last_states) if self.return_state else y
         return out, (saved, states is not None, wanted) if keep or training else None
 
+    def check_input(self, x: np.ndarray) -> None:
+        """Check the shape of the input, and a stateful layer's batch size."""
+        self._check_shape(x)
+        self._check_batch(len(x))
+
     def _check_shape(self, x: np.ndarray) -> None:
         if x.ndim < 3 or x.shape[2:] != self._feature_shape or 0 in x.shape:
             raise ValueError(

@@ -192,6 +192,11 @@ class SimpleRNN(Recurrent):
 
     # --- forward --------------------------------------------------------------
 
+    def check_input(self, x: np.ndarray) -> None:
+        """Check rank and features of the input, and a stateful layer's batch size."""
+        input_axes(self.name, x, "(batch, timesteps, features)", self.features, rank=3)
+        self._check_batch(len(x))
+
     def forward(
         self,
         x: np.ndarray,

@@ -71,6 +71,11 @@ class TimeDistributed(Wrapper):
 
     # --- the way of the data --------------------------------------------------
 
+    def check_input(self, x: np.ndarray) -> None:
+        """Check a step of the input, the first, as the inner layer does."""
+        self._inner_shape(x.shape)
+        self.layer.check_input(x[:, 0])
+
     def forward(
         self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
     ) -> Any:

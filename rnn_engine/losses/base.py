@@ -120,6 +120,14 @@ class Loss:
             )
         return plain(reduce(values, plan)), like(gradient, y_pred, p)
 
+    def check_shapes(
+        self, y_true: np.ndarray, pred_shape: tuple[int, ...], sample_weight: Any = None
+    ) -> None:
+        """Check that targets and weights fit predictions of a shape, before these are made.
+
+        A loss of one's own is not asked: only a call tells what it takes.
+        """
+
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> Any:
         """Return the values before weights and reduction. To be given by subclasses."""
         raise TypeError(f"Loss {type(self).__name__} must define call(y_true, y_pred).")

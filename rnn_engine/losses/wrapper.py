@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from rnn_engine.checks import compact
+from rnn_engine.config import floatx
 from rnn_engine.losses.base import Loss, like, plain, registry
 from rnn_engine.losses.formula import formula_of
 from rnn_engine.losses.inputs import match
@@ -73,6 +74,22 @@ class LossFunctionWrapper(Loss):
         with np.errstate(all="ignore"):
             values, gradient, plan, p = self._run(y_true, y_pred, sample_weight, mask, True)
             return plain(reduce(values, plan)), like(gradient, y_pred, p)
+
+    def check_shapes(
+        self, y_true: np.ndarray, pred_shape: tuple[int, ...], sample_weight: Any = None
+    ) -> None:
+        """See `Loss.check_shapes`; raises ValueError as a call would."""
+        formula, options = self._formula, self._fn_kwargs
+        if formula is None:
+            return
+        # Arrays of one number that seem to have the shapes: values are left to the call.
+        target = np.broadcast_to(np.zeros((), y_true.dtype), y_true.shape)
+        pred = np.broadcast_to(np.zeros((), self._dtype or floatx()), pred_shape)
+        formula.inputs(target, pred, options, self._dtype)
+        if sample_weight is not None:
+            weight = np.broadcast_to(np.zeros((), pred.dtype), sample_weight.shape)
+            shape = formula.values_shape(pred_shape, options)
+            weigh(shape, pred.dtype, weight, None, self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the values before weights and reduction."""

@@ -223,6 +223,22 @@ class ArraySource(Source):
         head[...] = head[self.rng.permutation(full)]
         return order
 
+    def preview(self) -> list[Batch]:
+        """Return the first batch, and the last one where it is shorter, as views."""
+        x, y, weight = self.arrays
+        assert x is not None
+
+        def part(samples: slice) -> Batch:
+            return (
+                x[samples],
+                None if y is None else y[samples],
+                None if weight is None else weight[samples],
+            )
+
+        rest = self.num_samples % self.batch_size
+        first = part(slice(self.batch_size))
+        return [first, part(slice(-rest, None))] if rest else [first]
+
     def batches(self) -> Iterator[Batch]:
         """Yield one pass over the samples."""
         rows, size, count = self.order(), self.batch_size, self.num_samples

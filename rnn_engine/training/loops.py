@@ -4,6 +4,8 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
 
+import numpy as np
+
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.training.arrays import ArraySource
 from rnn_engine.training.compiling import Compiled
@@ -15,6 +17,8 @@ from rnn_engine.training.window import WindowSource, check_stateful
 class Loops(Compiled):
     """From the user's data to steps and back to logs."""
 
+    _fits: Any = None  # what `_check_shapes` saw last
+
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Source:
         dtype, integer_x = self._data_policy()
         options.setdefault("time_major", True)
@@ -24,33 +28,87 @@ class Loops(Compiled):
         check_stateful(self)
         return WindowSource(source, window, self)
 
-    def _prepare(self, source: Source, kind: str) -> None:
-        """Build the model and look for a loss where the data is known beforehand."""
-        if isinstance(source, ArraySource):
+    def _prepare(self, epochs: Epochs, kind: str, times: int = 1) -> None:
+        """Build the model and check the data that is known before the first of `times` epochs."""
+        source = epochs.source
+        batches = source.preview()
+        if epochs.steps and epochs.steps * times < (source.num_batches or 0):
+            del batches[1:]  # a short last batch that is never reached
+        model: Any = self
+        for batch in batches:
+            self._require_targets(batch[1], kind)
+            model.build_from_data(batch[0])
+            self._check_shapes(*batch, kind)
+        if isinstance(source, ArraySource) and kind != "predict":
             x, y = source.arrays[0], source.arrays[1]
-            assert x is not None
-            model: Any = self
-            model.build_from_data(x[: source.batch_size])
-            if kind != "predict":
-                self._loss_for(x, y)
-                if (check := getattr(self._loss, "check_targets", None)) is not None:
-                    check(y, model.compute_output_shape(x.shape))
+            if (check := getattr(self._loss, "check_targets", None)) is not None:
+                check(y, model.compute_output_shape(x.shape))  # type: ignore[union-attr]
 
-    def _batches(self, epochs: Epochs) -> Generator[Batch]:
+    def _require_targets(self, y: Any, kind: str) -> None:
+        """Raise ValueError if a loss is needed, and it or the targets are missing."""
+        if kind != "predict" and (y is None or self.loss is None):
+            self._loss_for(None, y)
+
+    def _check_shapes(self, x: Any, y: Any, weight: Any, kind: str) -> None:
+        """Check that a batch fits the model and the loss, before any layer moves its state.
+
+        Raises
+        ------
+        ValueError
+            As the layer or the loss would, later.
+        """
+        model: Any = self
+        fits = (
+            x.shape, None if y is None else y.shape, None if weight is None else weight.shape,
+            kind, id(self._loss), *map(id, model.layers),
+        )  # fmt: skip
+        if fits == self._fits:
+            return
+        shape = self.checked_output_shape(x)
+        if kind != "predict":
+            self._loss_for(x, y)  # where its name means one that fits the shapes
+            check = getattr(self._loss, "check_shapes", None)
+            if check is not None and shape is not None:
+                check(y, shape, weight)
+        self._fits = fits
+
+    def checked_output_shape(self, x: np.ndarray) -> Any:
+        """Check the shape of the input of every layer; return the output's, None if unknown."""
+        model: Any = self
+        shape = model._adjust_rank(x).shape
+        for layer in model.layers:
+            layer.check_input(np.broadcast_to(np.zeros((), x.dtype), shape))
+            if not layer.tells_shapes:
+                return None
+            try:
+                shape = layer.compute_output_shape(shape)
+            except (IndexError, TypeError, ValueError):  # the layer says better what is wrong
+                return None
+            if not all(isinstance(size, int) for size in shape):  # several outputs
+                return None
+        return shape
+
+    def check_input(self, x: np.ndarray) -> None:
+        """Raise as `forward` would where the shape of `x` does not fit; values do not count."""
+        self.checked_output_shape(x)
+
+    def _batches(self, epochs: Epochs, kind: str) -> Generator[Batch]:
         """Yield the batches of an epoch; those that were not seen before are checked."""
         if isinstance(epochs.source, ArraySource):
             yield from epochs.epoch()
             return
         model: Any = self
         for batch in epochs.epoch():
+            self._require_targets(batch[1], kind)
             model.build_from_data(batch[0])
+            self._check_shapes(*batch, kind)
             yield batch
 
     def _pass(self, kind: str, epochs: Epochs, callbacks: CallbackList) -> int:
         """Train ("train") or evaluate ("test") on one epoch; return how many batches came."""
         seen = 0
         tracker = self._loss_tracker
-        with closing(self._batches(epochs)) as batches:
+        with closing(self._batches(epochs, kind)) as batches:
             for batch in self._hooked(batches, callbacks, kind):
                 if seen == 0:
                     step = self._step(kind, batch[0], batch[1])

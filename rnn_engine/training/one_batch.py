@@ -55,7 +55,7 @@ class OneBatch(Loops):
         return self._on_batch("test", x, y, sample_weight, return_dict)
 
     def _on_batch(self, kind: str, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
-        x, y, sample_weight = self._checked_batch(x, y, sample_weight)
+        x, y, sample_weight = self._checked_batch(x, y, sample_weight, kind)
         metrics = self.metrics
         for metric in metrics:
             metric.reset_state()
@@ -67,11 +67,13 @@ class OneBatch(Loops):
         logs = self.get_metrics_result()
         return logs if return_dict else self._in_order(logs)
 
-    def _checked_batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    def _checked_batch(self, x: Any, y: Any, sample_weight: Any, kind: str) -> tuple[Any, Any, Any]:
         batch = self._convert_batch(x, y, sample_weight)
         check_batch(*batch)
+        self._require_targets(batch[1], kind)
         model: Any = self
         model.build_from_data(batch[0])
+        self._check_shapes(*batch, kind)
         return batch
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
@@ -82,7 +84,7 @@ class OneBatch(Loops):
         ValueError
             If `x` does not fit the model.
         """
-        batch, _, _ = self._checked_batch(x, None, None)
+        batch, _, _ = self._checked_batch(x, None, None, "predict")
         return self._forward()(batch, False)[0]
 
     def gradients(
@@ -114,7 +116,7 @@ class OneBatch(Loops):
             As `fit`.
         """
         self._require_compiled()
-        x, y, sample_weight = self._checked_batch(x, y, sample_weight)
+        x, y, sample_weight = self._checked_batch(x, y, sample_weight, "train")
         loss = self._loss_for(x, y)
         model: Any = self
         variables = model.trainable_variables

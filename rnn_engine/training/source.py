@@ -24,6 +24,10 @@ class Source:
     num_batches: int | None = None
     restarts = True
 
+    def preview(self) -> list[Batch]:
+        """Return one batch of each size in a pass, unshuffled; none if it is not known yet."""
+        return []
+
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of one pass."""
         raise TypeError(f"{type(self).__name__} does not yield batches.")

@@ -134,6 +134,11 @@ class Trainer(OneBatch):
                 limit,
             )
         training = Epochs(source, steps)
+        span = range(initial_epoch, epochs)
+        self._prepare(training, "train", len(span))
+        if validation is not None:
+            times = sum(check.validates(epoch, frequency) for epoch in span)
+            self._prepare(validation, "test", times)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks,
@@ -144,7 +149,6 @@ class Trainer(OneBatch):
                 epochs=epochs,
                 steps=training.num_batches,
             )
-        self._prepare(source, "train")
         self._run(training, validation, callbacks, initial_epoch, epochs, frequency)
         return self.history
 
@@ -220,9 +224,9 @@ class Trainer(OneBatch):
         steps = check.check_optional_count(steps, "steps")
         source = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps)
         epochs = Epochs(source, steps)
+        self._prepare(epochs, "test")
         if not isinstance(callbacks, CallbackList):
             callbacks = self._callback_list(callbacks, verbose, epochs)
-        self._prepare(source, "test")
         logs = self._evaluate(epochs, callbacks)
         return logs if return_dict else self._in_order(logs)
 
@@ -255,11 +259,11 @@ class Trainer(OneBatch):
         batch_size = check.check_optional_count(batch_size, "batch_size")
         steps = check.check_optional_count(steps, "steps")
         source = self._source(x, batch_size=batch_size, steps=steps, time_major=False)
-        self._prepare(source, "predict")
         epochs = Epochs(source, steps)
+        self._prepare(epochs, "predict")
         if verbose == 0 and callbacks is None:
             forward = self._forward()
-            outputs = [forward(batch[0], False)[0] for batch in self._batches(epochs)]
+            outputs = [forward(batch[0], False)[0] for batch in self._batches(epochs, "predict")]
         else:
             if not isinstance(callbacks, CallbackList):
                 callbacks = self._callback_list(callbacks, verbose, epochs)
@@ -273,7 +277,7 @@ class Trainer(OneBatch):
         forward, every = self._forward(), self.steps_per_execution
         outputs: list[np.ndarray] = []
         group: list[np.ndarray] = []
-        with closing(self._batches(epochs)) as batches:
+        with closing(self._batches(epochs, "predict")) as batches:
             for index, (x, _, _) in enumerate(batches):
                 if index % every == 0:
                     callbacks.on_predict_batch_begin(index)

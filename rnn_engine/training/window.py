@@ -38,15 +38,24 @@ class WindowSource(Source):
         """Tell the source."""
         self.source.on_epoch_end()
 
+    def preview(self) -> list[Batch]:
+        """Return the first window of each batch that the source shows beforehand."""
+        return [next(self._cut(batch)) for batch in self.source.preview()]
+
     def batches(self) -> Iterator[Batch]:
         """Yield the windows of each batch in order."""
-        for x, y, weight in self.source.batches():
-            steps = check_window(x, y)
-            stepwise = weight is not None and weight.ndim > 1 and weight.shape[1] == steps
+        for batch in self.source.batches():
+            windows = self._cut(batch)
             self.model.reset_states()
-            for start in range(0, steps, self.window):
-                part = slice(start, start + self.window)
-                yield x[:, part], y[:, part], weight[:, part] if stepwise else weight
+            yield from windows
+
+    def _cut(self, batch: Batch) -> Iterator[Batch]:
+        x, y, weight = batch
+        steps = check_window(x, y)
+        stepwise = weight is not None and weight.ndim > 1 and weight.shape[1] == steps
+        for start in range(0, steps, self.window):
+            part = slice(start, start + self.window)
+            yield x[:, part], y[:, part], weight[:, part] if stepwise else weight
 
 
 def check_window(x: Any, y: Any) -> int:

@@ -8,6 +8,7 @@ from tests.training.standin import DenseModel
 
 class Stateful:
     stateful = True
+    sublayers = weights = ()
     metrics = ()
 
 
