@@ -235,14 +235,7 @@ class Optimizer(OptimizerState):
         self._begin_update(step)
         for hyper in self._hypers.values():
             self._fill(hyper, rate, step)
-        plain = (
-            not self._custom
-            and self.weight_decay is None
-            and self.clipnorm is None
-            and self.clipvalue is None
-            and self.global_clipnorm is None
-        )
-        if plain and SparseGrad not in [type(gradient) for _, gradient in work]:
+        if self._is_plain() and SparseGrad not in [type(gradient) for _, gradient in work]:
             if scale != 1.0:
                 for hyper in self._hypers.values():
                     hyper[kernels.SCALE] = scale
@@ -263,6 +256,35 @@ class Optimizer(OptimizerState):
                 self._update_sparse(plan, gradient)
             else:
                 self._run_kernel(plan, gradient, gradient)
+
+    def _is_plain(self) -> bool:
+        """Whether every variable is updated by its gradient as it is."""
+        return (
+            not self._custom
+            and self.weight_decay is None
+            and self.clipnorm is None
+            and self.clipvalue is None
+            and self.global_clipnorm is None
+        )
+
+    def compile_kernels(self) -> None:
+        """Compile what updates the variables, by updates of no numbers.
+
+        Called before the first step of a training, in which Ctrl-C would have to wait for all
+        of it. What a clipped norm, an average or a sparse gradient takes is not among it.
+        """
+        most = _most_threads()
+        for plan in self._lookup().values():
+            if self._custom:
+                return
+            arrays = [plan.flat, plan.flat, plan.flat, *plan.slots]
+            together = _elementwise(arrays)
+            shared = together and most > 1 and len(kernels.in_parts(plan.kernel, arrays)) > 1
+            if shared or (together and self._is_plain()):
+                kernel = kernels.for_all(plan.kernel, len(plan.slots), shared)
+                kernel(np.empty(0, np.int64), plan.hyper, 1)
+            else:
+                plan.kernel(*(array[:0] for array in arrays), plan.hyper)
 
     def _update_plain(self, work: list[tuple[Plan, Gradient]]) -> None:
         """Run the kernels of all variables; in one call where each gradient is its own buffer."""

@@ -240,6 +240,7 @@ class Compiled:
                 self.optimizer.build(model.trainable_variables)
                 self._guard.holding = False
                 self._guard.release()
+                self.optimizer.compile_kernels()
             step = make_train_step(self, loss, self._compile_metrics, self._guard)
         else:
             step = make_test_step(self, loss, self._compile_metrics)

@@ -12,6 +12,7 @@ from rnn_engine import optimizers
 from rnn_engine.optimizers import SGD, Adam, Optimizer, SparseGrad
 from rnn_engine.optimizers.table import registry
 from rnn_engine.variable import Variable
+from tests.kernels.process import run
 
 
 def variables(dtype: str = "float32") -> list[Variable]:
@@ -340,3 +341,36 @@ def test_an_optimizer_without_a_step_says_so() -> None:
     w = variables()
     with pytest.raises(TypeError, match="update_step"):
         Optimizer(0.1).apply(gradients(), w)
+
+
+def test_kernels_are_compiled_before_the_first_update() -> None:
+    """In a process of its own: here, other tests have compiled them already."""
+    run("""
+import numpy as np
+from rnn_engine import optimizers
+from rnn_engine.kernels.cache import KernelCache
+from rnn_engine.optimizers.table import registry
+from rnn_engine.variable import Variable
+from tests.kernels.process import run
+
+load, loaded = KernelCache.load_overload, []
+def noted(self, sig, context):
+    loaded.append(self.name)
+    return load(self, sig, context)
+KernelCache.load_overload = noted
+
+kinds = [registry.lookup(name) for name in ("SGD", "Adam", "Adafactor", "Lamb", "Nadam")]
+for kind in kinds:
+    for options in ({}, {"clipvalue": 1.0}):
+        variables = [Variable(np.ones(shape, "float32")) for shape in ((3, 4), (4,), (600, 1000))]
+        optimizer = kind(**options)
+        optimizer.build(variables)
+        optimizer.compile_kernels()
+        assert all((variable.value == 1).all() for variable in variables)
+        for variable in variables:
+            variable.grad[...] = 1
+        loaded.clear()
+        optimizer.apply([variable.grad for variable in variables])
+        assert not loaded, (kind, options, loaded)
+        assert all((variable.value != 1).all() for variable in variables)
+""")
