@@ -91,14 +91,15 @@ class Trainer(OneBatch):
         ------
         ValueError, TypeError
             If an argument is out of range, counts differ or shapes do not fit;
-            nothing is changed then.
+            nothing is changed then. Arrays are looked at before the first step, those of
+            the validation, too; what a generator yields is when it comes.
 
         Notes
         -----
         An exception, from a callback or from Ctrl-C, still ends with
         `on_train_end` of every callback; `training_interrupted` is True, the
-        history of finished epochs stays in ``model.history`` and the weights are
-        those of the last whole step. Keras calls no hook then. A generator that
+        history of finished epochs stays in ``model.history`` and the weights, moving
+        averages and states are those of the last whole step. Keras calls no hook then. A generator that
         has nothing left ends the training with a warning, where Keras repeats its
         first two batches.
         """
