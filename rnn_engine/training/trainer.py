@@ -99,9 +99,9 @@ class Trainer(OneBatch):
         An exception, from a callback or from Ctrl-C, still ends with
         `on_train_end` of every callback; `training_interrupted` is True, the
         history of finished epochs stays in ``model.history`` and the weights, moving
-        averages and states are those of the last whole step. Keras calls no hook then. A generator that
-        has nothing left ends the training with a warning, where Keras repeats its
-        first two batches.
+        averages and states are those of the last whole step. Keras calls no hook
+        then. A generator that has nothing left ends the training with a warning,
+        where Keras repeats its first two batches.
         """
         self._require_compiled()
         epochs = check.check_count(epochs, "epochs", 0)

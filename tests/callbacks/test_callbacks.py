@@ -311,6 +311,7 @@ def test_tensorboard_weights_and_embeddings(tmp_path):
 
     class Layer:
         name = "words"
+        sublayers = ()
 
         def __init__(self, model):
             self.weights = [model.kernel, model.bias]
