@@ -273,14 +273,17 @@ class Optimizer(OptimizerState):
         Called before the first step of a training, in which Ctrl-C would have to wait for all
         of it. What a clipped norm, an average or a sparse gradient takes is not among it.
         """
-        most = _most_threads()
-        for plan in self._lookup().values():
-            if self._custom:
-                return
-            arrays = [plan.flat, plan.flat, plan.flat, *plan.slots]
-            together = _elementwise(arrays)
-            shared = together and most > 1 and len(kernels.in_parts(plan.kernel, arrays)) > 1
-            if shared or (together and self._is_plain()):
+        plans = self._lookup().values()
+        if self._custom:
+            return
+        # As `_tabulate` and `_run_kernel` choose them.
+        rows = [[plan.flat, plan.flat, plan.flat, *plan.slots] for plan in plans]
+        tabled = self._is_plain() and all(map(_elementwise, rows))
+        several = _most_threads() > 1
+        for plan, arrays in zip(plans, rows, strict=True):
+            parts = kernels.in_parts(plan.kernel, arrays) if _elementwise(arrays) else []
+            shared = several and len(parts) > 1
+            if shared or tabled:
                 kernel = kernels.for_all(plan.kernel, len(plan.slots), shared)
                 kernel(np.empty(0, np.int64), plan.hyper, 1)
             else:
