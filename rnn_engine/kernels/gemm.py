@@ -248,7 +248,7 @@ def _tile(
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         rows, vectors, a, a_row, a_k, depth, panel, panel_step = args[:8]
         b, b_row, b_depth, b_panel, b_panel_step = args[8:13]
-        init, init_row0, out, out_row0, tail, add = args[13:]
+        init, init_step, out, out_step, tail, add = args[13:]
         allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[2].dtype)
         a, panel, b, b_panel, init, out = (
@@ -269,7 +269,7 @@ def _tile(
                 switch.add_case(INT64(16 * r + v), block)
                 builder.position_at_end(block)
                 tile = _Tile(ops, r, v, mask)
-                init_row, out_row = (opaque(builder, stride) for stride in (init_row0, out_row0))
+                init_row, out_row = opaque(builder, init_step), opaque(builder, out_step)
                 with builder.if_else(adding) as (then, otherwise):
                     with then:
                         from_zero = ([zero] * len(tile.cells), builder.block)

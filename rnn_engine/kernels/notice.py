@@ -52,7 +52,7 @@ def _say(is_kept: Callable[[], bool]) -> None:
     if _said:
         return
     _said = True
-    how_often = "once" if is_kept() else "at every start: there is no folder to keep them in"
+    how_often = "once" if is_kept() else "at every start: there is no folder that can keep them"
     try:
         sys.stderr.write(f"rnn_engine: compiling kernels, {how_often}\n")
         sys.stderr.flush()

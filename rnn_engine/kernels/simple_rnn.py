@@ -378,7 +378,7 @@ def _chain_share(
     restore(before)
 
 
-@linked
+@inner_kernel
 def _fill_dx(
     dz: Any, u: int, rows: int, count: int, w: Any, f: int, zeros: Any, dx: Any, dx_step: int,
     scratch: Any, size: int,
@@ -447,7 +447,7 @@ def _gradient_share(
     restore(before)
 
 
-@linked
+@inner_kernel
 def add_sums(dw: Any, dr: Any, db: Any, sums: Any, f: int, u: int, groups: int) -> None:
     """Add the sums of all groups but the first to the gradients, in order."""
     for group in range(1, groups):
