@@ -25,7 +25,7 @@ LONGEST_CALL = 2**30
 # Tasks are at most this many, or as many as Numba has threads: more would gain nothing, and
 # most kernels take scratch for each. So many that a small machine, too, can show that their
 # number changes no bit.
-_MANY_TASKS = 16
+_MANY_TASKS = 32
 
 
 def _from_environment() -> int:

@@ -421,7 +421,7 @@ class TestSetting:
         """Each takes scratch: ten thousand of them would take all memory."""
         rnn_engine.set_num_threads(10**19)
         assert rnn_engine.get_num_threads() == 10**19
-        limit = max(16, numba.config.NUMBA_NUM_THREADS)
+        limit = max(32, numba.config.NUMBA_NUM_THREADS)
         assert threads.tasks(10**12, 10**6) in (1, limit)
 
     def test_more_threads_than_numba_has(self):

@@ -61,6 +61,8 @@ def problems(draw: Any) -> Problem:
 def test_dropout_masks_and_states_agree_with_keras(problem: Problem) -> None:
     """Every activation; with the dropout masks that the engine drew."""
     b, t, f, u = problem.sizes
+    if problem.activation == "exponential":
+        t = 1  # a tower of powers, in which one rounding decides between 0 and infinity
     options = {**problem.options, "activation": problem.activation, "dtype": problem.dtype}
     rates = dict(zip(("dropout", "recurrent_dropout"), problem.rates, strict=True))
     ours, theirs = (side.SimpleRNN(u, **options, **rates) for side in (OURS, THEIRS))
