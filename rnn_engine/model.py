@@ -75,6 +75,7 @@ class Sequential(Model):
         self._layers: list[Layer] = []
         self._input_layer: InputLayer | None = None
         self._mixed = False  # whether numbers change their type between layers
+        self._passes_on = False  # whether the output may be the input, or a view of it
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._maybe_build()
@@ -205,6 +206,9 @@ class Sequential(Model):
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
         self._output_shape = shape
+        self._fits = None
+        # A layer that multiplies by weights makes a new array.
+        self._passes_on = not any(layer.weights for layer in self._layers)
         self._mixed = any(
             layer.compute_dtype != below.output_dtype for below, layer in pairwise(self._layers)
         )
@@ -290,7 +294,7 @@ class Sequential(Model):
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return ``(y, saved)``; y is the caller's own, even of layers that only pass x on."""
         y, _, saved = self.forward_with_mask(x, training, mask)
-        if type(y) is np.ndarray and np.may_share_memory(x, y):
+        if self._passes_on and type(y) is np.ndarray and np.may_share_memory(x, y):
             y = y.copy()
         return y, saved
 

@@ -37,7 +37,7 @@ class InterruptGuard:
             self._old(*self._signal)
 
     def __enter__(self) -> "InterruptGuard":
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != threading.main_thread().ident:
             return self
         if self._depth == 0:
             self.holding = self.pending = False
@@ -56,7 +56,7 @@ class InterruptGuard:
         trace: TracebackType | None,
     ) -> None:
         self.holding = False
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != threading.main_thread().ident:
             return
         self._depth -= 1
         if self._depth == 0 and self._old is not None:

@@ -17,7 +17,7 @@ from rnn_engine.training.window import WindowSource, check_stateful
 class Loops(Compiled):
     """From the user's data to steps and back to logs."""
 
-    _fits: Any = None  # what `_check_shapes` saw last
+    _fits: dict[str, Any] | None = None  # what `_check_shapes` saw last, of each kind
 
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Source:
         dtype, integer_x = self._data_policy()
@@ -57,12 +57,13 @@ class Loops(Compiled):
         ValueError
             As the layer or the loss would, later.
         """
-        model: Any = self
         fits = (
             x.shape, None if y is None else y.shape, None if weight is None else weight.shape,
-            kind, id(self._loss), *map(id, model.layers),
+            self._loss,
         )  # fmt: skip
-        if fits == self._fits:
+        if self._fits is None:
+            self._fits = {}
+        elif fits == self._fits.get(kind):
             return
         shape = self.checked_output_shape(x)
         if kind != "predict":
@@ -70,7 +71,7 @@ class Loops(Compiled):
             check = getattr(self._loss, "check_shapes", None)
             if check is not None and shape is not None:
                 check(y, shape, weight)
-        self._fits = fits
+        self._fits[kind] = fits
 
     def checked_output_shape(self, x: np.ndarray) -> Any:
         """Check the shape of the input of every layer; return the output's, None if unknown."""

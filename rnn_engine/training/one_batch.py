@@ -59,7 +59,10 @@ class OneBatch(Loops):
         metrics = self.metrics
         for metric in metrics:
             metric.reset_state()
-        with self._guard:
+        if kind == "train":
+            with self._guard:
+                value = self._step(kind, x, y)(x, y, sample_weight)
+        else:
             value = self._step(kind, x, y)(x, y, sample_weight)
         self._loss_tracker.update_state(value, len(x))
         if len(metrics) == 1 and not return_dict:  # the loss is all there is
