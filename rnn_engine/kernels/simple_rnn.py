@@ -51,10 +51,13 @@ from rnn_engine.kernels.pointers import (
 # the walk reads them: 32 Ki numbers are 128 KiB in float32, and 64 Ki were as fast.
 FORWARD_NUMBERS = 32768
 # So many rows multiply the inputs and the states in one go instead, and need no pass for the
-# inputs: 8% less time for 64 units, 15% for 32, 4% for 256. Fewer rows leave the CPU waiting for
-# each sum, and for W out of the second-level cache, where a tall product does not: they do so
-# with few features and few numbers in W a row (5 units 7% less, 64 units 8 to 14%).
+# inputs: 8% less time for 64 units, 15% for 32, 4% for 256; but W and R, which each step reads,
+# should stay in the second-level cache (so many numbers are 1 MiB in float32; beyond, both ways
+# are level where nothing else needs that cache). Fewer rows leave the CPU waiting for each sum,
+# and for W out of that cache, where a tall product does not: they do so with few features and few
+# numbers in W a row (5 units 7% less, 64 units 8 to 14%).
 JOINED_ROWS = 4
+JOINED_NUMBERS = 262_144
 JOINED_FEATURES = 32
 JOINED_WEIGHTS = 1024
 # So should the dz of a chunk until the weight gradients are added; but each block of rows
@@ -173,7 +176,7 @@ def _walk(
     numbers = rows * u
     laid, states = scratch, offset(scratch, chunk * rows * f)
     light = f <= JOINED_FEATURES and f * u <= JOINED_WEIGHTS * rows
-    joined = rows >= JOINED_ROWS or light
+    joined = light or (rows >= JOINED_ROWS and (f + u) * u <= JOINED_NUMBERS)
     if joined:
         states, chunk = scratch, stop - begin
     previous, depth = last, u

@@ -140,7 +140,7 @@ def test_forward_with_any_right_padding(case, padding, count):
     assert bits(y[:, :steps] if layer.return_sequences else y) == bits(whole)
 
 
-@pytest.mark.parametrize(("batch", "units"), [(1, 400), (3, 700)])
+@pytest.mark.parametrize(("batch", "units"), [(1, 400), (5, 520)])
 def test_forward_in_chunks_of_projected_time(batch, units):
     """How many steps are projected at once depends on the batch, and changes no bit."""
     layer = layers.SimpleRNN(units, seed=1, return_sequences=True)
@@ -151,10 +151,10 @@ def test_forward_in_chunks_of_projected_time(batch, units):
             assert bits(layer(x)) == bits(whole)
 
 
-@pytest.mark.parametrize("units", [249, 250, 505])
+@pytest.mark.parametrize("units", [249, 250, 520])
 @pytest.mark.parametrize("in_time", [False, True])
 def test_inputs_are_projected_ahead_or_with_the_state(units, in_time):
-    """One row projects ahead here; six do not, nor do any under a mask."""
+    """One row projects ahead here, six do with 520 units, and none under a mask."""
     layer = layers.SimpleRNN(units, seed=2, return_sequences=in_time)
     x = np.random.default_rng(0).normal(size=(6, 5, 7)).astype(np.float32)
     whole = layer(x)
