@@ -9,11 +9,12 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from rnn_engine.kernels import notice
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class _Waiting:
@@ -26,14 +27,14 @@ class _Waiting:
         self.came = (number, frame)
 
 
-def holds_interrupts(compile_it: _Function) -> _Function:
+def holds_interrupts(compile_it: Callable[_P, _R]) -> Callable[_P, _R]:
     """Decorate a function that compiles, so that SIGINT's handler runs at its end.
 
     Only the main thread runs handlers, so that elsewhere nothing is held.
     """
 
     @functools.wraps(compile_it)
-    def held(*args: Any, **kwargs: Any) -> Any:
+    def held(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         if threading.current_thread() is not threading.main_thread():
             return compile_it(*args, **kwargs)
         old: Any = signal.getsignal(signal.SIGINT)
@@ -49,18 +50,18 @@ def holds_interrupts(compile_it: _Function) -> _Function:
             if waiting.came is not None:
                 old(*waiting.came)
 
-    return held  # type: ignore[return-value]
+    return held
 
 
-def ends_notice(compile_it: _Function) -> _Function:
+def ends_notice(compile_it: Callable[_P, _R]) -> Callable[_P, _R]:
     """Decorate what compiles between a cache's two calls; the second is not made if it fails."""
 
     @functools.wraps(compile_it)
-    def ended(*args: Any, **kwargs: Any) -> Any:
+    def ended(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return compile_it(*args, **kwargs)
         except BaseException:
             notice.compilation_ends()
             raise
 
-    return ended  # type: ignore[return-value]
+    return ended

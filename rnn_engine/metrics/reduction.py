@@ -260,8 +260,10 @@ def _of_logits(fn: Any, options: dict[str, Any], activation: Any) -> Any:
     if isinstance(fn, Loss):
         return fn.logits_form(activation)
     formula = formula_of(fn)
-    on_logits = None if formula is None else formula.on_logits(options, activation)
-    return None if on_logits is None else partial(formula.values, **on_logits)  # type: ignore[union-attr]
+    if formula is None:
+        return None
+    on_logits = formula.on_logits(options, activation)
+    return None if on_logits is None else partial(formula.values, **on_logits)
 
 
 def masked_weight(sample_weight: Any, mask: Any, dtype: str) -> Array:

@@ -34,15 +34,21 @@ class Loops(Compiled):
         batches = source.preview()
         if epochs.steps and epochs.steps * times < (source.num_batches or 0):
             del batches[1:]  # a short last batch that is never reached
-        model: Any = self
         for batch in batches:
-            self._require_targets(batch[1], kind)
-            model.build_from_data(batch[0])
-            self._check_shapes(*batch, kind)
+            self._admit(*batch, kind)
         if isinstance(source, ArraySource) and kind != "predict":
             x, y = source.arrays[0], source.arrays[1]
+            assert x is not None
             if (check := getattr(self._loss, "check_targets", None)) is not None:
-                check(y, model.compute_output_shape(x.shape))  # type: ignore[union-attr]
+                model: Any = self
+                check(y, model.compute_output_shape(x.shape))
+
+    def _admit(self, x: Any, y: Any, weight: Any, kind: str) -> None:
+        """Build the model, if it is not yet, and check that it can take a batch."""
+        self._require_targets(y, kind)
+        model: Any = self
+        model.build_from_data(x)
+        self._check_shapes(x, y, weight, kind)
 
     def _require_targets(self, y: Any, kind: str) -> None:
         """Raise ValueError if a loss is needed, and it or the targets are missing."""
@@ -98,11 +104,8 @@ class Loops(Compiled):
         if isinstance(epochs.source, ArraySource):
             yield from epochs.epoch()
             return
-        model: Any = self
         for batch in epochs.epoch():
-            self._require_targets(batch[1], kind)
-            model.build_from_data(batch[0])
-            self._check_shapes(*batch, kind)
+            self._admit(*batch, kind)
             yield batch
 
     def _pass(self, kind: str, epochs: Epochs, callbacks: CallbackList) -> int:

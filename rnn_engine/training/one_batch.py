@@ -73,10 +73,7 @@ class OneBatch(Loops):
     def _checked_batch(self, x: Any, y: Any, sample_weight: Any, kind: str) -> tuple[Any, Any, Any]:
         batch = self._convert_batch(x, y, sample_weight)
         check_batch(*batch)
-        self._require_targets(batch[1], kind)
-        model: Any = self
-        model.build_from_data(batch[0])
-        self._check_shapes(*batch, kind)
+        self._admit(*batch, kind)
         return batch
 
     def predict_on_batch(self, x: Any) -> np.ndarray:

@@ -89,6 +89,18 @@ def test_small_work_has_the_bits_of_large(batch, steps, features, units, dtype, 
         assert run() == found
 
 
+@pytest.mark.parametrize("features", [3, 40])
+def test_every_call_goes_on_from_the_one_before(features):
+    """One step a call, inputs projected ahead (one row of 40 features) or not, h kept or not."""
+    layer = SimpleRNN(33, seed=1)
+    x = np.random.default_rng(0).normal(size=(1, 9, features)).astype(np.float32)
+    layer.build(x.shape)
+    whole = layer(x)
+    with planned(FORWARD_NUMBERS=1, LONGEST_CALL=1):
+        assert layer(x).tobytes() == whole.tobytes()
+        assert layer.forward(x, True)[0].tobytes() == whole.tobytes()
+
+
 @given(plans(), st.integers(1, 9), st.integers(1, 9), st.booleans(), st.booleans())
 def test_dropout_in_any_cut(plan, batch, steps, of_state, masked):
     """The gradients under dropout are those of the whole, and by differences of R's first row."""

@@ -7,6 +7,8 @@ import pytest
 
 from reference.compare import relative_error, tolerance
 from rnn_engine.kernels import dense, threads
+from rnn_engine.kernels.gemm import whole_registers
+from rnn_engine.kernels.outer import STRIP
 from rnn_engine.layers import Dense
 from rnn_engine.layers import dense as dense_layer
 from rnn_engine.optimizers.sparse import SparseGrad
@@ -68,6 +70,28 @@ def test_every_way_has_the_same_bits(rows, features, units, use_bias, dtype, mon
     once = layer.kernel.grad.copy()
     layer.backward(dy, saved)
     np.testing.assert_allclose(layer.kernel.grad, 2 * once, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_weight_gradients_of_more_columns_than_are_packed_at_once(count, dtype):
+    """Two blocks of rows, two strips of dz, three panels of features; then added to."""
+    rows, features, units = 130, 101, STRIP * whole_registers(1, dtype) + 37
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(rows, features)), rng.normal(size=(rows, units))
+    layer = Dense(units, dtype=dtype)
+    layer.build((None, features))
+    wanted = x.T @ dy
+    with running_on(count):
+        for times in (1, 2):
+            _, saved = layer.forward(x.astype(dtype), True)
+            layer.backward(dy.astype(dtype), saved, False)
+            assert relative_error(layer.kernel.grad, times * wanted, dtype) <= tolerance(dtype)
+            assert relative_error(layer.bias.grad, times * dy.sum(0), dtype) <= tolerance(dtype)
+        layer.kernel.clear_gradient()  # from here on it overwrites what is there
+        _, saved = layer.forward(x.astype(dtype), True)
+        layer.backward(dy.astype(dtype), saved, False)
+        assert relative_error(layer.kernel.grad, wanted, dtype) <= tolerance(dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
