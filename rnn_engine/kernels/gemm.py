@@ -22,10 +22,9 @@ from numba.extending import intrinsic
 
 from rnn_engine.kernels.finish import call_finish
 from rnn_engine.kernels.options import inner_kernel, linked
-from rnn_engine.kernels.pointers import lane_count, load, offset, store
+from rnn_engine.kernels.pointers import lane_count, offset
 from rnn_engine.kernels.vector import (
     INT64,
-    REGISTER_BYTES,
     REGISTERS,
     VectorBuilder,
     allow_widest,
@@ -89,7 +88,6 @@ def _column_cost(width: int, rows: int) -> float:
 # [width][remaining rows]: the rows of the next tile.
 _NONE = [0] * (_MOST_ROWS + 1)
 NEXT_ROWS = np.array([_ROWS.get(width, _NONE) for width in range(WIDEST + 1)], np.int64)
-# [rows][remaining vectors]: the width of the next tiles.
 _MOST_VECTORS = 2 * WIDEST
 NEXT_WIDTH = np.array(
     [
@@ -98,10 +96,17 @@ NEXT_WIDTH = np.array(
     ],
     np.int64,
 )
+# Registers of a panel for `gemm_row`, one stream: 131 GB/s from the second-level cache, where
+# four streams reached 124.
+ROW_PANEL = REGISTERS // 2
+_ROW_WIDTHS = (ROW_PANEL, 4, 2, 1)
 
 
 class _Product(NamedTuple):
-    """Both sides of a product in LLVM values: the left one's strides, k, panels, their distance."""
+    """Both sides of a product in LLVM values.
+
+    The left one with its strides, k, and the right one with its strides for a vector and for k.
+    """
 
     a: Any
     a_row: Any
@@ -109,6 +114,7 @@ class _Product(NamedTuple):
     depth: Any
     panel: Any
     panel_step: Any
+    panel_k: Any
 
 
 class _Tile:
@@ -161,15 +167,19 @@ class _Tile:
         done = b.append_basic_block("products_done")
         b.branch(loop)
         b.position_at_end(loop)
-        following, product = b.phi(INT64), _Product(*(b.phi(value.type) for value in first))
+        phis: list[tuple[Any, Any, Any]] = []
+
+        def first_then(now: Any, later: Any) -> Any:
+            if now is later:
+                return now
+            phis.append((b.phi(now.type), now, later))
+            return phis[-1][0]
+
+        following = first_then(second.depth, INT64(0))
+        product = _Product(*map(first_then, first, second))
         running = [b.phi(value.type) for value in sums]
         new = self._add_product(product, running)
-        for phi, now, later in zip(
-            [following, *product, *running],
-            [second.depth, *first, *sums],
-            [INT64(0), *second, *new],
-            strict=True,
-        ):
+        for phi, now, later in [*phis, *zip(running, sums, new, strict=True)]:
             phi.add_incoming(now, before)
             phi.add_incoming(later, b.block)
         b.cbranch(b.icmp_signed(">", following, INT64(0)), loop, done)
@@ -179,11 +189,14 @@ class _Tile:
     def _add_product(self, product: "_Product", sums: list[Any]) -> list[Any]:
         """Add a·panel over k to `sums`."""
         ops, b = self.ops, self.ops.builder
-        a, a_row, a_k, depth, panel, panel_step = product
+        a, a_row, a_k, depth, panel, panel_step, panel_k = product
         before = b.block
         body, done = b.append_basic_block("k"), b.append_basic_block("k_done")
         # Four rows, and four panels, share a pointer: their offsets of 0 to 3 strides fit
-        # x86's addressing, so twelve rows need three pointers and not twelve registers.
+        # x86's addressing, so twelve rows need three pointers and not twelve registers. Left to
+        # itself LLVM makes one pointer of the three, and of the rows twelve additions that wait
+        # for each other: twelve cycles, as many as the FMAs of a tile of two vectors need, and
+        # twice those of one vector (95 GFLOP/s, 144 with pointers it cannot see through).
         down = [INT64(0), a_row, b.mul(a_row, INT64(2)), b.mul(a_row, INT64(3))]
         right = [INT64(0), panel_step, b.mul(panel_step, INT64(2)), b.mul(panel_step, INT64(3))]
         row_starts = [ops.offset(a, b.mul(a_row, INT64(r))) for r in range(0, self.rows, 4)]
@@ -212,9 +225,9 @@ class _Tile:
         remaining = b.sub(left, INT64(1))
         left.add_incoming(remaining, body)
         for column in columns:
-            column.add_incoming(ops.offset(column, INT64(ops.lanes)), body)
+            column.add_incoming(opaque(b, ops.offset(column, panel_k)), body)
         for group in groups:
-            group.add_incoming(ops.offset(group, a_k), body)
+            group.add_incoming(opaque(b, ops.offset(group, a_k)), body)
         for total, value in zip(running_sums, new, strict=True):
             total.add_incoming(value, body)
         b.cbranch(b.icmp_signed(">", remaining, INT64(0)), body, done)
@@ -223,12 +236,8 @@ class _Tile:
 
 
 def opaque(builder: Any, value: Any) -> Any:
-    """Return an integer in a way that LLVM cannot see through.
-
-    What follows from it is computed where it is needed, not for all tiles at once at the
-    beginning of `gemm`, which is often called for a single one.
-    """
-    return builder.asm(ir.FunctionType(INT64, [INT64]), "", "=r,0", [value], True)
+    """Return an integer or a pointer in a way that LLVM cannot see through."""
+    return builder.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", [value], True)
 
 
 @intrinsic
@@ -254,8 +263,9 @@ def _tile(
         a, panel, b, b_panel, init, out = (
             ops.offset(pointer, INT64(0)) for pointer in (a, panel, b, b_panel, init, out)
         )
-        first = _Product(a, a_row, a_k, depth, panel, panel_step)
-        second = _Product(b, b_row, INT64(1), b_depth, b_panel, b_panel_step)
+        lanes = INT64(ops.lanes)
+        first = _Product(a, a_row, a_k, depth, panel, panel_step, lanes)
+        second = _Product(b, b_row, INT64(1), b_depth, b_panel, b_panel_step, lanes)
         mask = ops.first_lanes(tail)
         adding = builder.icmp_signed("!=", add, INT64(0))
         zero = ir.Constant(ops.type, [0.0] * ops.lanes)
@@ -269,6 +279,8 @@ def _tile(
                 switch.add_case(INT64(16 * r + v), block)
                 builder.position_at_end(block)
                 tile = _Tile(ops, r, v, mask)
+                # Their multiples are computed here, not for all tiles at once at the beginning
+                # of `gemm`, which is often called for a single one.
                 init_row, out_row = opaque(builder, init_step), opaque(builder, out_step)
                 with builder.if_else(adding) as (then, otherwise):
                     with then:
@@ -289,6 +301,65 @@ def _tile(
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def _row_tile(
+    typingctx: Any, vectors: Any, a: Any, depth: Any, panel: Any, panel_step: Any, b: Any,
+    b_depth: Any, b_panel: Any, b_panel_k: Any, init: Any, out: Any, tail: Any,
+) -> Any:  # fmt: skip
+    """Compute one tile of a single row; vectors of `b_panel` lie side by side."""
+    signature = types.void(vectors, a, depth, panel, panel_step, b, b_depth, b_panel, b_panel_k,
+                           init, out, tail)  # fmt: skip
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        vectors, a, depth, panel, panel_step, b, b_depth, b_panel, b_panel_k = args[:9]
+        allow_widest(builder.function)
+        ops = VectorBuilder(builder, sig.args[1].dtype)
+        a, panel, b, b_panel, init, out = (
+            ops.offset(pointer, INT64(0)) for pointer in (a, panel, b, b_panel, *args[9:11])
+        )
+        one, lanes = INT64(1), INT64(ops.lanes)
+        first = _Product(a, one, one, depth, panel, panel_step, lanes)
+        second = _Product(b, one, one, b_depth, b_panel, lanes, b_panel_k)
+        mask = ops.first_lanes(args[11])
+        end = builder.append_basic_block("end")
+        switch = builder.switch(vectors, end)
+        for v in _ROW_WIDTHS:
+            block = builder.append_basic_block(f"row_tile_{v}")
+            switch.add_case(INT64(v), block)
+            builder.position_at_end(block)
+            tile = _Tile(ops, 1, v, mask)
+            tile.store(tile.multiply(first, second, tile.load(init, one)), out, one)
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@linked
+def gemm_row(
+    n: int, k: int, a: Any, panel: Any, b_k: int, b: Any, b_panel: Any, init: Any, out: Any,
+    op: int, aux: Any,
+) -> None:  # fmt: skip
+    """Compute what `gemm_two` does for a single row; `b_panel` has panels of `ROW_PANEL`."""
+    width = lane_count(out)
+    whole = (n + width - 1) // width
+    for first in range(0, whole, ROW_PANEL):
+        wide = min(ROW_PANEL, whole - first)
+        vector, vectors = first, ROW_PANEL
+        while vector < first + wide:
+            while vectors > first + wide - vector:
+                vectors = 4 if vectors == ROW_PANEL else vectors // 2
+            column = vector * width
+            tail = min(vectors * width, n - column) - (vectors - 1) * width
+            _row_tile(vectors, a, k, offset(panel, vector * k * width), k * width, b, b_k,
+                      offset(b_panel, (first * b_k + vector - first) * width), wide * width,
+                      offset(init, column), offset(out, column), tail)  # fmt: skip
+            vector += vectors
+    if op != 0:
+        call_finish(op, 1, n, out, n, aux, n)
 
 
 @linked
@@ -355,39 +426,9 @@ def gemm(
 ) -> None:  # fmt: skip
     """Compute out = epilogue(init + a·panel); all strides in elements.
 
-    `a` has strides a_row, a_k; `panel` is packed by `pack`; a row stride of zero in
+    `a` has strides a_row, a_k; `panel` is packed by `panels.pack`; a row stride of zero in
     `init` repeats one row. With `add`, the product is summed from zero and added to
     `init` last: long sums are cut into blocks that way.
     """
     gemm_two(m, n, k, a, a_row, a_k, panel, 0, a, 0, panel, init, init_row, out, out_row, add, op,
              aux, aux_row)  # fmt: skip
-
-
-@linked
-def pack(source: Any, row: int, column: int, k: int, n: int, panel: Any) -> None:
-    """Copy a k × n matrix, of any strides, into panels one vector wide.
-
-    Element (i, j) goes to ``panel[j // width][i][j % width]``; the last panel is
-    filled up with zeros. `source` and `panel` are pointers.
-    """
-    width = lane_count(panel)
-    for first in range(0, n, width):
-        used = min(width, n - first)
-        for i in range(k):
-            place = (first * k) + i * width
-            start = i * row + first * column
-            for j in range(used):
-                store(panel, place + j, load(source, start + j * column))
-            for j in range(used, width):
-                store(panel, place + j, 0.0)
-
-
-def whole_registers(count: int, dtype: Any) -> int:
-    """Return `count` numbers rounded up to whole vector registers."""
-    width = REGISTER_BYTES // np.dtype(dtype).itemsize
-    return width * -(-count // width)
-
-
-def packed_size(k: int, n: int, dtype: Any) -> int:
-    """Return how many numbers `pack` writes for a k × n matrix."""
-    return k * whole_registers(n, dtype)

@@ -26,16 +26,10 @@ import numpy as np
 from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
-from rnn_engine.kernels.gemm import (
-    TALLEST,
-    gemm,
-    gemm_two,
-    pack,
-    packed_size,
-    whole_registers,
-)
+from rnn_engine.kernels.gemm import ROW_PANEL, TALLEST, gemm, gemm_row, gemm_two
 from rnn_engine.kernels.options import inner_kernel, kernel, linked, parallel_kernel
 from rnn_engine.kernels.outer import BLOCK, add_outer, scratch_size
+from rnn_engine.kernels.panels import pack, packed_size, whole_registers
 from rnn_engine.kernels.pointers import (
     address,
     copy,
@@ -111,40 +105,71 @@ def forward_size(chunk: int, rows: int, features: int, units: int) -> int:
 
 
 # Where backward's work array holds what, in numbers from its start: Rᵀ panels from 0, Wᵀ
-# panels, zeros, the scratch of each task, dz (chunk + 1, rows, U) of each group, the sums of
-# each group but the first; besides, the sizes of one scratch, dz and sums.
-W, ZEROS, SCRATCH, DZ, SUMS, SCRATCH_SIZE, DZ_SIZE, SUMS_SIZE, END = range(9)
+# panels and zeros; `COPY` numbers further those of the next group, or the same ones if it is 0;
+# the scratch of each task, dz (chunk + 1, rows, U) of each group, the sums of each group but the
+# first; besides, the sizes of one scratch, dz and sums.
+W, ZEROS, COPY, SCRATCH, DZ, SUMS, SCRATCH_SIZE, DZ_SIZE, SUMS_SIZE, END = range(10)
 
 
 def backward_places(
-    chunk: int, rows: int, features: int, units: int, groups: int, members: int, dtype: Any
-) -> np.ndarray:
-    """Return the places in the work array of `backward`, for groups of up to `rows` rows."""
+    chunk: int, rows: int, features: int, units: int, groups: int, members: int, dtype: Any,
+    copies: bool = False,
+) -> np.ndarray:  # fmt: skip
+    """Return the places in the work array of `backward`, for groups of up to `rows` rows.
+
+    With `copies` each group has its own copy of the packed weights.
+    """
     places = np.zeros(END + 1, np.int64)
     places[SCRATCH_SIZE] = scratch_size(chunk * rows, units, dtype)
     places[DZ_SIZE] = whole_registers((chunk + 1) * rows * units, dtype)
     places[SUMS_SIZE] = (features + units + 1) * units
     places[W] = packed_size(units, units, dtype)
     places[ZEROS] = places[W] + packed_size(units, features, dtype)
-    places[SCRATCH] = places[ZEROS] + whole_registers(max(units, features), dtype)
+    size = places[ZEROS] + whole_registers(max(units, features), dtype)
+    places[COPY] = size if copies else 0
+    places[SCRATCH] = size * (groups if copies else 1)
     places[DZ] = places[SCRATCH] + groups * members * places[SCRATCH_SIZE]
     places[SUMS] = places[DZ] + groups * places[DZ_SIZE]
     places[END] = places[SUMS] + (groups - 1) * places[SUMS_SIZE]
     return places
 
 
+@inner_kernel
+def recurrent_registers(alone: bool, u: int, width: int) -> int:
+    """Return how many registers a panel of R has: more than one for `gemm_row`.
+
+    It is for a batch of a single row, where R is wide enough to come from the second-level cache.
+    """
+    return ROW_PANEL if alone and u > (ROW_PANEL - 1) * width else 1
+
+
+@inner_kernel
+def states_at(apart: int, steps: int, first: int) -> int:
+    """Return the first of the rows of h that belong to a group of rows from `first` on.
+
+    With `apart` all steps of a group lie together. Two cores that write neighbouring rows of
+    each step keep fetching what the other one is about to write: 8 rows of 64 units, kept, took
+    them a third longer than without keeping any, and one core no longer.
+    """
+    return steps * first if apart else first
+
+
 # --- forward ------------------------------------------------------------------------
 
 
 @kernel
-def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
-    """Fill `weights` from W (F, U), R (U, U) and b (U,) or an empty b."""
+def pack_weights(w: Any, r: Any, b: Any, weights: Any, alone: bool) -> None:
+    """Fill `weights` from W (F, U), R (U, U) and b (U,) or an empty b.
+
+    `alone` says that they are for batches of a single row.
+    """
     f, u = w.shape
     target = address(weights)
     width = lane_count(target)
     columns = (u + width - 1) // width * width
-    pack(address(w), u, 1, f, u, target)
-    pack(address(r), u, 1, u, u, offset(target, f * columns))
+    pack(address(w), u, 0, f, u, 1, target)
+    registers = recurrent_registers(alone, u, width)
+    pack(address(r), u, 0, u, u, registers, offset(target, f * columns))
     start = (f + u) * columns
     for j in range(u):
         weights[start + j] = b[j] if b.size else 0.0
@@ -159,8 +184,8 @@ def lay_out(x: Any, x_row: int, x_step: int, target: Any, rows: int, count: int,
 
 @linked
 def _walk(
-    x: Any, x_row: int, x_step: int, f: int, u: int, rows: int, weights: Any, h0: Any,
-    started: int, h: Any, z: Any, step: int, last: Any, scratch: Any, kept: int, act: int,
+    x: Any, x_row: int, x_step: int, f: int, u: int, rows: int, weights: Any, registers: int,
+    h0: Any, started: int, h: Any, z: Any, step: int, last: Any, scratch: Any, kept: int, act: int,
     chunk: int, begin: int, stop: int,
 ) -> None:  # fmt: skip
     """Run some rows through the steps begin..stop; everything is a pointer to their first.
@@ -207,9 +232,12 @@ def _walk(
             keep, keep_row = target, 0
             if kept == 2:
                 keep, keep_row = offset(z, (start + t) * step), u
-            gemm_two(rows, u, features, offset(inputs, t * x_step), x_row, 1, weights, depth,
-                     previous, u, r, init, init_row, target, u, 0, act, keep,
-                     keep_row)  # fmt: skip
+            entry = offset(inputs, t * x_step)
+            if registers > 1:
+                gemm_row(u, features, entry, weights, depth, previous, r, init, target, act, keep)
+            else:
+                gemm_two(rows, u, features, entry, x_row, 1, weights, depth, previous, u, r, init,
+                         init_row, target, u, 0, act, keep, keep_row)  # fmt: skip
             previous, depth = target, u
         copy(last, previous, numbers)
         if not kept:
@@ -227,7 +255,7 @@ def forward(
     Parameters
     ----------
     x : (B, T, F), or (T, B, F) if `time_major`
-    weights : from `pack_weights`
+    weights : from `pack_weights`, for a batch of this kind
     h0 : (B, U) or empty, for zeros
     h : (T, B, U) to keep every state, or empty
     z : (T, B, U) to keep every pre-activation, or empty
@@ -246,10 +274,11 @@ def forward(
     shift = first * u
     if end > first:
         _walk(offset(address(x), first * x_row), x_row, x_step, f, u, end - first,
-              address(weights), offset(address(h0), shift), int(h0.size > 0),
-              offset(address(h), shift), offset(address(z), shift), batch * u,
-              offset(address(last), shift), offset(address(scratch), scratch.size // tasks * task),
-              kept, act, chunk, begin, stop)  # fmt: skip
+              address(weights), recurrent_registers(batch == 1, u, lane_count(address(weights))),
+              offset(address(h0), shift), int(h0.size > 0), offset(address(h), shift),
+              offset(address(z), shift), batch * u, offset(address(last), shift),
+              offset(address(scratch), scratch.size // tasks * task), kept, act, chunk, begin,
+              stop)  # fmt: skip
 
 
 @parallel_kernel
@@ -266,15 +295,17 @@ def forward_tasks(
 @linked
 def _walk_briefly(
     x: Any, weights: Any, h: Any, last: Any, batch: int, steps: int, f: int, u: int, kept: int,
-    act: int, first: int, end: int,
+    apart: int, act: int, first: int, end: int,
 ) -> None:  # fmt: skip
     """Run rows first..end of x (B, T, F) through all steps, on scratch of the stack."""
     rows, shift = end - first, first * u
     if rows > 0:
         chunk = min(steps, BRIEF_NUMBERS // (rows * (f + u)))
-        states, final = offset(h, shift), offset(last, shift)
-        _walk(offset(x, first * steps * f), steps * f, f, f, u, rows, weights, final, 0, states,
-              states, batch * u, final, stack(final, _BRIEF_SCRATCH), kept, act, chunk, 0,
+        states, final = offset(h, states_at(apart, steps, first) * u), offset(last, shift)
+        step = (rows if apart else batch) * u
+        registers = recurrent_registers(batch == 1, u, lane_count(weights))
+        _walk(offset(x, first * steps * f), steps * f, f, f, u, rows, weights, registers, final, 0,
+              states, states, step, final, stack(final, _BRIEF_SCRATCH), kept, act, chunk, 0,
               steps)  # fmt: skip
 
 
@@ -288,7 +319,7 @@ def forward_brief(x: Any, weights: Any, last: Any, act: int) -> None:
     batch, u = last.shape
     final = address(last)
     _walk_briefly(address(x), address(weights), final, final, batch, x.shape[1], x.shape[2], u, 0,
-                  act, 0, batch)  # fmt: skip
+                  0, act, 0, batch)  # fmt: skip
 
 
 @kernel
@@ -296,16 +327,21 @@ def forward_brief_kept(x: Any, weights: Any, h: Any, last: Any, act: int) -> Non
     """Do what `forward_brief` does, and keep every state: h (T, B, U)."""
     steps, batch, u = h.shape
     _walk_briefly(address(x), address(weights), address(h), address(last), batch, steps,
-                  x.shape[2], u, 1, act, 0, batch)  # fmt: skip
+                  x.shape[2], u, 1, 0, act, 0, batch)  # fmt: skip
 
 
 @parallel_kernel
-def forward_brief_tasks(x: Any, weights: Any, h: Any, last: Any, act: int, tasks: int) -> None:
-    """Do what `forward_brief_kept` does, or `forward_brief` if h is empty, on `tasks` threads."""
+def forward_brief_tasks(
+    x: Any, weights: Any, h: Any, last: Any, act: int, tasks: int, apart: bool
+) -> None:
+    """Do what `forward_brief_kept` does, or `forward_brief` if h is empty, on `tasks` threads.
+
+    With `apart` h holds all steps of a task's rows, (T, rows, U), task after task.
+    """
     batch, u = last.shape
     for task in prange(tasks):
         _walk_briefly(address(x), address(weights), address(h), address(last), batch, x.shape[1],
-                      x.shape[2], u, int(h.size > 0), act, batch * task // tasks,
+                      x.shape[2], u, int(h.size > 0), int(apart), act, batch * task // tasks,
                       batch * (task + 1) // tasks)  # fmt: skip
 
 
@@ -313,12 +349,12 @@ def forward_brief_tasks(x: Any, weights: Any, h: Any, last: Any, act: int, tasks
 
 
 @linked
-def pack_transposed(w: Any, r: Any, f: int, u: int, transposed: Any) -> None:
+def pack_transposed(w: Any, r: Any, f: int, u: int, registers: int, transposed: Any) -> None:
     """Fill `transposed` with Rᵀ panels, Wᵀ panels and zeros, from W (F, U) and R (U, U)."""
     width = lane_count(w)
-    pack(r, 1, u, u, u, transposed)
+    pack(r, u, 1, u, u, registers, transposed)
     start = u * ((u + width - 1) // width * width)
-    pack(w, 1, u, u, f, offset(transposed, start))
+    pack(w, u, 1, u, f, 1, offset(transposed, start))
     start += u * ((f + width - 1) // width * width)
     for j in range(max(u, f)):
         store(transposed, start + j, 0.0)
@@ -327,13 +363,14 @@ def pack_transposed(w: Any, r: Any, f: int, u: int, transposed: Any) -> None:
 @linked
 def _chain(
     r: Any, zeros: Any, s: Any, dy: Any, step: int, dz: Any, dz_step: int, after: Any, dh0: Any,
-    u: int, rows: int, all_steps: int, wants_dh0: int, act: int, start: int, stop: int, steps: int,
+    u: int, rows: int, registers: int, all_steps: int, wants_dh0: int, act: int, start: int,
+    stop: int, steps: int,
 ) -> None:  # fmt: skip
     """Fill dz for the steps stop..start, backwards, and dh0 if it is wanted and start is 0.
 
-    Pointers stand at a task's first row, s and dy at step 0 (their steps `step` numbers
-    apart), dz at step `start`. `after` holds dz of step `stop` and gets that of `start`.
-    Unless `all_steps`, dy is that of the last step of all.
+    Pointers stand at a task's first row, s and dy at step 0 (their steps, where there is more
+    than one, `step` numbers apart), dz at step `start`. `after` holds dz of step `stop` and gets
+    that of `start`. Unless `all_steps`, dy is that of the last step of all.
     """
     for t in range(stop - 1, start - 1, -1):
         target = offset(dz, (t - start) * dz_step)
@@ -347,25 +384,42 @@ def _chain(
             init, init_row = offset(dy, t * step), u
         elif t == steps - 1:
             init, init_row = dy, u
-        gemm(rows, u, depth, following, u, 1, r, init, init_row, target, u, 0, -1 - act,
-             offset(s, t * step), u)  # fmt: skip
+        op, states = -1 - act, offset(s, t * step)
+        if registers > 1:
+            gemm_row(u, 0, zeros, zeros, depth, following, r, init, target, op, states)
+        else:
+            gemm(rows, u, depth, following, u, 1, r, init, init_row, target, u, 0, op, states,
+                 u)  # fmt: skip
     copy(after, dz, rows * u)
     if wants_dh0 and start == 0:
-        gemm(rows, u, u, dz, u, 1, r, zeros, 0, dh0, u, 0, 0, zeros, 0)
+        if registers > 1:
+            gemm_row(u, 0, zeros, zeros, u, dz, r, zeros, dh0, 0, zeros)
+        else:
+            gemm(rows, u, u, dz, u, 1, r, zeros, 0, dh0, u, 0, 0, zeros, 0)
+
+
+@inner_kernel
+def _pack_for(w: Any, r: Any, batch: int, work: Any, places: Any, group: int) -> None:
+    """Pack the weights of a group."""
+    f, u = w.shape
+    target = offset(address(work), group * places[COPY])
+    registers = recurrent_registers(batch == 1, u, lane_count(target))
+    pack_transposed(address(w), address(r), f, u, registers, target)
 
 
 @inner_kernel
 def _chain_share(
-    s: Any, dy: Any, dh0: Any, work: Any, places: Any, act: int, chunk: int, start: int,
-    stop: int, group: int, groups: int, member: int, members: int,
+    s: Any, dy: Any, dh0: Any, work: Any, places: Any, act: int, apart: bool, chunk: int,
+    start: int, stop: int, group: int, groups: int, member: int, members: int,
 ) -> None:  # fmt: skip
     """Go through the chunk start..stop with a member's rows of a group."""
     steps, batch, u = s.shape
-    r = address(work)
-    dz, zeros = offset(r, places[DZ] + group * places[DZ_SIZE]), offset(r, places[ZEROS])
+    base = address(work)
+    r = offset(base, group * places[COPY])
+    dz, zeros = offset(base, places[DZ] + group * places[DZ_SIZE]), offset(r, places[ZEROS])
     after = offset(dz, chunk * ((batch + groups - 1) // groups) * u)
     if group and stop == steps and member == 0:
-        sums = offset(r, places[SUMS] + (group - 1) * places[SUMS_SIZE])
+        sums = offset(base, places[SUMS] + (group - 1) * places[SUMS_SIZE])
         for j in range(places[SUMS_SIZE]):
             store(sums, j, 0.0)
     first, end = batch * group // groups, batch * (group + 1) // groups
@@ -374,10 +428,12 @@ def _chain_share(
     at, shift = (first + low) * u, low * u
     before = flush_denormals()
     if high > low:
-        _chain(r, zeros, offset(address(s), at), offset(address(dy), at), batch * u,
-               offset(dz, shift), rows * u, offset(after, shift), offset(address(dh0), at), u,
-               high - low, int(dy.shape[0] == steps), int(dh0.size > 0), act, start, stop,
-               steps)  # fmt: skip
+        states = offset(address(s), (states_at(apart, steps, first) + low) * u)
+        step = (rows if apart else batch) * u
+        _chain(r, zeros, states, offset(address(dy), at), step, offset(dz, shift), rows * u,
+               offset(after, shift), offset(address(dh0), at), u, high - low,
+               recurrent_registers(batch == 1, u, lane_count(r)), int(dy.shape[0] == steps),
+               int(dh0.size > 0), act, start, stop, steps)  # fmt: skip
     restore(before)
 
 
@@ -412,13 +468,15 @@ def _fill_dx(
 @inner_kernel
 def _gradient_share(
     x: Any, time_major: bool, h: Any, h0: Any, dw: Any, dr: Any, db: Any, dx: Any, work: Any,
-    places: Any, start: int, stop: int, group: int, groups: int, member: int, members: int,
+    places: Any, apart: bool, start: int, stop: int, group: int, groups: int, member: int,
+    members: int,
 ) -> None:  # fmt: skip
     """Add a member's share of a group's weight gradients of the chunk start..stop; fill its dx."""
     steps, batch, u = h.shape
     f = x.shape[2]
     base = address(work)
-    w, zeros = offset(base, places[W]), offset(base, places[ZEROS])
+    packed = offset(base, group * places[COPY])
+    w, zeros = offset(packed, places[W]), offset(packed, places[ZEROS])
     dz = offset(base, places[DZ] + group * places[DZ_SIZE])
     scratch = offset(base, places[SCRATCH] + (group * members + member) * places[SCRATCH_SIZE])
     dw_at, dr_at, db_at = address(dw), address(dr), address(db)
@@ -431,16 +489,18 @@ def _gradient_share(
     if time_major:
         x_row, x_step = f, batch * f
     inputs = offset(address(x), first * x_row + start * x_step)
-    states, skip = offset(address(h), (start - 1) * batch * u + first * u), 0
+    first_states = offset(address(h), states_at(apart, steps, first) * u)
+    step = (rows if apart else batch) * u
+    states, skip = offset(first_states, (start - 1) * step), 0
     before = flush_denormals()
     if start == 0:
         # The first step multiplied h0, the others the state of the step before.
-        states, skip = offset(address(h), first * u), 1
+        states, skip = first_states, 1
         add_outer(rows, 1, dz, u, inputs, x_row, x_step, f, dw_at, offset(address(h0), first * u),
                   u, 0, u, dr_at, int(h0.size > 0), db_at, scratch, member, members, zeros,
                   0)  # fmt: skip
     add_outer(rows, count - skip, offset(dz, skip * rows * u), u, offset(inputs, skip * x_step),
-              x_row, x_step, f, dw_at, states, u, batch * u, u, dr_at, 1, db_at, scratch, member,
+              x_row, x_step, f, dw_at, states, u, step, u, dr_at, 1, db_at, scratch, member,
               members, zeros, 0)  # fmt: skip
     if dx.size:
         low, high = count * member // members, count * (member + 1) // members
@@ -466,8 +526,8 @@ def add_sums(dw: Any, dr: Any, db: Any, sums: Any, f: int, u: int, groups: int) 
 @kernel
 def backward(
     w: Any, r: Any, x: Any, time_major: bool, h: Any, s: Any, h0: Any, dy: Any, dw: Any, dr: Any,
-    db: Any, dx: Any, dh0: Any, work: Any, places: Any, act: int, chunk: int, begin: int, stop: int,
-    groups: int,
+    db: Any, dx: Any, dh0: Any, work: Any, places: Any, act: int, apart: bool, chunk: int,
+    begin: int, stop: int, groups: int,
 ) -> None:  # fmt: skip
     """Go back from step `stop` to `begin` on one thread; all calls from T to 0 are one pass.
 
@@ -484,19 +544,21 @@ def backward(
     dh0 : (B, U), overwritten, or empty
     work, places : (places[END],), the same in all calls of a pass; `backward_places`
     act : code of the activation
+    apart : whether all steps of a group lie together in h and s, see `forward_brief_tasks`
     chunk : steps whose dz is kept at once; `begin` is a multiple of it
     groups : of rows, see `groups`
     """
     f, u = w.shape
     if stop == h.shape[0]:
-        pack_transposed(address(w), address(r), f, u, address(work))
+        _pack_for(w, r, h.shape[1], work, places, 0)
     for group in range(groups):
         end = stop
         while end > begin:
             start = (end - 1) // chunk * chunk
-            _chain_share(s, dy, dh0, work, places, act, chunk, start, end, group, groups, 0, 1)
-            _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, start, end, group,
-                            groups, 0, 1)  # fmt: skip
+            _chain_share(s, dy, dh0, work, places, act, apart, chunk, start, end, group, groups, 0,
+                         1)  # fmt: skip
+            _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, apart, start, end,
+                            group, groups, 0, 1)  # fmt: skip
             end = start
     if begin == 0:
         sums = offset(address(work), places[SUMS])
@@ -524,10 +586,11 @@ def backward_brief(
     dz = offset(zeros, max(u, f))
     after = offset(dz, steps * numbers)
     scratch = offset(after, numbers)
-    pack_transposed(address(w), address(r), f, u, base)
+    registers = recurrent_registers(batch == 1, u, width)
+    pack_transposed(address(w), address(r), f, u, registers, base)
     before = flush_denormals()
     _chain(base, zeros, states, address(dy), numbers, dz, numbers, after, zeros, u, batch,
-           int(dy.shape[0] == steps), 0, act, 0, steps, steps)  # fmt: skip
+           registers, int(dy.shape[0] == steps), 0, act, 0, steps, steps)  # fmt: skip
     # h0 is zero: the first step has no share in dR.
     for start, stop, adds_dr in ((0, 1, 0), (1, steps, 1)):
         add_outer(batch, stop - start, offset(dz, start * numbers), u,
@@ -542,8 +605,8 @@ def backward_brief(
 @parallel_kernel
 def backward_tasks(
     w: Any, r: Any, x: Any, time_major: bool, h: Any, s: Any, h0: Any, dy: Any, dw: Any, dr: Any,
-    db: Any, dx: Any, dh0: Any, work: Any, places: Any, act: int, chunk: int, begin: int, stop: int,
-    groups: int, members: int,
+    db: Any, dx: Any, dh0: Any, work: Any, places: Any, act: int, apart: bool, chunk: int,
+    begin: int, stop: int, groups: int, members: int,
 ) -> None:  # fmt: skip
     """Do what `backward` does on groups · members threads.
 
@@ -551,26 +614,31 @@ def backward_tasks(
     gradients by elements.
     """
     f, u = w.shape
-    if stop == h.shape[0]:
-        pack_transposed(address(w), address(r), f, u, address(work))
+    steps, batch, _ = h.shape
+    if stop == steps and not places[COPY]:
+        _pack_for(w, r, batch, work, places, 0)
     if members == 1:
         for group in prange(groups):
+            if stop == steps and places[COPY]:
+                _pack_for(w, r, batch, work, places, group)
             end = stop
             while end > begin:
                 start = (end - 1) // chunk * chunk
-                _chain_share(s, dy, dh0, work, places, act, chunk, start, end, group, groups, 0, 1)
-                _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, start, end,
-                                group, groups, 0, 1)  # fmt: skip
+                _chain_share(s, dy, dh0, work, places, act, apart, chunk, start, end, group,
+                             groups, 0, 1)  # fmt: skip
+                _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, apart, start,
+                                end, group, groups, 0, 1)  # fmt: skip
                 end = start
     else:
         while stop > begin:
             start = (stop - 1) // chunk * chunk
             for task in prange(groups * members):
-                _chain_share(s, dy, dh0, work, places, act, chunk, start, stop, task // members,
-                             groups, task % members, members)  # fmt: skip
+                _chain_share(s, dy, dh0, work, places, act, apart, chunk, start, stop,
+                             task // members, groups, task % members, members)  # fmt: skip
             for task in prange(groups * members):
-                _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, start, stop,
-                                task // members, groups, task % members, members)  # fmt: skip
+                _gradient_share(x, time_major, h, h0, dw, dr, db, dx, work, places, apart, start,
+                                stop, task // members, groups, task % members,
+                                members)  # fmt: skip
             stop = start
     if begin == 0:
         sums = offset(address(work), places[SUMS])

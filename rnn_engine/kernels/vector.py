@@ -218,18 +218,25 @@ class VectorBuilder:
         starts = [self.offset(place, b.mul(row, INT64(size))) for row in rows]
         columns = []
         for first in range(0, size, self.lanes):
-            columns += self._transpose([self.load(self.offset(s, INT64(first))) for s in starts])
+            columns += self.transpose([self.load(self.offset(s, INT64(first))) for s in starts])
         return columns[: len(table[0])]
 
-    def _transpose(self, rows: list[Any]) -> list[Any]:
-        """Transpose four registers of four."""
-
-        def shuffle(a: Any, b: Any, order: list[int]) -> Any:
-            return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, 4), order))
-
-        low, high = [0, 4, 1, 5], [2, 6, 3, 7]
-        pairs = [shuffle(rows[i], rows[i + 2], order) for order in (low, high) for i in (0, 1)]
-        return [shuffle(pairs[i], pairs[i + 1], order) for i in (0, 2) for order in (low, high)]
+    def transpose(self, rows: list[Any]) -> list[Any]:
+        """Transpose a square of registers: blocks of one, two, four lanes change places."""
+        b, lanes, step = self.builder, range(self.lanes), 1
+        rows, kind = list(rows), ir.VectorType(INT32, self.lanes)
+        while step < self.lanes:
+            upper = [lane + self.lanes - step if lane & step else lane for lane in lanes]
+            lower = [lane + self.lanes if lane & step else lane + step for lane in lanes]
+            for i in lanes:
+                if not i & step:
+                    pair = rows[i], rows[i + step]
+                    rows[i], rows[i + step] = (
+                        b.shuffle_vector(*pair, ir.Constant(kind, order))
+                        for order in (upper, lower)
+                    )
+            step *= 2
+        return rows
 
     def _constant(self, value: ir.Constant) -> Any:
         """Return the address of a constant of this module."""

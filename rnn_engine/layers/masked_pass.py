@@ -74,7 +74,7 @@ def forward(
     h = empty((steps, batch, units), dtype)
     z = empty(h.shape, dtype) if layer.activation.from_input else layer._none3
     a = empty(h.shape, dtype) if drop.size else layer._none3
-    args = (laid, layer._weights(), start, mask, drop, h, z, a, layer.activation.code)
+    args = (laid, layer._weights(alone=False), start, mask, drop, h, z, a, layer.activation.code)
     work = batch * steps * units * (features + units)
     bounds = shares(mask if mask.size else None, batch, threads.tasks(work, batch))
     for begin, stop in threads.calls(steps, 1, work):
@@ -82,7 +82,7 @@ def forward(
             masked_rnn.forward(*args, begin, stop, 0, batch)
         else:
             masked_rnn.forward_tasks(*args, begin, stop, bounds)
-    saved = (laid, True, h, z, h0, Masked(start, mask, drop, drop_x, a, order, shown))
+    saved = (laid, True, h, z, h0, False, Masked(start, mask, drop, drop_x, a, order, shown))
     if order is None:
         return h, h[-1].copy(), saved
     back = np.argsort(order)

@@ -39,7 +39,12 @@ def backward_plan(
     members = max(1, tasks // groups)
     rows = -(-batch // groups)
     chunk = simple_rnn.backward_steps(steps, rows, units)
-    places = simple_rnn.backward_places(chunk, rows, features, units, groups, members, dtype)
+    # A thread with a group of its own packs its weights itself: the other's would first have to
+    # come out of that core's cache, as the place for them would, to be written.
+    copies = tasks > 1 and members == 1
+    places = simple_rnn.backward_places(
+        chunk, rows, features, units, groups, members, dtype, copies
+    )
     work = 2 * batch * steps * units * (features + units)
     calls = threads.calls(steps, chunk, work)
     return groups, members, chunk, places, int(places[-1]), calls

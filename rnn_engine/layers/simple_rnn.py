@@ -117,7 +117,8 @@ class SimpleRNN(Recurrent):
         self._none1 = np.empty(0, self._np_dtype)
         self._none2 = np.empty((0, 0), self._np_dtype)
         self._none3 = np.empty((0, 0, 0), self._np_dtype)
-        self._packed: tuple[int, Any] = (-1, None)
+        # For many rows, and for a single one.
+        self._packed: list[tuple[int, Any]] = [(-1, None), (-1, None)]
         self._buffers = BufferPool(most=16)
 
     @property
@@ -170,14 +171,17 @@ class SimpleRNN(Recurrent):
                 constraint=self.bias_constraint,
             )
 
-    def _weights(self) -> np.ndarray:
-        """Return the packed weights, packed again if they were written to."""
+    def _weights(self, alone: bool) -> np.ndarray:
+        """Return the packed weights, packed again if they were written to.
+
+        `alone` says that they are for a batch of a single row.
+        """
         bias = self.bias
         # Versions only grow, so their sum tells whether one has.
         key = self.kernel.version + self.recurrent_kernel.version
         if bias is not None:
             key += bias.version
-        kept_key, packed = self._packed
+        kept_key, packed = self._packed[alone]
         if key != kept_key:
             size = simple_rnn.weights_size(self.features, self.units, self._np_dtype)
             packed = self._buffers.empty((size,), self._np_dtype)
@@ -186,8 +190,9 @@ class SimpleRNN(Recurrent):
                 self.recurrent_kernel.value,
                 self._none1 if bias is None else bias.value,
                 packed,
+                alone,
             )
-            self._packed = (key, packed)
+            self._packed[alone] = key, packed
         return packed
 
     # --- forward --------------------------------------------------------------
@@ -287,10 +292,11 @@ class SimpleRNN(Recurrent):
             return None
         last = np.empty((len(x), self.units), self._np_dtype)
         if tasks == 1:
-            simple_rnn.forward_brief(x, self._weights(), last, self.activation.code)
+            simple_rnn.forward_brief(x, self._weights(len(x) == 1), last, self.activation.code)
         else:
             code = self.activation.code
-            simple_rnn.forward_brief_tasks(x, self._weights(), self._none3, last, code, tasks)
+            weights = self._weights(len(x) == 1)
+            simple_rnn.forward_brief_tasks(x, weights, self._none3, last, code, tasks, False)
         return last
 
     def _run_brief_kept(self, x: np.ndarray) -> Any:
@@ -298,15 +304,18 @@ class SimpleRNN(Recurrent):
         tasks = self._brief_tasks(x)
         if not tasks:
             return None
-        batch, steps, _ = x.shape
+        batch, steps, features = x.shape
         h = self._buffers.empty((steps, batch, self.units), self._np_dtype)
         last = np.empty((batch, self.units), self._np_dtype)
-        weights, code = self._weights(), self.activation.code
+        weights, code, apart = self._weights(batch == 1), self.activation.code, False
         if tasks == 1:
             simple_rnn.forward_brief_kept(x, weights, h, last, code)
         else:
-            simple_rnn.forward_brief_tasks(x, weights, h, last, code, tasks)
-        return h, last, (x, False, h, self._none3, self._none2, None)
+            # Where nobody else reads h, it may lie as the groups that go back like it.
+            groups = simple_rnn.groups(steps, batch, features, self.units)
+            apart = not self.return_sequences and tasks == groups
+            simple_rnn.forward_brief_tasks(x, weights, h, last, code, tasks, apart)
+        return h, last, (x, False, h, self._none3, self._none2, apart, None)
 
     def _brief_tasks(self, x: np.ndarray) -> int:
         """Return the threads for an input that the kernels for small work take, or 0."""
@@ -340,14 +349,14 @@ class SimpleRNN(Recurrent):
                 z = self._buffers.empty(h.shape, dtype)
         last = np.empty((batch, units), dtype)
         scratch = self._buffers.empty((size,), dtype)
-        args = (x, time_major, self._weights(), h0, h, z, last, scratch, self.activation.code,
-                chunk)  # fmt: skip
+        args = (x, time_major, self._weights(batch == 1), h0, h, z, last, scratch,
+                self.activation.code, chunk)  # fmt: skip
         for begin, stop in calls:
             if tasks == 1:
                 simple_rnn.forward(*args, begin, stop, 0, 1)
             else:
                 simple_rnn.forward_tasks(*args, begin, stop, tasks)
-        return h, last, (x, time_major, h, z, h0, None) if keep else None
+        return h, last, (x, time_major, h, z, h0, False, None) if keep else None
 
     # --- backward -------------------------------------------------------------
 
@@ -360,7 +369,7 @@ class SimpleRNN(Recurrent):
         """
         if self._by_steps:
             return self._backward_by_steps(dy, saved, need_dx)
-        x, time_major, h, z, h0, masked = saved
+        x, time_major, h, z, h0, apart, masked = saved
         steps, batch, units = h.shape
         features, dtype = self.features, self._np_dtype
         dy = self._gradient_of_states(dy, h.shape, masked and masked.shown)
@@ -380,7 +389,7 @@ class SimpleRNN(Recurrent):
             code = self.activation.code
             simple_rnn.backward_brief(*weights, x, h, dy, *gradients, dx, code)
         else:
-            dh0 = self._run_back(x, time_major, h, z, h0, dy, weights, gradients, dx)
+            dh0 = self._run_back(x, time_major, h, z, h0, apart, dy, weights, gradients, dx)
         out = None
         if need_dx:
             out = dx.transpose(1, 0, 2)
@@ -388,8 +397,8 @@ class SimpleRNN(Recurrent):
         return (out, dh0) if h0.size and not self.stateful else out
 
     def _run_back(
-        self, x: Any, time_major: bool, h: Any, z: Any, h0: Any, dy: Any, weights: Any,
-        gradients: Any, dx: Any,
+        self, x: Any, time_major: bool, h: Any, z: Any, h0: Any, apart: bool, dy: Any,
+        weights: Any, gradients: Any, dx: Any,
     ) -> np.ndarray:  # fmt: skip
         """Go back through what `_run` did; return the gradient by h0."""
         steps, batch, units = h.shape
@@ -401,7 +410,7 @@ class SimpleRNN(Recurrent):
         dh0 = np.empty_like(h0) if h0.size else h0
         space = self._buffers.empty((size,), dtype)
         args = (*weights, x, time_major, h, z if z.size else h, h0, dy, *gradients, dx, dh0, space,
-                places, self.activation.code, chunk)  # fmt: skip
+                places, self.activation.code, apart, chunk)  # fmt: skip
         for begin, stop in reversed(calls):
             if tasks == 1:
                 simple_rnn.backward(*args, begin, stop, groups)

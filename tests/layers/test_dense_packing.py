@@ -7,8 +7,8 @@ import pytest
 
 from reference.compare import relative_error, tolerance
 from rnn_engine.kernels import dense, threads
-from rnn_engine.kernels.gemm import whole_registers
 from rnn_engine.kernels.outer import STRIP
+from rnn_engine.kernels.panels import whole_registers
 from rnn_engine.layers import Dense
 from rnn_engine.layers import dense as dense_layer
 from rnn_engine.optimizers.sparse import SparseGrad
