@@ -1,7 +1,8 @@
 """A small check of the kernels against the oracle, run in a process of its own.
 
 `test_mutations` runs it on copies of the engine with one fault each. Arguments are
-the parts to check, ``rnn``, ``brief``, ``mask`` and ``dense``: the fewer, the less is compiled.
+the parts to check, ``rnn``, ``brief``, ``apart``, ``row``, ``mask`` and ``dense``: the fewer, the
+less is compiled.
 It exits with 0 if all is right, with 1 and a line for each wrong quantity if not.
 """
 
@@ -12,8 +13,8 @@ import numpy as np
 import rnn_engine
 from reference import oracle
 from reference.compare import relative_error, tolerance
-from rnn_engine.kernels import simple_rnn
-from rnn_engine.layers import Dense, SimpleRNN, dense
+from rnn_engine.kernels import simple_rnn, threads
+from rnn_engine.layers import Dense, SimpleRNN, dense, plans
 
 B, T, F, U = 5, 4, 3, 6
 
@@ -25,15 +26,25 @@ dense._MANY = 0
 LARGE = {"GROUP_WORK": 0, "BACKWARD_NUMBERS": 0, "BACKWARD_ROWS": T}
 
 
-def check_layer(activation: str, in_time: bool, masked: bool = False, start: bool = True) -> list:
+def check_layer(
+    activation: str,
+    in_time: bool,
+    masked: bool = False,
+    start: bool = True,
+    sizes: tuple[int, int, int] = (B, T, U),
+) -> list:
     """Compare a SimpleRNN with a bias, and an initial state, all gradients included."""
-    mask = np.random.default_rng(2).random((B, T)) > 0.4 if masked else None
+    batch, steps, units = sizes
+    mask = np.random.default_rng(2).random((batch, steps)) > 0.4 if masked else None
     rng = np.random.default_rng(0)
-    weights = [rng.normal(size=shape).astype("float32") * 0.6 for shape in ((F, U), (U, U), (U,))]
-    x, h0 = rng.normal(size=(B, T, F)).astype("float32"), rng.normal(size=(B, U)).astype("float32")
-    dy = rng.normal(size=(B, T, U) if in_time else (B, U)).astype("float32")
-    layer = SimpleRNN(U, activation=activation, return_sequences=in_time)
-    layer.build((None, T, F))
+    scale = 1.5 / np.sqrt(units)
+    shapes = ((F, units), (units, units), (units,))
+    weights = [rng.normal(size=shape).astype("float32") * scale for shape in shapes]
+    x = rng.normal(size=(batch, steps, F)).astype("float32")
+    h0 = rng.normal(size=(batch, units)).astype("float32")
+    dy = rng.normal(size=(batch, steps, units) if in_time else (batch, units)).astype("float32")
+    layer = SimpleRNN(units, activation=activation, return_sequences=in_time)
+    layer.build((None, steps, F))
     layer.set_weights(weights)
     y, saved = layer.forward(x, True, mask, initial_state=h0 if start else None)
     y = np.array(y)
@@ -84,6 +95,18 @@ def main(parts: list[str]) -> int:
     if "brief" in parts:
         lines += check_layer("tanh", False, start=False) + check_layer("tanh", True, start=False)
     vars(simple_rnn).update(LARGE)
+    plans.is_brief_backward.cache_clear()
+    if "apart" in parts:
+        work, threads.SERIAL_WORK = threads.SERIAL_WORK, 0
+        rnn_engine.set_num_threads(2)
+        lines += check_layer("tanh", False, start=False)
+        threads.SERIAL_WORK = work
+    if "row" in parts:
+        # Several registers more than a panel of `single_row`, and calls of ten steps.
+        vars(threads).update(LONGEST_CALL=10 * 300 * (F + 300))
+        vars(simple_rnn).update(FORWARD_ROWS=1, FORWARD_NUMBERS=1500)
+        lines += check_layer("tanh", True, start=False, sizes=(1, 40, 300))
+        lines += check_layer("tanh", False, sizes=(1, 40, 300))
     if "rnn" in parts:
         for activation in ("tanh", "sigmoid", "relu"):
             lines += check_layer(activation, False) + check_layer(activation, True)

@@ -38,26 +38,27 @@ class Mutation:
 
 MASKED = "kernels/masked_rnn.py"
 RNN, GEMM, OUTER = "kernels/simple_rnn.py", "kernels/gemm.py", "kernels/outer.py"
+ROW, PANELS = "kernels/single_row.py", "kernels/panels.py"
 DENSE, FORMULAS, LOSSES = "kernels/dense.py", "kernels/formulas.py", "kernels/losses.py"
 
 MUTATIONS = (
     Mutation(
         "transposed R forward",
         RNN,
+        "pack(address(r), u, 0, u, u, offset(target, f * columns))",
         "pack(address(r), u, 1, u, u, offset(target, f * columns))",
-        "pack(address(r), 1, u, u, u, offset(target, f * columns))",
     ),
     Mutation(
         "R not transposed backward",
         RNN,
-        "pack(r, 1, u, u, u, transposed)",
         "pack(r, u, 1, u, u, transposed)",
+        "pack(r, u, 0, u, u, transposed)",
     ),
     Mutation(
         "swapped F and U in dx",
         RNN,
-        "pack(w, 1, u, u, f,",
-        "pack(w, 1, f, u, f,",
+        "pack(w, u, 1, u, f,",
+        "pack(w, f, 1, u, f,",
     ),
     Mutation("missing bias", RNN, "b[j] if b.size else 0.0", "0.0"),
     Mutation("missing bias of Dense", DENSE, "b[j] if b.size else 0.0", "0.0"),
@@ -112,7 +113,7 @@ MUTATIONS = (
     Mutation(
         "gradient of Dense's inputs by the wrong weights",
         DENSE,
-        "pack(offset(w, first * u + k), 1, u,",
+        "pack(offset(w, first * u + k), u, 1,",
         "pack(offset(w, first * u + k), 1, 1,",
     ),
     Mutation(
@@ -154,6 +155,28 @@ MUTATIONS = (
         "address(x), steps * f",
         check="brief",
     ),
+    Mutation(
+        "states of the second group over those of the first",
+        RNN,
+        "states, step = offset(h, steps * shift), rows * u",
+        "states, step = h, rows * u",
+        check="apart",
+    ),
+    Mutation(
+        "one row of large weights reads the first registers again",
+        ROW,
+        "(begin * u + vector - begin) * width",
+        "begin * u * width",
+        check="row",
+    ),
+    Mutation(
+        "one row of large weights forgets its state between chunks",
+        ROW,
+        "previous = offset(address(h), (begin - 1) * u)",
+        "previous = address(h)",
+        check="row",
+    ),
+    Mutation("a square packed as it lies", PANELS, "ops.transpose(rows)", "rows", check="row"),
     Mutation("wrong derivative of tanh", FORMULAS, "fma(-y, y, 1.0)", "fma(-y, 1.0, 1.0)"),
     Mutation("wrong derivative of sigmoid", FORMULAS, "fma(-y, y, y)", "fma(-y, y, 1.0)"),
     Mutation(
@@ -202,7 +225,7 @@ def copy_engine(folder: Path) -> Path:
 
 def test_the_engine_itself_passes(tmp_path: Path) -> None:
     copied = copy_engine(tmp_path)
-    done = check(tmp_path, "brief", "rnn", "mask", "dense")
+    done = check(tmp_path, "brief", "apart", "row", "rnn", "mask", "dense")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith(str(copied))
 

@@ -96,13 +96,9 @@ NEXT_WIDTH = np.array(
     ],
     np.int64,
 )
-# Registers of a panel for `gemm_row`, one stream: 131 GB/s from the second-level cache, where
-# four streams reached 124.
-ROW_PANEL = REGISTERS // 2
-_ROW_WIDTHS = (ROW_PANEL, 4, 2, 1)
 
 
-class _Product(NamedTuple):
+class Product(NamedTuple):
     """Both sides of a product in LLVM values.
 
     The left one with its strides, k, and the right one with its strides for a vector and for k.
@@ -117,31 +113,32 @@ class _Product(NamedTuple):
     panel_k: Any
 
 
-class _Tile:
+class Tile:
     """Emits the code of one tile shape."""
 
     def __init__(self, ops: VectorBuilder, rows: int, vectors: int, mask: Any) -> None:
         self.ops, self.rows, self.vectors, self.mask = ops, rows, vectors, mask
         self.cells = [(r, v) for r in range(rows) for v in range(vectors)]
 
-    def _place(self, base: Any, stride: Any, r: int, v: int) -> Any:
-        b = self.ops.builder
-        row = b.mul(stride, INT64(r))
-        return self.ops.offset(base, b.add(row, INT64(v * self.ops.lanes)))
+    def _places(self, base: Any, stride: Any) -> list[Any]:
+        """Return where the vectors of the tile lie in memory."""
+        b, ops = self.ops.builder, self.ops
+        starts = [ops.offset(base, b.mul(stride, INT64(r))) for r in range(self.rows)]
+        return [ops.offset(starts[r], INT64(v * ops.lanes)) for r, v in self.cells]
 
     def load(self, base: Any, stride: Any) -> list[Any]:
         """Read the tile from memory, the last vector under the mask."""
         return [
-            self.ops.masked_load(self._place(base, stride, r, v), self.mask)
+            self.ops.masked_load(place, self.mask)
             if v == self.vectors - 1
-            else self.ops.load(self._place(base, stride, r, v))
-            for r, v in self.cells
+            else self.ops.load(place)
+            for place, (_, v) in zip(self._places(base, stride), self.cells, strict=True)
         ]
 
     def store(self, values: list[Any], base: Any, stride: Any) -> None:
         """Write the tile to memory, the last vector under the mask."""
-        for value, (r, v) in zip(values, self.cells, strict=True):
-            place = self._place(base, stride, r, v)
+        places = self._places(base, stride)
+        for value, place, (_, v) in zip(values, places, self.cells, strict=True):
             if v == self.vectors - 1:
                 self.ops.masked_store(value, place, self.mask)
             else:
@@ -157,7 +154,7 @@ class _Tile:
             phis.append(phi)
         return phis
 
-    def multiply(self, first: "_Product", second: "_Product", sums: list[Any]) -> list[Any]:
+    def multiply(self, first: "Product", second: "Product", sums: list[Any]) -> list[Any]:
         """Add two products to `sums`, the second one only if it has a depth.
 
         One loop over both, so that the code for k is there once.
@@ -167,26 +164,25 @@ class _Tile:
         done = b.append_basic_block("products_done")
         b.branch(loop)
         b.position_at_end(loop)
-        phis: list[tuple[Any, Any, Any]] = []
-
-        def first_then(now: Any, later: Any) -> Any:
-            if now is later:
-                return now
-            phis.append((b.phi(now.type), now, later))
-            return phis[-1][0]
-
-        following = first_then(second.depth, INT64(0))
-        product = _Product(*map(first_then, first, second))
+        following = b.phi(INT64)
+        # All but the last, which is the same for both.
+        phis = [b.phi(value.type) for value in first[:-1]]
+        product = Product(*phis, first.panel_k)  # type: ignore[call-arg]
         running = [b.phi(value.type) for value in sums]
-        new = self._add_product(product, running)
-        for phi, now, later in [*phis, *zip(running, sums, new, strict=True)]:
+        new = self.add_product(product, running)
+        for phi, now, later in zip(
+            [following, *phis, *running],
+            [second.depth, *first[:-1], *sums],
+            [INT64(0), *second[:-1], *new],
+            strict=True,
+        ):
             phi.add_incoming(now, before)
             phi.add_incoming(later, b.block)
         b.cbranch(b.icmp_signed(">", following, INT64(0)), loop, done)
         b.position_at_end(done)
         return new
 
-    def _add_product(self, product: "_Product", sums: list[Any]) -> list[Any]:
+    def add_product(self, product: "Product", sums: list[Any]) -> list[Any]:
         """Add a·panel over k to `sums`."""
         ops, b = self.ops, self.ops.builder
         a, a_row, a_k, depth, panel, panel_step, panel_k = product
@@ -264,8 +260,8 @@ def _tile(
             ops.offset(pointer, INT64(0)) for pointer in (a, panel, b, b_panel, init, out)
         )
         lanes = INT64(ops.lanes)
-        first = _Product(a, a_row, a_k, depth, panel, panel_step, lanes)
-        second = _Product(b, b_row, INT64(1), b_depth, b_panel, b_panel_step, lanes)
+        first = Product(a, a_row, a_k, depth, panel, panel_step, lanes)
+        second = Product(b, b_row, INT64(1), b_depth, b_panel, b_panel_step, lanes)
         mask = ops.first_lanes(tail)
         adding = builder.icmp_signed("!=", add, INT64(0))
         zero = ir.Constant(ops.type, [0.0] * ops.lanes)
@@ -278,7 +274,7 @@ def _tile(
                 block = builder.append_basic_block(f"tile_{r}x{v}")
                 switch.add_case(INT64(16 * r + v), block)
                 builder.position_at_end(block)
-                tile = _Tile(ops, r, v, mask)
+                tile = Tile(ops, r, v, mask)
                 # Their multiples are computed here, not for all tiles at once at the beginning
                 # of `gemm`, which is often called for a single one.
                 init_row, out_row = opaque(builder, init_step), opaque(builder, out_step)
@@ -301,65 +297,6 @@ def _tile(
         return context.get_dummy_value()
 
     return signature, codegen
-
-
-@intrinsic
-def _row_tile(
-    typingctx: Any, vectors: Any, a: Any, depth: Any, panel: Any, panel_step: Any, b: Any,
-    b_depth: Any, b_panel: Any, b_panel_k: Any, init: Any, out: Any, tail: Any,
-) -> Any:  # fmt: skip
-    """Compute one tile of a single row; vectors of `b_panel` lie side by side."""
-    signature = types.void(vectors, a, depth, panel, panel_step, b, b_depth, b_panel, b_panel_k,
-                           init, out, tail)  # fmt: skip
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        vectors, a, depth, panel, panel_step, b, b_depth, b_panel, b_panel_k = args[:9]
-        allow_widest(builder.function)
-        ops = VectorBuilder(builder, sig.args[1].dtype)
-        a, panel, b, b_panel, init, out = (
-            ops.offset(pointer, INT64(0)) for pointer in (a, panel, b, b_panel, *args[9:11])
-        )
-        one, lanes = INT64(1), INT64(ops.lanes)
-        first = _Product(a, one, one, depth, panel, panel_step, lanes)
-        second = _Product(b, one, one, b_depth, b_panel, lanes, b_panel_k)
-        mask = ops.first_lanes(args[11])
-        end = builder.append_basic_block("end")
-        switch = builder.switch(vectors, end)
-        for v in _ROW_WIDTHS:
-            block = builder.append_basic_block(f"row_tile_{v}")
-            switch.add_case(INT64(v), block)
-            builder.position_at_end(block)
-            tile = _Tile(ops, 1, v, mask)
-            tile.store(tile.multiply(first, second, tile.load(init, one)), out, one)
-            builder.branch(end)
-        builder.position_at_end(end)
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@linked
-def gemm_row(
-    n: int, k: int, a: Any, panel: Any, b_k: int, b: Any, b_panel: Any, init: Any, out: Any,
-    op: int, aux: Any,
-) -> None:  # fmt: skip
-    """Compute what `gemm_two` does for a single row; `b_panel` has panels of `ROW_PANEL`."""
-    width = lane_count(out)
-    whole = (n + width - 1) // width
-    for first in range(0, whole, ROW_PANEL):
-        wide = min(ROW_PANEL, whole - first)
-        vector, vectors = first, ROW_PANEL
-        while vector < first + wide:
-            while vectors > first + wide - vector:
-                vectors = 4 if vectors == ROW_PANEL else vectors // 2
-            column = vector * width
-            tail = min(vectors * width, n - column) - (vectors - 1) * width
-            _row_tile(vectors, a, k, offset(panel, vector * k * width), k * width, b, b_k,
-                      offset(b_panel, (first * b_k + vector - first) * width), wide * width,
-                      offset(init, column), offset(out, column), tail)  # fmt: skip
-            vector += vectors
-    if op != 0:
-        call_finish(op, 1, n, out, n, aux, n)
 
 
 @linked

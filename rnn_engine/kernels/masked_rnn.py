@@ -77,7 +77,7 @@ def forward(
     Parameters
     ----------
     x : (T, B, F)
-    weights : from `simple_rnn.pack_weights`, not `alone`
+    weights : from `simple_rnn.pack_weights`
     h0 : (B, U)
     mask : (T, B) of bool, or empty
     drop : (B, U) or empty
@@ -339,7 +339,7 @@ def backward(
     f, u = w.shape
     groups = bounds.size - 1
     if stop == s.shape[0]:
-        pack_transposed(address(w), address(r), f, u, 1, address(work))
+        pack_transposed(address(w), address(r), f, u, address(work))
     for group in range(groups):
         _one_group(x, a, s, h0, mask, drop, order, rows, starts, bounds, dy, carry, dw, dr, db, dx,
                    dh0, work, places, act, chunk, begin, stop, group)  # fmt: skip
@@ -381,7 +381,7 @@ def backward_tasks(
     tasks = bounds.size - 1
     groups = tasks // members
     if stop == s.shape[0]:
-        pack_transposed(address(w), address(r), f, u, 1, address(work))
+        pack_transposed(address(w), address(r), f, u, address(work))
     if members == 1:
         for group in prange(groups):
             _one_group(x, a, s, h0, mask, drop, order, rows, starts, bounds, dy, carry, dw, dr, db,

@@ -1,9 +1,8 @@
 """Panels: how a right side lies in memory for `gemm`, and how it comes to lie so.
 
-    panel[j // width][i][j % width] = matrix[i, j],    width: registers of a panel times lanes
+    panel[j // width][i][j % width] = matrix[i, j],    width: the lanes of a register
 
-A panel holds so many columns, row after row; the last one is as wide as the registers that it
-needs, filled up with zeros. Most products take panels of one register.
+A panel holds the columns of one register, row after row; the last one is filled up with zeros.
 """
 
 from typing import Any
@@ -30,14 +29,12 @@ def packed_size(k: int, n: int, dtype: Any) -> int:
 
 
 @intrinsic
-def _copy_column(
-    typingctx: Any, source: Any, row: Any, k: Any, used: Any, panel: Any, panel_row: Any
-) -> Any:
-    """Copy the first `used` numbers of k rows of `source` to registers, filled up with zeros."""
-    signature = types.void(source, types.intp, types.intp, types.intp, panel, types.intp)
+def _copy_column(typingctx: Any, source: Any, row: Any, k: Any, used: Any, panel: Any) -> Any:
+    """Copy the first `used` numbers of k rows of `source` to a panel, filled up with zeros."""
+    signature = types.void(source, types.intp, types.intp, types.intp, panel)
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        source, row, k, used, panel, panel_row = args
+        source, row, k, used, panel = args
         allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[0].dtype)
         source, panel = (ops.offset(pointer, INT64(0)) for pointer in (source, panel))
@@ -48,19 +45,19 @@ def _copy_column(
             ops.store(ops.masked_load(at, mask), to)
             return []
 
-        ops.walk(k, [(source, row), (panel, panel_row)], [], one_row)
+        ops.walk(k, [(source, row), (panel, INT64(ops.lanes))], [], one_row)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 @intrinsic
-def _transpose_square(typingctx: Any, source: Any, row: Any, panel: Any, panel_row: Any) -> Any:
-    """Copy a square of whole registers, its rows to columns."""
-    signature = types.void(source, types.intp, panel, types.intp)
+def _transpose_square(typingctx: Any, source: Any, row: Any, panel: Any) -> Any:
+    """Copy a square of whole registers to a panel, its rows to columns."""
+    signature = types.void(source, types.intp, panel)
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        source, row, panel, panel_row = args
+        source, row, panel = args
         allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[0].dtype)
         source, panel = (ops.offset(pointer, INT64(0)) for pointer in (source, panel))
@@ -70,43 +67,30 @@ def _transpose_square(typingctx: Any, source: Any, row: Any, panel: Any, panel_r
             source = ops.offset(source, row)
         for register in ops.transpose(rows):
             ops.store(register, panel)
-            panel = ops.offset(panel, panel_row)
+            panel = ops.offset(panel, INT64(ops.lanes))
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 @linked
-def _transpose_rows(source: Any, row: int, k: int, used: int, panel: Any, panel_row: int) -> None:
-    """Copy the first k numbers of `used` rows to a column of registers, filled up with zeros."""
-    width, i = lane_count(panel), 0
-    if used == width:
-        # Several numbers a cycle, where number by number it is one.
-        for i in range(0, k - width + 1, width):
-            _transpose_square(offset(source, i), row, offset(panel, i * panel_row), panel_row)
-        i = k // width * width
-    for t in range(i, k):
-        for j in range(used):
-            store(panel, t * panel_row + j, load(source, j * row + t))
-        for j in range(used, width):
-            store(panel, t * panel_row + j, 0.0)
-
-
-@linked
-def pack(
-    source: Any, row: int, transposed: int, k: int, n: int, registers: int, panel: Any
-) -> None:
-    """Copy a k × n matrix to panels of so many registers.
+def pack(source: Any, row: int, transposed: int, k: int, n: int, panel: Any) -> None:
+    """Copy a k × n matrix to panels.
 
     Rows of `source` lie `row` numbers apart; it is n × k if `transposed`.
     """
     width = lane_count(panel)
-    for first in range(0, n, registers * width):
-        columns = min(registers * width, n - first)
-        panel_row = (columns + width - 1) // width * width
-        for j in range(0, columns, width):
-            target, used = offset(panel, first * k + j), min(width, columns - j)
-            if transposed:
-                _transpose_rows(offset(source, (first + j) * row), row, k, used, target, panel_row)
-            else:
-                _copy_column(offset(source, first + j), row, k, used, target, panel_row)
+    for first in range(0, n, width):
+        target, used = offset(panel, first * k), min(width, n - first)
+        if not transposed:
+            _copy_column(offset(source, first), row, k, used, target)
+            continue
+        start = offset(source, first * row)
+        squares = k // width if used == width else 0
+        # Several numbers a cycle, where number by number it is one.
+        for i in range(0, squares * width, width):
+            _transpose_square(offset(start, i), row, offset(target, i * width))
+        for i in range(squares * width, k):
+            for j in range(width):
+                value = load(start, j * row + i) if j < used else 0.0
+                store(target, i * width + j, value)

@@ -26,7 +26,7 @@ import numpy as np
 from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
-from rnn_engine.kernels.gemm import ROW_PANEL, TALLEST, gemm, gemm_row, gemm_two
+from rnn_engine.kernels.gemm import TALLEST, gemm, gemm_two
 from rnn_engine.kernels.options import inner_kernel, kernel, linked, parallel_kernel
 from rnn_engine.kernels.outer import BLOCK, add_outer, scratch_size
 from rnn_engine.kernels.panels import pack, packed_size, whole_registers
@@ -42,8 +42,10 @@ from rnn_engine.kernels.pointers import (
 )
 
 # The projected inputs of a chunk of time should stay in the second-level cache until
-# the walk reads them: 32 Ki numbers are 128 KiB in float32, and 64 Ki were as fast.
+# the walk reads them: 32 Ki numbers are 128 KiB in float32, and 64 Ki were as fast. But W should
+# not pass by for less than so many rows: 1 to 3% of a pass of 512 or 1024 units that is kept.
 FORWARD_NUMBERS = 32768
+FORWARD_ROWS = 256
 # So many rows multiply the inputs and the states in one go instead, and need no pass for the
 # inputs: 8% less time for 64 units, 15% for 32, 4% for 256; but W and R, which each step reads,
 # should stay in the second-level cache (so many numbers are 1 MiB in float32; beyond, both ways
@@ -78,7 +80,7 @@ _BRIEF_SCRATCH = 2 * BRIEF_NUMBERS
 
 def forward_steps(timesteps: int, rows: int, units: int) -> int:
     """Return how many steps are projected at once."""
-    return max(1, min(timesteps, FORWARD_NUMBERS // (rows * units)))
+    return min(timesteps, max(FORWARD_NUMBERS // (rows * units), -(-FORWARD_ROWS // rows)))
 
 
 def groups(timesteps: int, batch: int, features: int, units: int) -> int:
@@ -134,45 +136,21 @@ def backward_places(
     return places
 
 
-@inner_kernel
-def recurrent_registers(alone: bool, u: int, width: int) -> int:
-    """Return how many registers a panel of R has: more than one for `gemm_row`.
-
-    It is for a batch of a single row, where R is wide enough to come from the second-level cache.
-    """
-    return ROW_PANEL if alone and u > (ROW_PANEL - 1) * width else 1
-
-
-@inner_kernel
-def states_at(apart: int, steps: int, first: int) -> int:
-    """Return the first of the rows of h that belong to a group of rows from `first` on.
-
-    With `apart` all steps of a group lie together. Two cores that write neighbouring rows of
-    each step keep fetching what the other one is about to write: 8 rows of 64 units, kept, took
-    them a third longer than without keeping any, and one core no longer.
-    """
-    return steps * first if apart else first
-
-
 # --- forward ------------------------------------------------------------------------
 
 
 @kernel
-def pack_weights(w: Any, r: Any, b: Any, weights: Any, alone: bool) -> None:
-    """Fill `weights` from W (F, U), R (U, U) and b (U,) or an empty b.
-
-    `alone` says that they are for batches of a single row.
-    """
+def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
+    """Fill `weights` from W (F, U), R (U, U) and b (U,) or an empty b."""
     f, u = w.shape
     target = address(weights)
     width = lane_count(target)
     columns = (u + width - 1) // width * width
-    pack(address(w), u, 0, f, u, 1, target)
-    registers = recurrent_registers(alone, u, width)
-    pack(address(r), u, 0, u, u, registers, offset(target, f * columns))
-    start = (f + u) * columns
+    pack(address(w), u, 0, f, u, target)
+    pack(address(r), u, 0, u, u, offset(target, f * columns))
+    bias = offset(target, (f + u) * columns)
     for j in range(u):
-        weights[start + j] = b[j] if b.size else 0.0
+        store(bias, j, b[j] if b.size else 0.0)
 
 
 @linked
@@ -184,8 +162,8 @@ def lay_out(x: Any, x_row: int, x_step: int, target: Any, rows: int, count: int,
 
 @linked
 def _walk(
-    x: Any, x_row: int, x_step: int, f: int, u: int, rows: int, weights: Any, registers: int,
-    h0: Any, started: int, h: Any, z: Any, step: int, last: Any, scratch: Any, kept: int, act: int,
+    x: Any, x_row: int, x_step: int, f: int, u: int, rows: int, weights: Any, h0: Any,
+    started: int, h: Any, z: Any, step: int, last: Any, scratch: Any, kept: int, act: int,
     chunk: int, begin: int, stop: int,
 ) -> None:  # fmt: skip
     """Run some rows through the steps begin..stop; everything is a pointer to their first.
@@ -232,12 +210,9 @@ def _walk(
             keep, keep_row = target, 0
             if kept == 2:
                 keep, keep_row = offset(z, (start + t) * step), u
-            entry = offset(inputs, t * x_step)
-            if registers > 1:
-                gemm_row(u, features, entry, weights, depth, previous, r, init, target, act, keep)
-            else:
-                gemm_two(rows, u, features, entry, x_row, 1, weights, depth, previous, u, r, init,
-                         init_row, target, u, 0, act, keep, keep_row)  # fmt: skip
+            gemm_two(rows, u, features, offset(inputs, t * x_step), x_row, 1, weights, depth,
+                     previous, u, r, init, init_row, target, u, 0, act, keep,
+                     keep_row)  # fmt: skip
             previous, depth = target, u
         copy(last, previous, numbers)
         if not kept:
@@ -255,7 +230,7 @@ def forward(
     Parameters
     ----------
     x : (B, T, F), or (T, B, F) if `time_major`
-    weights : from `pack_weights`, for a batch of this kind
+    weights : from `pack_weights`
     h0 : (B, U) or empty, for zeros
     h : (T, B, U) to keep every state, or empty
     z : (T, B, U) to keep every pre-activation, or empty
@@ -274,11 +249,10 @@ def forward(
     shift = first * u
     if end > first:
         _walk(offset(address(x), first * x_row), x_row, x_step, f, u, end - first,
-              address(weights), recurrent_registers(batch == 1, u, lane_count(address(weights))),
-              offset(address(h0), shift), int(h0.size > 0), offset(address(h), shift),
-              offset(address(z), shift), batch * u, offset(address(last), shift),
-              offset(address(scratch), scratch.size // tasks * task), kept, act, chunk, begin,
-              stop)  # fmt: skip
+              address(weights), offset(address(h0), shift), int(h0.size > 0),
+              offset(address(h), shift), offset(address(z), shift), batch * u,
+              offset(address(last), shift), offset(address(scratch), scratch.size // tasks * task),
+              kept, act, chunk, begin, stop)  # fmt: skip
 
 
 @parallel_kernel
@@ -301,11 +275,11 @@ def _walk_briefly(
     rows, shift = end - first, first * u
     if rows > 0:
         chunk = min(steps, BRIEF_NUMBERS // (rows * (f + u)))
-        states, final = offset(h, states_at(apart, steps, first) * u), offset(last, shift)
-        step = (rows if apart else batch) * u
-        registers = recurrent_registers(batch == 1, u, lane_count(weights))
-        _walk(offset(x, first * steps * f), steps * f, f, f, u, rows, weights, registers, final, 0,
-              states, states, step, final, stack(final, _BRIEF_SCRATCH), kept, act, chunk, 0,
+        states, step, final = offset(h, shift), batch * u, offset(last, shift)
+        if apart:
+            states, step = offset(h, steps * shift), rows * u
+        _walk(offset(x, first * steps * f), steps * f, f, f, u, rows, weights, final, 0, states,
+              states, step, final, stack(final, _BRIEF_SCRATCH), kept, act, chunk, 0,
               steps)  # fmt: skip
 
 
@@ -336,7 +310,9 @@ def forward_brief_tasks(
 ) -> None:
     """Do what `forward_brief_kept` does, or `forward_brief` if h is empty, on `tasks` threads.
 
-    With `apart` h holds all steps of a task's rows, (T, rows, U), task after task.
+    With `apart` h holds all steps of a task's rows, (T, rows, U), task after task. Two cores that
+    write neighbouring rows of each step keep fetching what the other one is about to write: 8
+    rows of 64 units took a third longer than without keeping any, and one core no longer.
     """
     batch, u = last.shape
     for task in prange(tasks):
@@ -349,12 +325,12 @@ def forward_brief_tasks(
 
 
 @linked
-def pack_transposed(w: Any, r: Any, f: int, u: int, registers: int, transposed: Any) -> None:
+def pack_transposed(w: Any, r: Any, f: int, u: int, transposed: Any) -> None:
     """Fill `transposed` with Rᵀ panels, Wᵀ panels and zeros, from W (F, U) and R (U, U)."""
     width = lane_count(w)
-    pack(r, u, 1, u, u, registers, transposed)
+    pack(r, u, 1, u, u, transposed)
     start = u * ((u + width - 1) // width * width)
-    pack(w, u, 1, u, f, 1, offset(transposed, start))
+    pack(w, u, 1, u, f, offset(transposed, start))
     start += u * ((f + width - 1) // width * width)
     for j in range(max(u, f)):
         store(transposed, start + j, 0.0)
@@ -363,8 +339,7 @@ def pack_transposed(w: Any, r: Any, f: int, u: int, registers: int, transposed: 
 @linked
 def _chain(
     r: Any, zeros: Any, s: Any, dy: Any, step: int, dz: Any, dz_step: int, after: Any, dh0: Any,
-    u: int, rows: int, registers: int, all_steps: int, wants_dh0: int, act: int, start: int,
-    stop: int, steps: int,
+    u: int, rows: int, all_steps: int, wants_dh0: int, act: int, start: int, stop: int, steps: int,
 ) -> None:  # fmt: skip
     """Fill dz for the steps stop..start, backwards, and dh0 if it is wanted and start is 0.
 
@@ -384,27 +359,11 @@ def _chain(
             init, init_row = offset(dy, t * step), u
         elif t == steps - 1:
             init, init_row = dy, u
-        op, states = -1 - act, offset(s, t * step)
-        if registers > 1:
-            gemm_row(u, 0, zeros, zeros, depth, following, r, init, target, op, states)
-        else:
-            gemm(rows, u, depth, following, u, 1, r, init, init_row, target, u, 0, op, states,
-                 u)  # fmt: skip
+        gemm(rows, u, depth, following, u, 1, r, init, init_row, target, u, 0, -1 - act,
+             offset(s, t * step), u)  # fmt: skip
     copy(after, dz, rows * u)
     if wants_dh0 and start == 0:
-        if registers > 1:
-            gemm_row(u, 0, zeros, zeros, u, dz, r, zeros, dh0, 0, zeros)
-        else:
-            gemm(rows, u, u, dz, u, 1, r, zeros, 0, dh0, u, 0, 0, zeros, 0)
-
-
-@inner_kernel
-def _pack_for(w: Any, r: Any, batch: int, work: Any, places: Any, group: int) -> None:
-    """Pack the weights of a group."""
-    f, u = w.shape
-    target = offset(address(work), group * places[COPY])
-    registers = recurrent_registers(batch == 1, u, lane_count(target))
-    pack_transposed(address(w), address(r), f, u, registers, target)
+        gemm(rows, u, u, dz, u, 1, r, zeros, 0, dh0, u, 0, 0, zeros, 0)
 
 
 @inner_kernel
@@ -428,12 +387,13 @@ def _chain_share(
     at, shift = (first + low) * u, low * u
     before = flush_denormals()
     if high > low:
-        states = offset(address(s), (states_at(apart, steps, first) + low) * u)
-        step = (rows if apart else batch) * u
+        states, step = offset(address(s), at), batch * u
+        if apart:
+            states, step = offset(address(s), (steps * first + low) * u), rows * u
         _chain(r, zeros, states, offset(address(dy), at), step, offset(dz, shift), rows * u,
                offset(after, shift), offset(address(dh0), at), u, high - low,
-               recurrent_registers(batch == 1, u, lane_count(r)), int(dy.shape[0] == steps),
-               int(dh0.size > 0), act, start, stop, steps)  # fmt: skip
+               int(dy.shape[0] == steps), int(dh0.size > 0), act, start, stop,
+               steps)  # fmt: skip
     restore(before)
 
 
@@ -489,13 +449,14 @@ def _gradient_share(
     if time_major:
         x_row, x_step = f, batch * f
     inputs = offset(address(x), first * x_row + start * x_step)
-    first_states = offset(address(h), states_at(apart, steps, first) * u)
-    step = (rows if apart else batch) * u
-    states, skip = offset(first_states, (start - 1) * step), 0
+    begun, step = offset(address(h), first * u), batch * u
+    if apart:
+        begun, step = offset(address(h), steps * first * u), rows * u
+    states, skip = offset(begun, (start - 1) * step), 0
     before = flush_denormals()
     if start == 0:
         # The first step multiplied h0, the others the state of the step before.
-        states, skip = first_states, 1
+        states, skip = begun, 1
         add_outer(rows, 1, dz, u, inputs, x_row, x_step, f, dw_at, offset(address(h0), first * u),
                   u, 0, u, dr_at, int(h0.size > 0), db_at, scratch, member, members, zeros,
                   0)  # fmt: skip
@@ -550,7 +511,7 @@ def backward(
     """
     f, u = w.shape
     if stop == h.shape[0]:
-        _pack_for(w, r, h.shape[1], work, places, 0)
+        pack_transposed(address(w), address(r), f, u, address(work))
     for group in range(groups):
         end = stop
         while end > begin:
@@ -586,11 +547,10 @@ def backward_brief(
     dz = offset(zeros, max(u, f))
     after = offset(dz, steps * numbers)
     scratch = offset(after, numbers)
-    registers = recurrent_registers(batch == 1, u, width)
-    pack_transposed(address(w), address(r), f, u, registers, base)
+    pack_transposed(address(w), address(r), f, u, base)
     before = flush_denormals()
     _chain(base, zeros, states, address(dy), numbers, dz, numbers, after, zeros, u, batch,
-           registers, int(dy.shape[0] == steps), 0, act, 0, steps, steps)  # fmt: skip
+           int(dy.shape[0] == steps), 0, act, 0, steps, steps)  # fmt: skip
     # h0 is zero: the first step has no share in dR.
     for start, stop, adds_dr in ((0, 1, 0), (1, steps, 1)):
         add_outer(batch, stop - start, offset(dz, start * numbers), u,
@@ -614,13 +574,14 @@ def backward_tasks(
     gradients by elements.
     """
     f, u = w.shape
-    steps, batch, _ = h.shape
-    if stop == steps and not places[COPY]:
-        _pack_for(w, r, batch, work, places, 0)
+    packs = stop == h.shape[0]
+    if packs and not places[COPY]:
+        pack_transposed(address(w), address(r), f, u, address(work))
     if members == 1:
         for group in prange(groups):
-            if stop == steps and places[COPY]:
-                _pack_for(w, r, batch, work, places, group)
+            if packs and places[COPY]:
+                packed = offset(address(work), group * places[COPY])
+                pack_transposed(address(w), address(r), f, u, packed)
             end = stop
             while end > begin:
                 start = (end - 1) // chunk * chunk

@@ -74,7 +74,7 @@ def forward(
     h = empty((steps, batch, units), dtype)
     z = empty(h.shape, dtype) if layer.activation.from_input else layer._none3
     a = empty(h.shape, dtype) if drop.size else layer._none3
-    args = (laid, layer._weights(alone=False), start, mask, drop, h, z, a, layer.activation.code)
+    args = (laid, layer._weights(), start, mask, drop, h, z, a, layer.activation.code)
     work = batch * steps * units * (features + units)
     bounds = shares(mask if mask.size else None, batch, threads.tasks(work, batch))
     for begin, stop in threads.calls(steps, 1, work):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.kernels import simple_rnn, threads
+from rnn_engine.kernels.vector import REGISTER_BYTES, REGISTERS
 
 
 @functools.lru_cache(maxsize=256)
@@ -19,6 +20,16 @@ def forward_plan(batch: int, steps: int, features: int, units: int, tasks: int) 
     size = tasks * simple_rnn.forward_size(chunk, rows, features, units)
     work = batch * steps * units * (features + units)
     return chunk, size, threads.calls(steps, chunk, work)
+
+
+# Steps from which on it pays to pack the weights for `kernels.single_row`, too.
+_LEAST_STEPS = 32
+_WIDE = REGISTERS // 2 * REGISTER_BYTES
+
+
+def is_for_single_row(steps: int, units: int, dtype: np.dtype) -> bool:
+    """Return whether a forward pass of one row is for `kernels.single_row`."""
+    return steps >= _LEAST_STEPS and units * dtype.itemsize >= _WIDE
 
 
 is_brief_backward = functools.lru_cache(maxsize=256)(simple_rnn.is_brief_backward)

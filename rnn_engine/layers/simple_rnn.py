@@ -14,6 +14,7 @@ from rnn_engine.layers.plans import (
     backward_threads,
     forward_plan,
     is_brief_backward,
+    is_for_single_row,
 )
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.random import check_seed, make_generator
@@ -117,8 +118,7 @@ class SimpleRNN(Recurrent):
         self._none1 = np.empty(0, self._np_dtype)
         self._none2 = np.empty((0, 0), self._np_dtype)
         self._none3 = np.empty((0, 0, 0), self._np_dtype)
-        # For many rows, and for a single one.
-        self._packed: list[tuple[int, Any]] = [(-1, None), (-1, None)]
+        self._packed: tuple[int, Any, Any] = (-1, None, None)
         self._buffers = BufferPool(most=16)
 
     @property
@@ -171,28 +171,24 @@ class SimpleRNN(Recurrent):
                 constraint=self.bias_constraint,
             )
 
-    def _weights(self, alone: bool) -> np.ndarray:
-        """Return the packed weights, packed again if they were written to.
-
-        `alone` says that they are for a batch of a single row.
-        """
+    def _weights(self, pack: Any = simple_rnn.pack_weights) -> np.ndarray:
+        """Return the weights as `pack` packs them, packed again if they were written to."""
         bias = self.bias
         # Versions only grow, so their sum tells whether one has.
         key = self.kernel.version + self.recurrent_kernel.version
         if bias is not None:
             key += bias.version
-        kept_key, packed = self._packed[alone]
-        if key != kept_key:
+        kept_key, kept_pack, packed = self._packed
+        if key != kept_key or pack is not kept_pack:
             size = simple_rnn.weights_size(self.features, self.units, self._np_dtype)
             packed = self._buffers.empty((size,), self._np_dtype)
-            simple_rnn.pack_weights(
+            pack(
                 self.kernel.value,
                 self.recurrent_kernel.value,
                 self._none1 if bias is None else bias.value,
                 packed,
-                alone,
             )
-            self._packed[alone] = key, packed
+            self._packed = key, pack, packed
         return packed
 
     # --- forward --------------------------------------------------------------
@@ -292,10 +288,9 @@ class SimpleRNN(Recurrent):
             return None
         last = np.empty((len(x), self.units), self._np_dtype)
         if tasks == 1:
-            simple_rnn.forward_brief(x, self._weights(len(x) == 1), last, self.activation.code)
+            simple_rnn.forward_brief(x, self._weights(), last, self.activation.code)
         else:
-            code = self.activation.code
-            weights = self._weights(len(x) == 1)
+            weights, code = self._weights(), self.activation.code
             simple_rnn.forward_brief_tasks(x, weights, self._none3, last, code, tasks, False)
         return last
 
@@ -307,7 +302,7 @@ class SimpleRNN(Recurrent):
         batch, steps, features = x.shape
         h = self._buffers.empty((steps, batch, self.units), self._np_dtype)
         last = np.empty((batch, self.units), self._np_dtype)
-        weights, code, apart = self._weights(batch == 1), self.activation.code, False
+        weights, code, apart = self._weights(), self.activation.code, False
         if tasks == 1:
             simple_rnn.forward_brief_kept(x, weights, h, last, code)
         else:
@@ -326,6 +321,7 @@ class SimpleRNN(Recurrent):
             batch * (features + units) > simple_rnn.BRIEF_NUMBERS
             or work > threads.LONGEST_CALL
             or not x.flags.carray
+            or (batch == 1 and is_for_single_row(steps, units, self._np_dtype))
         ):
             return 0
         return threads.tasks(work, batch)
@@ -349,14 +345,22 @@ class SimpleRNN(Recurrent):
                 z = self._buffers.empty(h.shape, dtype)
         last = np.empty((batch, units), dtype)
         scratch = self._buffers.empty((size,), dtype)
-        args = (x, time_major, self._weights(batch == 1), h0, h, z, last, scratch,
-                self.activation.code, chunk)  # fmt: skip
+        code = self.activation.code
+        saved = (x, time_major, h, z, h0, False, None) if keep else None
+        if batch == 1 and is_for_single_row(steps, units, dtype):
+            from rnn_engine.kernels import single_row
+
+            weights = self._weights(single_row.pack_weights)
+            for begin, stop in calls:
+                single_row.forward(x, weights, h0, h, z, last, scratch, code, chunk, begin, stop)
+            return h, last, saved
+        args = x, time_major, self._weights(), h0, h, z, last, scratch, code, chunk
         for begin, stop in calls:
             if tasks == 1:
                 simple_rnn.forward(*args, begin, stop, 0, 1)
             else:
                 simple_rnn.forward_tasks(*args, begin, stop, tasks)
-        return h, last, (x, time_major, h, z, h0, False, None) if keep else None
+        return h, last, saved
 
     # --- backward -------------------------------------------------------------
 

@@ -147,8 +147,35 @@ def test_forward_in_chunks_of_projected_time(batch, units):
     x = np.random.default_rng(0).normal(size=(batch, 40, 5)).astype(np.float32)
     whole = layer(x)
     for numbers in (1, batch * units * 3, batch * units * 39):
-        with planned(FORWARD_NUMBERS=numbers):
+        with planned(FORWARD_NUMBERS=numbers, FORWARD_ROWS=1):
             assert bits(layer(x)) == bits(whole)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("units", [64, 100, 128, 256, 305, 528])
+@pytest.mark.parametrize("activation", ["tanh", "linear", "gelu"])
+def test_one_row_of_large_weights_has_the_bits_of_many(units, dtype, activation):
+    """One stream of wide panels or many of narrow ones; kept or not, started or not, in parts."""
+    layer = layers.SimpleRNN(
+        units, activation, seed=3, return_sequences=True, return_state=True, dtype=dtype
+    )
+    rng = np.random.default_rng(units)
+    x, h0 = rng.normal(size=(3, 80, 7)).astype(dtype), rng.normal(size=(3, units)).astype(dtype)
+    layer.build(x.shape)
+    layer.recurrent_kernel.assign(rng.normal(size=(units, units)) / (2 * np.sqrt(units)))
+    layer.bias.assign(rng.normal(size=units))
+    for given_state in (None, h0):
+        whole, last = layer(x, initial_state=given_state)
+        begin = None if given_state is None else given_state[1:2]
+        one, state = layer(x[1:2], initial_state=begin)
+        assert bits(one, state) == bits(whole[1:2], last[1:2])
+        (trained, _), _ = layer.forward(x[1:2], True, initial_state=begin)
+        assert bits(trained) == bits(whole[1:2])
+        first, state = layer(x[1:2, :40], initial_state=begin)
+        second, state = layer(x[1:2, 40:], initial_state=state)
+        assert bits(np.concatenate([first, second], 1), state) == bits(whole[1:2], last[1:2])
+        with planned(FORWARD_NUMBERS=9 * units, FORWARD_ROWS=1, LONGEST_CALL=20 * units * units):
+            assert bits(*layer(x[1:2], initial_state=begin)) == bits(whole[1:2], last[1:2])
 
 
 @pytest.mark.parametrize("units", [249, 250, 520])

@@ -20,6 +20,7 @@ def plans(draw):
     """Draw constants that cut small work in every way."""
     return {
         "FORWARD_NUMBERS": draw(st.sampled_from([1, 40, 200, 10**6])),
+        "FORWARD_ROWS": draw(st.integers(1, 40)),
         "BACKWARD_NUMBERS": draw(st.sampled_from([0, 40, 10**6])),
         "BACKWARD_ROWS": draw(st.integers(1, 40)),
         "GROUP_WORK": draw(st.sampled_from([0, 10**9])),
@@ -96,7 +97,7 @@ def test_every_call_goes_on_from_the_one_before(features):
     x = np.random.default_rng(0).normal(size=(1, 9, features)).astype(np.float32)
     layer.build(x.shape)
     whole = layer(x)
-    with planned(FORWARD_NUMBERS=1, LONGEST_CALL=1):
+    with planned(FORWARD_NUMBERS=1, FORWARD_ROWS=1, LONGEST_CALL=1):
         assert layer(x).tobytes() == whole.tobytes()
         assert layer.forward(x, True)[0].tobytes() == whole.tobytes()
 
