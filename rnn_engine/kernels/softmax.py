@@ -4,11 +4,8 @@
     softmax: y = e / s                 dx = y ⊙ (dy - Σ dy·y)
     logarithm: y = x - m - log s       dx = dy - exp(y)·Σ dy
 
-m comes as `tops` (N,): NumPy finds it faster, and a maximum has no order of summation.
-`exp` is the code of the exponential, which the caller has to want (`kernels.finish`).
-
-A row stays in cache between its passes; its sums run in a fixed order in float64, see
-`kernels.losses`, so its bits depend on nothing but the row.
+`exp` is the code of the exponential, which the caller has to want (`kernels.finish`). A row stays
+in cache between its passes; for its sums see `kernels.rows`.
 """
 
 from typing import Any
@@ -17,60 +14,57 @@ import numpy as np
 from numba import prange
 
 from rnn_engine.kernels.elementwise import apply
-from rnn_engine.kernels.losses import _LANES, _sum_row
-from rnn_engine.kernels.options import parallel_kernel, scratch_kernel
+from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.pointers import address
+from rnn_engine.kernels.rows import exponentials, largest, sum_of
 
 
-@scratch_kernel
-def forward_rows(
-    x: Any, tops: Any, exp: int, logarithm: bool, y: Any, first: int, end: int
-) -> None:
+@kernel
+def forward_rows(x: Any, exp: int, logarithm: bool, y: Any, first: int, end: int) -> None:
     """Fill rows first..end of y (N, C), the softmax or its logarithm of x (N, C)."""
-    lanes = np.empty(_LANES, np.float64)
+    classes = x.shape[1]
     for i in range(first, end):
         row, out = x[i], y[i]
-        top = tops[i]
-        for j in range(row.shape[0]):
-            out[j] = row[j] - top
-        apply(exp, out, out, out)
-        total = _sum_row(out, lanes)
+        top = largest(address(row), classes)
+        exponentials(address(row), classes, top, exp, address(out))
+        total = sum_of(address(out), classes)
         if logarithm:
             log_total = np.log(total)
-            for j in range(row.shape[0]):
+            for j in range(classes):
                 out[j] = (np.float64(row[j]) - top) - log_total
         else:
             inverse = 1.0 / total
-            for j in range(row.shape[0]):
+            for j in range(classes):
                 out[j] = out[j] * inverse
 
 
-@scratch_kernel
+@kernel
 def backward_rows(
     dy: Any, y: Any, exp: int, logarithm: bool, dx: Any, first: int, end: int
 ) -> None:
     """Fill rows first..end of dx (N, C)."""
-    lanes = np.empty(_LANES, np.float64)
+    classes = y.shape[1]
     for i in range(first, end):
         out = dx[i]
         if logarithm:
-            total = _sum_row(dy[i], lanes)
+            total = sum_of(address(dy[i]), classes)
             apply(exp, y[i], out, out)
-            for j in range(out.shape[0]):
+            for j in range(classes):
                 out[j] = dy[i, j] - out[j] * total
         else:
-            for j in range(out.shape[0]):
+            for j in range(classes):
                 out[j] = dy[i, j] * y[i, j]
-            total = _sum_row(out, lanes)
-            for j in range(out.shape[0]):
+            total = sum_of(address(out), classes)
+            for j in range(classes):
                 out[j] = y[i, j] * (dy[i, j] - total)
 
 
 @parallel_kernel
-def forward_tasks(x: Any, tops: Any, exp: int, logarithm: bool, y: Any, tasks: int) -> None:
+def forward_tasks(x: Any, exp: int, logarithm: bool, y: Any, tasks: int) -> None:
     """Fill all rows of y, shared out between `tasks` threads."""
     n = x.shape[0]
     for task in prange(tasks):
-        forward_rows(x, tops, exp, logarithm, y, n * task // tasks, n * (task + 1) // tasks)
+        forward_rows(x, exp, logarithm, y, n * task // tasks, n * (task + 1) // tasks)
 
 
 @parallel_kernel

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from rnn_engine import activations, losses
-from rnn_engine.kernels import losses as kernels
+from rnn_engine.kernels import rows
+from rnn_engine.kernels.options import kernel
+from rnn_engine.kernels.pointers import address
 from tests.losses.cases import LOSSES, REDUCTIONS, options_of
 
 LAST_OPTIONS = {k: {n: v[-1] for n, v in options_of(cls).items()} for k, cls in LOSSES.items()}
@@ -295,20 +297,52 @@ def test_logits_form():
     assert losses.MeanSquaredError().logits_form(activations.softmax) is None
 
 
+@kernel
+def exponentials_of(x, exp, out):
+    rows.exponentials(address(x), x.size, x.dtype.type(0), exp, address(out))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_exponential_of_the_kernel(dtype):
-    """Within 2 ULP wherever the result is a normal number, 0 below, NaN to NaN."""
+def test_the_exponentials_of_a_row(dtype):
+    """Within 2 ULP wherever the result is a normal number, 0 far below, NaN to NaN."""
+    code = activations.exponential.code
     top = 87.2 if dtype == np.float32 else 708.2
     x = np.concatenate([-np.linspace(0, top, 40001), [-1e-30, -0.0]]).astype(dtype)
     e = np.empty_like(x)
-    tables = kernels.exp_tables(x.dtype)
-    kernels._exp_row(x, dtype(0), e, *tables)
+    exponentials_of(x, code, e)
     wanted = np.exp(x.astype(np.longdouble))
     assert np.max(np.abs(e - wanted) / np.spacing(wanted.astype(dtype))) < 2
     assert e[-1] == e[-2] == 1
     odd = np.array([-np.inf, -1e30, np.nan], dtype)
-    kernels._exp_row(odd, dtype(0), odd, *tables)
+    exponentials_of(odd, code, odd)
     np.testing.assert_array_equal(odd, [0, 0, np.nan])
+
+
+@kernel
+def folded(x, out):
+    out[0], out[1] = rows.largest(address(x), x.size), rows.sum_of(address(x), x.size)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 31, 32, 33, 1000])
+def test_largest_and_sum_of_a_row(count, dtype):
+    """The sum to the bit: 16 lanes in float64, added in order."""
+    x = np.random.default_rng(count).normal(size=count).astype(dtype) - 3
+    lanes = np.zeros(16)
+    for j, entry in enumerate(x):
+        lanes[j % 16] += entry
+    total = lanes[0]
+    for lane in lanes[1:]:
+        total += lane
+    for place in range(min(count, 40)):
+        x[place], kept = 5, x[place]
+        out = np.empty(2)
+        folded(x, out)
+        assert out[0] == 5
+        x[place] = kept
+    folded(x, out)
+    assert out[0] == x.max()
+    assert out[1] == total
 
 
 @pytest.mark.parametrize("classes", [1, 2, 15, 16, 17, 33])
