@@ -16,6 +16,8 @@ from rnn_engine.kernels.options import linked
 from rnn_engine.kernels.pointers import lane_count, load, offset, store
 from rnn_engine.kernels.vector import INT64, REGISTER_BYTES, VectorBuilder, allow_widest
 
+_TOGETHER = 4
+
 
 def whole_registers(count: int, dtype: Any) -> int:
     """Return `count` numbers rounded up to whole vector registers."""
@@ -29,23 +31,40 @@ def packed_size(k: int, n: int, dtype: Any) -> int:
 
 
 @intrinsic
-def _copy_column(typingctx: Any, source: Any, row: Any, k: Any, used: Any, panel: Any) -> Any:
-    """Copy the first `used` numbers of k rows of `source` to a panel, filled up with zeros."""
-    signature = types.void(source, types.intp, types.intp, types.intp, panel)
+def _copy_columns(typingctx: Any, source: Any, row: Any, k: Any, columns: Any, panels: Any) -> Any:
+    """Copy the first `columns` numbers of k rows to panels, the last one filled up with zeros.
+
+    Four registers of a row at a time: rows of a wide matrix lie on a page each.
+    """
+    signature = types.void(source, types.intp, types.intp, types.intp, panels)
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        source, row, k, used, panel = args
+        source, row, k, columns, panels = args
         allow_widest(builder.function)
         ops = VectorBuilder(builder, sig.args[0].dtype)
-        source, panel = (ops.offset(pointer, INT64(0)) for pointer in (source, panel))
-        mask = ops.first_lanes(used)
+        source, panels = (ops.offset(pointer, INT64(0)) for pointer in (source, panels))
+        lanes = INT64(ops.lanes)
+        size = builder.mul(k, lanes)
 
-        def one_row(places: list[Any], _: list[Any]) -> list[Any]:
-            at, to = places
-            ops.store(ops.masked_load(at, mask), to)
-            return []
+        def copy(column: Any, vectors: int) -> None:
+            mask = ops.first_lanes(builder.sub(columns, column))
 
-        ops.walk(k, [(source, row), (panel, INT64(ops.lanes))], [], one_row)
+            def one_row(places: list[Any], _: list[Any]) -> list[Any]:
+                at, to = places
+                for v in range(vectors):
+                    here = ops.offset(at, INT64(v * ops.lanes))
+                    value = ops.load(here) if vectors > 1 else ops.masked_load(here, mask)
+                    ops.store(value, ops.offset(to, builder.mul(size, INT64(v))))
+                return []
+
+            start = ops.offset(panels, builder.mul(column, k))
+            ops.walk(k, [(ops.offset(source, column), row), (start, lanes)], [], one_row)
+
+        whole = builder.and_(columns, INT64(-_TOGETHER * ops.lanes))
+        ops.loop(whole, _TOGETHER * ops.lanes, lambda column: copy(column, _TOGETHER))
+        rest = builder.sub(columns, whole)
+        filled = builder.and_(builder.add(rest, INT64(ops.lanes - 1)), INT64(-ops.lanes))
+        ops.loop(filled, ops.lanes, lambda column: copy(builder.add(whole, column), 1))
         return context.get_dummy_value()
 
     return signature, codegen
@@ -80,11 +99,11 @@ def pack(source: Any, row: int, transposed: int, k: int, n: int, panel: Any) -> 
     Rows of `source` lie `row` numbers apart; it is n × k if `transposed`.
     """
     width = lane_count(panel)
+    if not transposed:
+        _copy_columns(source, row, k, n, panel)
+        return
     for first in range(0, n, width):
         target, used = offset(panel, first * k), min(width, n - first)
-        if not transposed:
-            _copy_column(offset(source, first), row, k, used, target)
-            continue
         start = offset(source, first * row)
         squares = k // width if used == width else 0
         # Several numbers a cycle, where number by number it is one.
