@@ -102,7 +102,10 @@ MUTATIONS = (
         check="rnn",
     ),
     Mutation(
-        "half the batch forward", DENSE, "gemm(end - first, u,", "gemm((end - first) // 2, u,"
+        "half the batch forward",
+        DENSE,
+        "gemm(bottom - top, right - left,",
+        "gemm((bottom - top) // 2, right - left,",
     ),
     Mutation(
         "half the batch in training",

@@ -29,6 +29,8 @@ def weights_size(features: int, units: int, dtype: Any) -> int:
 
 # Registers of a strip of new weights: one tile wide.
 _STRIP = 4
+# Numbers of W from which on tasks share its columns and not the rows: 256 KiB in float32.
+LARGE = 65536
 
 
 @functools.lru_cache(maxsize=256)
@@ -73,28 +75,37 @@ def pack_weights_tasks(w: Any, b: Any, weights: Any, tasks: int) -> None:
 
 
 @kernel
-def forward_rows(x: Any, weights: Any, y: Any, z: Any, act: int, first: int, end: int) -> None:
-    """Fill rows first..end of y, and of z (the pre-activations) unless it is empty."""
-    f, u = x.shape[1], y.shape[1]
+def forward_packed(x: Any, weights: Any, y: Any, z: Any, act: int, task: int, tasks: int) -> None:
+    """Fill one task's share of y, and of z (the pre-activations) unless it is empty.
+
+    Tasks take rows, or columns where W is large: else each of them would read all of it.
+    """
+    (n, f), u = x.shape, y.shape[1]
     w = address(weights)
     width = lane_count(w)
     b = offset(w, f * ((u + width - 1) // width * width))
-    target = offset(address(y), first * u)
+    top, bottom, left, right = n * task // tasks, n * (task + 1) // tasks, 0, u
+    strip = _STRIP * width
+    strips = (u + strip - 1) // strip
+    if f * u > LARGE and strips >= tasks:
+        top, bottom = 0, n
+        left, right = strips * task // tasks * strip, min(u, strips * (task + 1) // tasks * strip)
+    target = offset(address(y), top * u + left)
     keep, keep_row = target, 0
     if z.size:
-        keep, keep_row = offset(address(z), first * u), u
+        keep, keep_row = offset(address(z), top * u + left), u
     before = flush_denormals()
-    gemm(end - first, u, f, offset(address(x), first * f), f, 1, w, b, 0, target, u,
-         0, act, keep, keep_row)  # fmt: skip
+    if bottom > top:
+        gemm(bottom - top, right - left, f, offset(address(x), top * f), f, 1, offset(w, left * f),
+             offset(b, left), 0, target, u, 0, act, keep, keep_row)  # fmt: skip
     restore(before)
 
 
 @parallel_kernel
-def forward_tasks(x: Any, weights: Any, y: Any, z: Any, act: int, tasks: int) -> None:
-    """Do what `forward_rows` does for all rows, shared out between `tasks` threads."""
-    rows = y.shape[0]
+def forward_packed_tasks(x: Any, weights: Any, y: Any, z: Any, act: int, tasks: int) -> None:
+    """Do what `forward_packed` does, shared out between `tasks` threads."""
     for task in prange(tasks):
-        forward_rows(x, weights, y, z, act, rows * task // tasks, rows * (task + 1) // tasks)
+        forward_packed(x, weights, y, z, act, task, tasks)
 
 
 @kernel

@@ -159,13 +159,15 @@ class Dense(Layer):
         if training and self.features * self.units > _MANY:
             self._run_new(flat, y, z, code, work)
         else:
-            weights, tasks = self._weights(), threads.tasks(work, len(flat))
+            large = self.features * self.units > kernels.LARGE
+            most = threads.get_num_threads() if large else len(flat)
+            weights, tasks = self._weights(), threads.tasks(work, most)
             parts = [(flat, y, z)] if work <= threads.LONGEST_CALL else _cut(work, flat, y, z)
             for x_part, y_part, z_part in parts:
                 if tasks == 1:
-                    kernels.forward_rows(x_part, weights, y_part, z_part, code, 0, len(x_part))
+                    kernels.forward_packed(x_part, weights, y_part, z_part, code, 0, 1)
                 else:
-                    kernels.forward_tasks(x_part, weights, y_part, z_part, code, tasks)
+                    kernels.forward_packed_tasks(x_part, weights, y_part, z_part, code, tasks)
         return z if keep_z else y
 
     def _run_new(

@@ -1,6 +1,7 @@
 """The weights of a large Dense: packed, in strips, by several threads; their gradient."""
 
 import itertools
+import types
 
 import numpy as np
 import pytest
@@ -115,10 +116,12 @@ def test_cut_into_calls_has_the_same_bits(rows, activation, need_dx, dtype, monk
 
         return call
 
-    for name in ("forward_rows", "forward_new", "backward"):
-        for kernel in (name, f"{name.removesuffix('_rows')}_tasks"):
+    counted = types.SimpleNamespace(**vars(dense))  # kernels call each other by their own names
+    for name in ("forward_packed", "forward_new", "backward"):
+        for kernel in (name, f"{name}_tasks"):
             which = int(name == "backward")  # the argument that has the rows of one call
-            monkeypatch.setattr(dense, kernel, counting(getattr(dense, kernel), which))
+            setattr(counted, kernel, counting(getattr(dense, kernel), which))
+    monkeypatch.setattr(dense_layer, "kernels", counted)
     for longest, many, count, overwrites in itertools.product(
         (2**30, 1), (0, 2**30), (1, 2, 8), (False, True)
     ):
@@ -162,3 +165,27 @@ def test_a_sparse_variable_that_gave_up_its_buffer_has_none_to_overwrite():
     buffer, overwrites = variable.gradient_to_fill()
     assert not overwrites
     np.testing.assert_array_equal(buffer, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [1, 2, 13])
+def test_large_weights_are_shared_out_by_columns(rows, dtype):
+    """Of predictions, which have them packed: the same bits as by rows, on any threads."""
+    rng = np.random.default_rng(rows)
+    layer = Dense(1001, activation="gelu", dtype=dtype)
+    layer.build((None, 70))
+    assert layer.kernel.value.size > dense.LARGE
+    layer.set_weights([rng.normal(size=v.shape) for v in layer.weights])
+    x = rng.normal(size=(rows, 70)).astype(dtype)
+    narrow = Dense(500, activation="gelu", dtype=dtype)
+    narrow.build((None, 70))
+    assert narrow.kernel.value.size <= dense.LARGE
+    narrow.set_weights([v[..., :500] for v in layer.get_weights()])
+    expected = narrow(x).tobytes()
+    answers = set()
+    for count in (1, 2, 3, 8):
+        with running_on(count):
+            y = layer(x)
+            answers.add(y.tobytes())
+            assert y[:, :500].tobytes() == expected
+    assert len(answers) == 1
