@@ -339,7 +339,7 @@ def backward(
     f, u = w.shape
     groups = bounds.size - 1
     if stop == s.shape[0]:
-        pack_transposed(address(w), address(r), f, u, address(work))
+        pack_transposed(address(w), address(r), f, u, int(dx.size > 0), address(work))
     for group in range(groups):
         _one_group(x, a, s, h0, mask, drop, order, rows, starts, bounds, dy, carry, dw, dr, db, dx,
                    dh0, work, places, act, chunk, begin, stop, group)  # fmt: skip
@@ -381,7 +381,7 @@ def backward_tasks(
     tasks = bounds.size - 1
     groups = tasks // members
     if stop == s.shape[0]:
-        pack_transposed(address(w), address(r), f, u, address(work))
+        pack_transposed(address(w), address(r), f, u, int(dx.size > 0), address(work))
     if members == 1:
         for group in prange(groups):
             _one_group(x, a, s, h0, mask, drop, order, rows, starts, bounds, dy, carry, dw, dr, db,

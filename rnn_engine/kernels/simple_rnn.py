@@ -325,12 +325,13 @@ def forward_brief_tasks(
 
 
 @linked
-def pack_transposed(w: Any, r: Any, f: int, u: int, transposed: Any) -> None:
-    """Fill `transposed` with Rᵀ panels, Wᵀ panels and zeros, from W (F, U) and R (U, U)."""
+def pack_transposed(w: Any, r: Any, f: int, u: int, wants_dx: int, transposed: Any) -> None:
+    """Fill `transposed` with Rᵀ panels, Wᵀ panels if dx is wanted, and zeros."""
     width = lane_count(w)
     pack(r, u, 1, u, u, transposed)
     start = u * ((u + width - 1) // width * width)
-    pack(w, u, 1, u, f, offset(transposed, start))
+    if wants_dx:
+        pack(w, u, 1, u, f, offset(transposed, start))
     start += u * ((f + width - 1) // width * width)
     for j in range(max(u, f)):
         store(transposed, start + j, 0.0)
@@ -511,7 +512,7 @@ def backward(
     """
     f, u = w.shape
     if stop == h.shape[0]:
-        pack_transposed(address(w), address(r), f, u, address(work))
+        pack_transposed(address(w), address(r), f, u, int(dx.size > 0), address(work))
     for group in range(groups):
         end = stop
         while end > begin:
@@ -547,7 +548,7 @@ def backward_brief(
     dz = offset(zeros, max(u, f))
     after = offset(dz, steps * numbers)
     scratch = offset(after, numbers)
-    pack_transposed(address(w), address(r), f, u, base)
+    pack_transposed(address(w), address(r), f, u, int(dx.size > 0), base)
     before = flush_denormals()
     _chain(base, zeros, states, address(dy), numbers, dz, numbers, after, zeros, u, batch,
            int(dy.shape[0] == steps), 0, act, 0, steps, steps)  # fmt: skip
@@ -576,12 +577,12 @@ def backward_tasks(
     f, u = w.shape
     packs = stop == h.shape[0]
     if packs and not places[COPY]:
-        pack_transposed(address(w), address(r), f, u, address(work))
+        pack_transposed(address(w), address(r), f, u, int(dx.size > 0), address(work))
     if members == 1:
         for group in prange(groups):
             if packs and places[COPY]:
                 packed = offset(address(work), group * places[COPY])
-                pack_transposed(address(w), address(r), f, u, packed)
+                pack_transposed(address(w), address(r), f, u, int(dx.size > 0), packed)
             end = stop
             while end > begin:
                 start = (end - 1) // chunk * chunk

@@ -16,6 +16,8 @@ from rnn_engine.utils import naming
 SAMPLES, STEPS, FEATURES, CLASSES = 6, 3, 2, 3
 # Units of a Dense with more weights than training packs at once.
 MANY = 5000
+# Units, and steps, of one sequence that is long and wide enough for kernels of its own.
+ALONE = 256
 # Loss, activation of the output, kind of target: between them every kernel of a loss.
 _LOSSES = (
     ("mse", None, "numbers"),
@@ -101,6 +103,8 @@ def _run_programs(dtype: str) -> None:
     for activation in ("relu", "sigmoid", "linear"):
         layer = layers.SimpleRNN(4, activation, dtype=dtype)
         layer(np.zeros((SAMPLES, STEPS, FEATURES), dtype))
+    # A long sequence alone, with many units, has kernels of its own.
+    layers.SimpleRNN(ALONE, dtype=dtype)(np.zeros((1, ALONE, FEATURES), dtype))
     _run_masked(dtype)
 
 

@@ -240,6 +240,26 @@ def test_gradients_in_groups_on_any_number_of_threads(case, chunk, call):
     assert all(result == results[0] for result in results)
 
 
+@given(cases(), st.integers(1, 9), st.booleans())
+def test_a_pass_goes_back_on_other_threads_than_it_came(case, chunk, need_dx):
+    """The states of two threads may lie apart: whoever goes back finds them."""
+    layer, x, rng = case
+    y, _ = layer.forward(x)
+    dy = rng.normal(size=y.shape).astype(x.dtype)
+    results = []
+    with planned(GROUP_WORK=0, BACKWARD_NUMBERS=0, BACKWARD_ROWS=chunk):
+        for there, back in itertools.product((1, 2, 3), COUNTS):
+            with running_on(there):
+                _, saved = layer.forward(x, training=True)
+            for variable in layer.trainable_weights:
+                variable.grad.fill(0)
+            with running_on(back):
+                dx = layer.backward(dy, saved, need_dx)
+            gradients = [variable.grad for variable in layer.trainable_weights]
+            results.append(bits(*([dx] if need_dx else []), *gradients))
+    assert all(result == results[0] for result in results)
+
+
 @given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 70))
 def test_gradients_of_dense_on_any_number_of_threads(rows, features, units):
     rng = np.random.default_rng(rows)
