@@ -80,6 +80,10 @@ class Activation:
         finish.want(code)
         return code
 
+    def __getstate__(self) -> dict[str, Any]:
+        # In another process nobody has asked for the kernel yet.
+        return {name: value for name, value in vars(self).items() if name != "code"}
+
     @property
     def leaves_logits(self) -> bool:
         """Whether Keras computes a cross-entropy of the output from the input, its logits."""

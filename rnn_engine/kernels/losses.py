@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.options import kernel, parallel_kernel
 from rnn_engine.kernels.pointers import address
 from rnn_engine.kernels.rows import exponentials, largest, sum_of, target_value
@@ -30,6 +31,7 @@ def cross_entropy_rows(
     the code of the exponential, which the caller has to want (`kernels.finish`).
     """
     classes = x.shape[1]
+    before = flush_denormals()
     for i in range(first, end):
         e = dx[i] if upstream.size else space
         row, logits = x[i], address(x[i])
@@ -52,6 +54,7 @@ def cross_entropy_rows(
                 inverse = 1.0 / total
                 for j in range(classes):
                     e[j] = upstream[i] * (e[j] * inverse - goal[j])
+    restore(before)
 
 
 @parallel_kernel

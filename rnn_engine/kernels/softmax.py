@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.elementwise import apply
 from rnn_engine.kernels.options import kernel, parallel_kernel
 from rnn_engine.kernels.pointers import address
@@ -23,6 +24,7 @@ from rnn_engine.kernels.rows import exponentials, largest, sum_of
 def forward_rows(x: Any, exp: int, logarithm: bool, y: Any, first: int, end: int) -> None:
     """Fill rows first..end of y (N, C), the softmax or its logarithm of x (N, C)."""
     classes = x.shape[1]
+    before = flush_denormals()
     for i in range(first, end):
         row, out = x[i], y[i]
         top = largest(address(row), classes)
@@ -36,6 +38,7 @@ def forward_rows(x: Any, exp: int, logarithm: bool, y: Any, first: int, end: int
             inverse = 1.0 / total
             for j in range(classes):
                 out[j] = out[j] * inverse
+    restore(before)
 
 
 @kernel
@@ -44,6 +47,7 @@ def backward_rows(
 ) -> None:
     """Fill rows first..end of dx (N, C)."""
     classes = y.shape[1]
+    before = flush_denormals()
     for i in range(first, end):
         out = dx[i]
         if logarithm:
@@ -57,6 +61,7 @@ def backward_rows(
             total = sum_of(address(out), classes)
             for j in range(classes):
                 out[j] = y[i, j] * (dy[i, j] - total)
+    restore(before)
 
 
 @parallel_kernel

@@ -118,7 +118,8 @@ class SimpleRNN(Recurrent):
         self._none1 = np.empty(0, self._np_dtype)
         self._none2 = np.empty((0, 0), self._np_dtype)
         self._none3 = np.empty((0, 0, 0), self._np_dtype)
-        self._packed: tuple[int, Any, Any] = (-1, None, None)
+        # For many rows, and for a long sequence alone.
+        self._packed: list[tuple[int, Any]] = [(-1, None), (-1, None)]
         self._buffers = BufferPool(most=16)
 
     @property
@@ -171,15 +172,15 @@ class SimpleRNN(Recurrent):
                 constraint=self.bias_constraint,
             )
 
-    def _weights(self, pack: Any = simple_rnn.pack_weights) -> np.ndarray:
+    def _weights(self, pack: Any = simple_rnn.pack_weights, place: int = 0) -> np.ndarray:
         """Return the weights as `pack` packs them, packed again if they were written to."""
         bias = self.bias
         # Versions only grow, so their sum tells whether one has.
         key = self.kernel.version + self.recurrent_kernel.version
         if bias is not None:
             key += bias.version
-        kept_key, kept_pack, packed = self._packed
-        if key != kept_key or pack is not kept_pack:
+        kept_key, packed = self._packed[place]
+        if key != kept_key:
             size = simple_rnn.weights_size(self.features, self.units, self._np_dtype)
             packed = self._buffers.empty((size,), self._np_dtype)
             pack(
@@ -188,7 +189,7 @@ class SimpleRNN(Recurrent):
                 self._none1 if bias is None else bias.value,
                 packed,
             )
-            self._packed = key, pack, packed
+            self._packed[place] = key, packed
         return packed
 
     # --- forward --------------------------------------------------------------
@@ -350,7 +351,7 @@ class SimpleRNN(Recurrent):
         if batch == 1 and is_for_single_row(steps, units, dtype):
             from rnn_engine.kernels import single_row
 
-            weights = self._weights(single_row.pack_weights)
+            weights = self._weights(single_row.pack_weights, 1)
             for begin, stop in calls:
                 single_row.forward(x, weights, h0, h, z, last, scratch, code, chunk, begin, stop)
             return h, last, saved

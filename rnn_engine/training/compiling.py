@@ -138,6 +138,10 @@ class Compiled:
             settings[name] = _map_nested(_read_metric, settings.get(name))
         self.compile(**settings)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A step holds on to this model's own parts: a copy makes steps of its own.
+        return {**vars(self), "_steps": {}}
+
     @property
     def metrics(self) -> list[Any]:
         """The loss tracker, the metrics of `compile` in one object, those of layers."""

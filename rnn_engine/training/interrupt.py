@@ -24,6 +24,9 @@ class InterruptGuard:
         self._old: Any = None
         self._signal: tuple[int, FrameType | None] = (int(signal.SIGINT), None)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InterruptGuard, ()  # handlers and frames belong to the process
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.holding:
             self.pending, self._signal = True, (number, frame)

@@ -1,0 +1,62 @@
+"""Copies of models that have been used: `copy.deepcopy`, and pickles that another process reads."""
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnn_engine
+from rnn_engine import layers
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+READ = """
+import pickle, sys
+import numpy as np
+model = pickle.loads(sys.stdin.buffer.read())
+x = np.linspace(-1, 1, 2 * 40 * 3, dtype=np.float32).reshape(2, 40, 3)
+print(model.predict(x, verbose=0).tobytes().hex(), model.predict(x[:1], verbose=0).tobytes().hex())
+"""
+
+
+def used(*middle):
+    """Return a model that has trained and predicted, a batch and a single row."""
+    rnn_engine.utils.set_random_seed(1)
+    model = rnn_engine.Sequential([*middle, layers.Dense(2, "sigmoid")])
+    model.compile("adam", "mse")
+    x = np.linspace(-1, 1, 2 * 40 * 3, dtype=np.float32).reshape(2, 40, 3)
+    model.fit(x, np.ones((2, 2), np.float32), verbose=0)
+    return model, x, [model.predict(x, verbose=0), model.predict(x[:1], verbose=0)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.SimpleRNN(8),
+        lambda: layers.SimpleRNN(256, "gelu"),
+        lambda: layers.Bidirectional(layers.SimpleRNN(3)),
+        lambda: layers.RNN(layers.SimpleRNNCell(4, "relu")),
+    ],
+    ids=["small", "large", "bidirectional", "cell"],
+)
+def test_copies_of_a_used_model(make):
+    model, x, answers = used(make())
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        for row, wanted in zip((x, x[:1]), answers, strict=True):
+            np.testing.assert_array_equal(other.predict(row, verbose=0), wanted)
+        other.fit(x, np.ones((2, 2), np.float32), verbose=0)
+        np.testing.assert_array_equal(model.predict(x, verbose=0), answers[0])
+
+
+@pytest.mark.parametrize("units", [8, 256])
+def test_a_pickled_model_in_another_process(units):
+    """Nobody has wanted its activations there before."""
+    model, _, answers = used(layers.SimpleRNN(units, "softplus"))
+    done = subprocess.run(
+        [sys.executable, "-c", READ], input=pickle.dumps(model), capture_output=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().split() == [answer.tobytes().hex() for answer in answers]
