@@ -24,15 +24,15 @@ def forward_plan(batch: int, steps: int, features: int, units: int, tasks: int) 
 
 # Where `kernels.single_row` takes over: steps from which on it pays to pack the weights that way,
 # too; bytes of a row of R, for a panel, and of all of R, for it not to stay in the nearest cache.
-_LEAST_STEPS = 32
+LEAST_STEPS = 32
 _LEAST_ROW = REGISTERS // 2 * REGISTER_BYTES
 _LEAST_WEIGHTS = 65536
 
 
-def is_for_single_row(steps: int, units: int, dtype: np.dtype) -> bool:
-    """Return whether a forward pass of one row is for `kernels.single_row`."""
+def is_for_single_row(units: int, dtype: np.dtype) -> bool:
+    """Return whether `LEAST_STEPS` or more of a single row are for `kernels.single_row`."""
     row = units * dtype.itemsize
-    return steps >= _LEAST_STEPS and row >= _LEAST_ROW and units * row > _LEAST_WEIGHTS
+    return row >= _LEAST_ROW and units * row > _LEAST_WEIGHTS
 
 
 is_brief_backward = functools.lru_cache(maxsize=256)(simple_rnn.is_brief_backward)

@@ -10,6 +10,7 @@ from rnn_engine.kernels import simple_rnn, threads
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.plans import (
+    LEAST_STEPS,
     backward_plan,
     backward_threads,
     forward_plan,
@@ -322,7 +323,7 @@ class SimpleRNN(Recurrent):
             batch * (features + units) > simple_rnn.BRIEF_NUMBERS
             or work > threads.LONGEST_CALL
             or not x.flags.carray
-            or (batch == 1 and is_for_single_row(steps, units, self._np_dtype))
+            or (batch == 1 and steps >= LEAST_STEPS and is_for_single_row(units, self._np_dtype))
         ):
             return 0
         return threads.tasks(work, batch)
@@ -348,7 +349,7 @@ class SimpleRNN(Recurrent):
         scratch = self._buffers.empty((size,), dtype)
         code = self.activation.code
         saved = (x, time_major, h, z, h0, False, None) if keep else None
-        if batch == 1 and is_for_single_row(steps, units, dtype):
+        if batch == 1 and steps >= LEAST_STEPS and is_for_single_row(units, dtype):
             from rnn_engine.kernels import single_row
 
             weights = self._weights(single_row.pack_weights, 1)
