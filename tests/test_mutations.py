@@ -45,8 +45,8 @@ MUTATIONS = (
     Mutation(
         "transposed R forward",
         RNN,
-        "pack(address(r), u, 0, u, u, offset(target, f * columns))",
-        "pack(address(r), u, 1, u, u, offset(target, f * columns))",
+        "pack(address(r), u, 0, u, u, pack_beside_r(w, b, weights))",
+        "pack(address(r), u, 1, u, u, pack_beside_r(w, b, weights))",
     ),
     Mutation(
         "R not transposed backward",

@@ -14,7 +14,7 @@ from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import BLOCK_K, gemm
-from rnn_engine.kernels.options import kernel, linked, parallel_kernel
+from rnn_engine.kernels.options import inner_kernel, kernel, linked, parallel_kernel
 from rnn_engine.kernels.outer import STRIP, add_outer, scratch_size
 from rnn_engine.kernels.panels import pack, packed_size, whole_registers
 from rnn_engine.kernels.pointers import address, lane_count, offset, store
@@ -74,6 +74,19 @@ def pack_weights_tasks(w: Any, b: Any, weights: Any, tasks: int) -> None:
         store(bias, j, b[j] if b.size else 0.0)
 
 
+@inner_kernel
+def _share(n: int, u: int, width: int, by_columns: bool, task: int, tasks: int) -> Any:
+    """Return the rows and columns (top, bottom, left, right) of a task.
+
+    Where there are enough strips they may be shared out and not the rows.
+    """
+    strip = _STRIP * width
+    strips = (u + strip - 1) // strip
+    if by_columns and strips >= tasks:
+        return 0, n, strips * task // tasks * strip, min(u, strips * (task + 1) // tasks * strip)
+    return n * task // tasks, n * (task + 1) // tasks, 0, u
+
+
 @kernel
 def forward_packed(x: Any, weights: Any, y: Any, z: Any, act: int, task: int, tasks: int) -> None:
     """Fill one task's share of y, and of z (the pre-activations) unless it is empty.
@@ -84,12 +97,7 @@ def forward_packed(x: Any, weights: Any, y: Any, z: Any, act: int, task: int, ta
     w = address(weights)
     width = lane_count(w)
     b = offset(w, f * ((u + width - 1) // width * width))
-    top, bottom, left, right = n * task // tasks, n * (task + 1) // tasks, 0, u
-    strip = _STRIP * width
-    strips = (u + strip - 1) // strip
-    if f * u > LARGE and strips >= tasks:
-        top, bottom = 0, n
-        left, right = strips * task // tasks * strip, min(u, strips * (task + 1) // tasks * strip)
+    top, bottom, left, right = _share(n, u, width, f * u > LARGE, task, tasks)
     target = offset(address(y), top * u + left)
     keep, keep_row = target, 0
     if z.size:
@@ -120,12 +128,7 @@ def forward_new(
     space = offset(address(scratch), scratch.size // tasks * task)
     width = lane_count(space)
     strip = _STRIP * width
-    strips = (u + strip - 1) // strip
-    top, bottom, left, right = 0, n, 0, u
-    if strips >= tasks:
-        left, right = strips * task // tasks * strip, min(u, strips * (task + 1) // tasks * strip)
-    else:
-        top, bottom = n * task // tasks, n * (task + 1) // tasks
+    top, bottom, left, right = _share(n, u, width, True, task, tasks)
     before = flush_denormals()
     for column in range(left, right, strip):
         columns = min(strip, right - column)

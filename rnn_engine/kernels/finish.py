@@ -24,6 +24,9 @@ from rnn_engine.kernels.formulas import TABLE
 from rnn_engine.kernels.options import c_function
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
 
+# Numbers that stay in the first-level cache between two passes: 8 KiB in float32.
+AT_ONCE = 2048
+
 _INT = types.intp
 _FLOATS = (types.float32, types.float64)
 

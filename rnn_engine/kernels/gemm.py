@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.finish import call_finish
+from rnn_engine.kernels.finish import AT_ONCE, call_finish
 from rnn_engine.kernels.options import inner_kernel, linked
 from rnn_engine.kernels.pointers import lane_count, offset
 from rnn_engine.kernels.vector import (
@@ -39,7 +39,6 @@ if REGISTERS == 32:
     TILES = {4: (1, 2, 3, 4, 6), 3: (4, 5, 6, 8), 2: (1, 2, 4, 5, 6, 8, 12), 1: (1, 4, 8, 12)}
 else:
     TILES = {8: (1,), 4: (1, 2), 2: (1, 2, 3, 4, 5, 6), 1: (1, 2, 4, 6)}
-FINISH_AT_ONCE = 2048  # numbers: 8 KiB in float32
 # k is cut where panels of a tile would outgrow the first-level cache: 256 steps of two
 # float32 vectors are 32 KiB. Measured on 64 x 1024 by 1024 x 1024: 82% of peak uncut.
 BLOCK_K = 256
@@ -88,6 +87,7 @@ def _column_cost(width: int, rows: int) -> float:
 # [width][remaining rows]: the rows of the next tile.
 _NONE = [0] * (_MOST_ROWS + 1)
 NEXT_ROWS = np.array([_ROWS.get(width, _NONE) for width in range(WIDEST + 1)], np.int64)
+# [rows][remaining vectors]: the width of the next tiles.
 _MOST_VECTORS = 2 * WIDEST
 NEXT_WIDTH = np.array(
     [
@@ -167,7 +167,7 @@ class Tile:
         following = b.phi(INT64)
         # All but the last, which is the same for both.
         phis = [b.phi(value.type) for value in first[:-1]]
-        product = Product(*phis, first.panel_k)  # type: ignore[call-arg]
+        product = Product._make([*phis, first.panel_k])
         running = [b.phi(value.type) for value in sums]
         new = self.add_product(product, running)
         for phi, now, later in zip(
@@ -314,7 +314,7 @@ def gemm_two(
     whole = (n + width - 1) // width
     # One call for what fits in the first-level cache: more vectors side by side hide
     # the latency of the activation (a step of one row of 256 units: 14 to 5 ns each).
-    at_once = m * n <= FINISH_AT_ONCE
+    at_once = m * n <= AT_ONCE
     k0 = 0
     while True:
         depth = max(0, min(k - k0, BLOCK_K))

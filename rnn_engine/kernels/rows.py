@@ -13,38 +13,28 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.finish import call_finish
+from rnn_engine.kernels.finish import AT_ONCE, call_finish
 from rnn_engine.kernels.options import inner_kernel
 from rnn_engine.kernels.pointers import load, offset, store
-from rnn_engine.kernels.vector import INT32, INT64, POINTER, allow_widest, ir_type
+from rnn_engine.kernels.vector import INT32, INT64, VectorBuilder, allow_widest
 
 _LANES = 16
-_PART = 2048
 
 
 def _fold(
-    builder: ir.IRBuilder, pointers: Sequence[Any], count: Any, element: ir.Type, rest: Any,
-    start: Any, step: Callable[..., Any],
+    ops: VectorBuilder, pointers: Sequence[Any], count: Any, start: Any, step: Callable[..., Any],
+    rest: Any = None,
 ) -> Any:  # fmt: skip
-    """Return ``step(... step(start, *first 16), ...)``; what the last 16 lack is `rest`."""
-    b = builder
-    vector = ir.VectorType(element, _LANES)
-    align = 4 if isinstance(element, ir.FloatType) else 8
+    """Return ``step(... step(start, *first 16), ...)``; what the last 16 lack is `rest`, or 0."""
+    b = ops.builder
     allow_widest(b.function)
-
-    def places(i: Any) -> list[Any]:
-        found = [b.gep(pointer, [i], source_etype=element) for pointer in pointers]
-        for place in found:
-            place.type = POINTER
-        return found
-
     whole = b.and_(count, INT64(-_LANES))
     before, loop = b.block, b.append_basic_block("fold")
     done = b.append_basic_block("folded")
     b.cbranch(b.icmp_signed(">", whole, INT64(0)), loop, done)
     b.position_at_end(loop)
     i, running = b.phi(INT64), b.phi(start.type)
-    new = step(running, *(b.load(place, typ=vector, align=align) for place in places(i)))
+    new = step(running, *(ops.load(ops.offset(pointer, i)) for pointer in pointers))
     following = b.add(i, INT64(_LANES))
     for phi, first, later in ((i, INT64(0), following), (running, start, new)):
         phi.add_incoming(first, before)
@@ -55,23 +45,11 @@ def _fold(
     total = b.phi(start.type)
     total.add_incoming(start, before)
     total.add_incoming(new, end)
-    index = ir.Constant(ir.VectorType(INT32, _LANES), list(range(_LANES)))
-    left = b.trunc(b.sub(count, whole), INT32)
-    mask = b.icmp_signed("<", index, _splat(b, left))
-    name = f"llvm.masked.load.v{_LANES}f{8 * align}.p0"
-    function = b.module.globals.get(name) or ir.Function(
-        b.module, ir.FunctionType(vector, [POINTER, INT32, mask.type, vector]), name
-    )
-    last = [b.call(function, [place, INT32(align), mask, rest]) for place in places(whole)]
+    mask = ops.first_lanes(b.sub(count, whole))
+    last = [ops.masked_load(ops.offset(pointer, whole), mask) for pointer in pointers]
+    if rest is not None:
+        last = [b.select(mask, entries, rest) for entries in last]
     return step(total, *last)
-
-
-def _splat(builder: ir.IRBuilder, scalar: Any) -> Any:
-    """Return an LLVM scalar in every lane."""
-    undef = ir.Constant(ir.VectorType(scalar.type, _LANES), ir.Undefined)
-    first = builder.insert_element(undef, scalar, INT32(0))
-    zeros = ir.Constant(ir.VectorType(INT32, _LANES), [0] * _LANES)
-    return builder.shuffle_vector(first, undef, zeros)
 
 
 def _join(builder: ir.IRBuilder, lanes: Any, step: Callable[[Any, Any], Any]) -> Any:
@@ -89,15 +67,13 @@ def largest(typingctx: Any, pointer: Any, count: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        element = ir_type(sig.args[0].dtype)
-        begin = builder.gep(args[0], [INT64(0)], source_etype=element)
-        align = sig.args[0].dtype.bitwidth // 8
-        first = _splat(builder, builder.load(begin, typ=element, align=align))
+        ops = VectorBuilder(builder, sig.args[0].dtype, _LANES)
+        first = ops.broadcast(ops.load_scalar(ops.offset(args[0], INT64(0))))
 
         def larger(top: Any, entry: Any) -> Any:
             return builder.select(builder.fcmp_ordered(">", entry, top), entry, top)
 
-        lanes = _fold(builder, args[:1], args[1], element, first, first, larger)
+        lanes = _fold(ops, args[:1], args[1], first, larger, first)
         return _join(builder, lanes, larger)
 
     return pointer.dtype(pointer, types.intp), codegen
@@ -106,16 +82,15 @@ def largest(typingctx: Any, pointer: Any, count: Any) -> Any:
 def _sum(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, term: Any) -> Any:
     """Return the sum of ``term(*entries)`` over rows that `args` ends with the length of."""
     *pointers, count = args
-    element = ir_type(sig.args[-2].dtype)
+    ops = VectorBuilder(builder, sig.args[-2].dtype, _LANES)
     double = ir.VectorType(ir.DoubleType(), _LANES)
     zero = ir.Constant(double, [0.0] * _LANES)
-    rest = ir.Constant(ir.VectorType(element, _LANES), [0.0] * _LANES)
 
     def add(total: Any, *entries: Any) -> Any:
         wide = [e if e.type == double else builder.fpext(e, double) for e in entries]
         return builder.fadd(total, term(*wide))
 
-    lanes = _fold(builder, pointers, count, element, rest, zero, add)
+    lanes = _fold(ops, pointers, count, zero, add)
     return _join(builder, lanes, builder.fadd)
 
 
@@ -138,7 +113,8 @@ def target_value(typingctx: Any, top: Any, log_total: Any, row: Any, goal: Any, 
         return None
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        top, log_total = (_splat(builder, value) for value in args[:2])
+        doubles = VectorBuilder(builder, types.float64, _LANES)
+        top, log_total = (doubles.broadcast(value) for value in args[:2])
 
         def term(entry: Any, goal: Any) -> Any:
             return builder.fmul(goal, builder.fsub(log_total, builder.fsub(entry, top)))
@@ -151,8 +127,8 @@ def target_value(typingctx: Any, top: Any, log_total: Any, row: Any, goal: Any, 
 @inner_kernel
 def exponentials(row: Any, count: int, top: Any, exp: int, out: Any) -> None:
     """Write exp(row - top), by the activation `exp`, a part at a time in the first-level cache."""
-    for begin in range(0, count, _PART):
-        some, part = min(_PART, count - begin), offset(out, begin)
+    for begin in range(0, count, AT_ONCE):
+        some, part = min(AT_ONCE, count - begin), offset(out, begin)
         for j in range(some):
             store(part, j, load(row, begin + j) - top)
         call_finish(exp, 1, some, part, some, part, 0)

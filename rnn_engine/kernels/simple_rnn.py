@@ -139,18 +139,25 @@ def backward_places(
 # --- forward ------------------------------------------------------------------------
 
 
-@kernel
-def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
-    """Fill `weights` from W (F, U), R (U, U) and b (U,) or an empty b."""
+@inner_kernel
+def pack_beside_r(w: Any, b: Any, weights: Any) -> Any:
+    """Fill `weights` with W (F, U) and b (U,), or an empty b; return where R lies between them."""
     f, u = w.shape
     target = address(weights)
     width = lane_count(target)
     columns = (u + width - 1) // width * width
     pack(address(w), u, 0, f, u, target)
-    pack(address(r), u, 0, u, u, offset(target, f * columns))
     bias = offset(target, (f + u) * columns)
     for j in range(u):
         store(bias, j, b[j] if b.size else 0.0)
+    return offset(target, f * columns)
+
+
+@kernel
+def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
+    """Fill `weights` from W (F, U), R (U, U) and b (U,) or an empty b."""
+    u = w.shape[1]
+    pack(address(r), u, 0, u, u, pack_beside_r(w, b, weights))
 
 
 @linked

@@ -15,8 +15,8 @@ from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.finish import call_finish
 from rnn_engine.kernels.gemm import Product, Tile, gemm
 from rnn_engine.kernels.options import inner_kernel, kernel
-from rnn_engine.kernels.panels import pack
 from rnn_engine.kernels.pointers import address, copy, lane_count, offset, store
+from rnn_engine.kernels.simple_rnn import pack_beside_r
 from rnn_engine.kernels.vector import INT64, REGISTERS, VectorBuilder, allow_widest
 
 # One tile of sums; `is_for_single_row` follows it.
@@ -27,15 +27,8 @@ _WIDTHS = (REGISTERS_WIDE, 4, 2, 1)
 @kernel
 def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
     """Fill `weights` as `simple_rnn.pack_weights` does, but R in wide panels."""
-    f, u = w.shape
-    target = address(weights)
+    u, target = w.shape[1], pack_beside_r(w, b, weights)
     width = lane_count(target)
-    columns = (u + width - 1) // width * width
-    pack(address(w), u, 0, f, u, target)
-    bias = offset(target, (f + u) * columns)
-    for j in range(u):
-        store(bias, j, b[j] if b.size else 0.0)
-    target = offset(target, f * columns)
     for first in range(0, u, REGISTERS_WIDE * width):
         used = min(REGISTERS_WIDE * width, u - first)
         row = (used + width - 1) // width * width

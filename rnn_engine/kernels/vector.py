@@ -60,12 +60,15 @@ def ir_type(dtype: types.Float) -> ir.Type:
 class VectorBuilder:
     """Emits vector instructions of one element type into an LLVM builder."""
 
-    def __init__(self, builder: ir.IRBuilder, dtype: types.Float) -> None:
+    def __init__(
+        self, builder: ir.IRBuilder, dtype: types.Float, lane_count: int | None = None
+    ) -> None:
         self.builder = builder
         self.dtype = dtype
         self.bits = dtype.bitwidth
         self.element = ir_type(dtype)
-        self.lanes = lanes(dtype)
+        # Of a register, or another power of two: LLVM cuts or joins registers then.
+        self.lanes = lane_count or lanes(dtype)
         self.type = ir.VectorType(self.element, self.lanes)
         self.int_type = ir.VectorType(ir.IntType(self.bits), self.lanes)
         self.mask_type = ir.VectorType(ir.IntType(1), self.lanes)
