@@ -10,7 +10,8 @@ A Keras program runs when its import changes::
 import gc
 import sys
 
-# Nothing that an import makes goes away again: looking for what does took 15 ms of 85.
+# Nothing that an import makes goes away again: looking for what does took 15 ms of 85 while
+# it runs, and 4 ms after it if all that is new were not moved to the oldest generation.
 _collects = gc.isenabled()
 gc.disable()
 try:
@@ -44,6 +45,9 @@ try:
     from rnn_engine.variable import Variable
 finally:
     if _collects:
+        if gc.get_freeze_count() == 0:  # else it would thaw what the program has frozen
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()
 
 __version__ = "0.1.0"
