@@ -96,6 +96,7 @@ def main(parts: list[str]) -> int:
         lines += check_layer("tanh", False, start=False) + check_layer("tanh", True, start=False)
     vars(simple_rnn).update(LARGE)
     plans.is_brief_backward.cache_clear()
+    plans.brief_work.cache_clear()
     if "apart" in parts:
         work, threads.SERIAL_WORK = threads.SERIAL_WORK, 0
         rnn_engine.set_num_threads(2)

@@ -29,10 +29,24 @@ _LEAST_ROW = REGISTERS // 2 * REGISTER_BYTES
 _LEAST_WEIGHTS = 65536
 
 
-def is_for_single_row(units: int, dtype: np.dtype) -> bool:
-    """Return whether `LEAST_STEPS` or more of a single row are for `kernels.single_row`."""
+def is_for_single_row(batch: int, steps: int, units: int, dtype: np.dtype) -> bool:
+    """Return whether the work is for `kernels.single_row`."""
     row = units * dtype.itemsize
-    return row >= _LEAST_ROW and units * row > _LEAST_WEIGHTS
+    large = row >= _LEAST_ROW and units * row > _LEAST_WEIGHTS
+    return batch == 1 and steps >= LEAST_STEPS and large
+
+
+@functools.lru_cache(maxsize=256)
+def brief_work(batch: int, steps: int, features: int, units: int, dtype: np.dtype) -> int:
+    """Return the multiply-adds of small work; 0 if it is not for the kernels of such."""
+    work = batch * steps * units * (features + units)
+    if (
+        batch * (features + units) > simple_rnn.BRIEF_NUMBERS
+        or work > threads.LONGEST_CALL
+        or is_for_single_row(batch, steps, units, dtype)
+    ):
+        return 0
+    return work
 
 
 is_brief_backward = functools.lru_cache(maxsize=256)(simple_rnn.is_brief_backward)

@@ -10,9 +10,9 @@ from rnn_engine.kernels import simple_rnn, threads
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.plans import (
-    LEAST_STEPS,
     backward_plan,
     backward_threads,
+    brief_work,
     forward_plan,
     is_brief_backward,
     is_for_single_row,
@@ -317,16 +317,8 @@ class SimpleRNN(Recurrent):
     def _brief_tasks(self, x: np.ndarray) -> int:
         """Return the threads for an input that the kernels for small work take, or 0."""
         batch, steps, features = x.shape
-        units = self.units
-        work = batch * steps * units * (features + units)
-        if (
-            batch * (features + units) > simple_rnn.BRIEF_NUMBERS
-            or work > threads.LONGEST_CALL
-            or not x.flags.carray
-            or (batch == 1 and steps >= LEAST_STEPS and is_for_single_row(units, self._np_dtype))
-        ):
-            return 0
-        return threads.tasks(work, batch)
+        work = brief_work(batch, steps, features, self.units, self._np_dtype)
+        return threads.tasks(work, batch) if work and x.flags.carray else 0
 
     def _run(self, x: np.ndarray, h0: np.ndarray, keep: bool) -> Any:
         """Return the states (T, B, U), the last one, and saved."""
@@ -349,7 +341,7 @@ class SimpleRNN(Recurrent):
         scratch = self._buffers.empty((size,), dtype)
         code = self.activation.code
         saved = (x, time_major, h, z, h0, False, None) if keep else None
-        if batch == 1 and steps >= LEAST_STEPS and is_for_single_row(units, dtype):
+        if is_for_single_row(batch, steps, units, dtype):
             from rnn_engine.kernels import single_row
 
             weights = self._weights(single_row.pack_weights, 1)

@@ -12,7 +12,7 @@ from rnn_engine.layers import plans as made
 @contextlib.contextmanager
 def planned(**constants: int) -> Iterator[None]:
     """Set constants of `kernels.simple_rnn`, or `LONGEST_CALL` of `kernels.threads`."""
-    plans = (made.forward_plan, made.backward_plan, made.is_brief_backward)
+    plans = (made.forward_plan, made.backward_plan, made.is_brief_backward, made.brief_work)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in constants.items():
             patch.setattr(threads if name == "LONGEST_CALL" else simple_rnn, name, value)
