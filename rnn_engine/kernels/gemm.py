@@ -11,8 +11,6 @@ whatever the tile, so a row has the same bits in any company (measured with
 """
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +19,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from rnn_engine.kernels.finish import AT_ONCE, call_finish
-from rnn_engine.kernels.options import inner_kernel, linked
+from rnn_engine.kernels.options import inlined_kernel, linked
 from rnn_engine.kernels.pointers import lane_count, offset
 from rnn_engine.kernels.vector import (
     INT64,
@@ -33,12 +31,21 @@ from rnn_engine.kernels.vector import (
 # Shapes of tiles, rows by width in vectors: all sums, one panel a vector and one number of
 # `a` have to fit the registers. Tall tiles two vectors wide load least for what they
 # multiply; few rows need wide tiles to have enough sums under way to hide the latency of
-# FMA. A single row waits for its panels: four streams from the second-level cache reached
-# all of its bandwidth, eight 94%, sixteen 45%.
+# FMA: with six vectors side by side one row of 96 units took a step in two thirds of the time,
+# two rows in four fifths. Beyond eight a single row waits for its panels: four streams from the
+# second-level cache reached all of its bandwidth, eight 94%, sixteen 45%.
 if REGISTERS == 32:
-    TILES = {4: (1, 2, 3, 4, 6), 3: (4, 5, 6, 8), 2: (1, 2, 4, 5, 6, 8, 12), 1: (1, 4, 8, 12)}
+    TILES = {
+        8: (1,),
+        6: (1, 2),
+        5: (1, 2),
+        4: (1, 2, 3, 4, 6),
+        3: (1, 2, 3, 4, 5, 8),
+        2: (1, 2, 3, 4, 5, 6, 8, 12),
+        1: (1, 2, 3, 4, 6, 8, 12),
+    }
 else:
-    TILES = {8: (1,), 4: (1, 2), 2: (1, 2, 3, 4, 5, 6), 1: (1, 2, 4, 6)}
+    TILES = {8: (1,), 6: (1,), 4: (1, 2), 3: (1, 2, 3, 4), 2: (1, 2, 3, 4, 5, 6), 1: (1, 2, 4, 6)}
 # k is cut where panels of a tile would outgrow the first-level cache: 256 steps of two
 # float32 vectors are 32 KiB. Measured on 64 x 1024 by 1024 x 1024: 82% of peak uncut.
 BLOCK_K = 256
@@ -55,11 +62,14 @@ def _cost(rows: int, vectors: int) -> float:
     return max(rows * vectors / 2, (rows + vectors) / 2, 4.0) + 0.5
 
 
-def _cheapest(most: int, steps: Sequence[int], cost: Callable[[int], float]) -> list[int]:
-    """Return the first step of the cheapest way to 0, 1, ... `most`; 0 where there is none."""
+def _cheapest(most: int, costs: dict[int, float]) -> list[int]:
+    """Return the first step of the cheapest way to 0, 1, ... `most`; 0 where there is none.
+
+    `costs` has the steps there are.
+    """
     best, first = [0.0], [0]
     for total in range(1, most + 1):
-        ways = [(best[total - step] + cost(step), step) for step in steps if step <= total]
+        ways = [(best[total - step] + cost, step) for step, cost in costs.items() if step <= total]
         price, step = min(ways, default=(math.inf, 0), key=lambda way: (way[0], -way[1]))
         best.append(price)
         first.append(step if price < math.inf else 0)
@@ -67,7 +77,7 @@ def _cheapest(most: int, steps: Sequence[int], cost: Callable[[int], float]) -> 
 
 
 _ROWS = {
-    width: _cheapest(_MOST_ROWS, heights, partial(_cost, vectors=width))
+    width: _cheapest(_MOST_ROWS, {rows: _cost(rows, width) for rows in heights})
     for width, heights in TILES.items()
 }
 
@@ -91,7 +101,7 @@ NEXT_ROWS = np.array([_ROWS.get(width, _NONE) for width in range(WIDEST + 1)], n
 _MOST_VECTORS = 2 * WIDEST
 NEXT_WIDTH = np.array(
     [
-        _cheapest(_MOST_VECTORS, tuple(TILES), partial(_column_cost, rows=rows))
+        _cheapest(_MOST_VECTORS, {width: _column_cost(width, rows) for width in TILES})
         for rows in range(_MOST_ROWS + 1)
     ],
     np.int64,
@@ -289,9 +299,10 @@ def _tile(
                     with then:
                         old = tile.load(init, init_row)
                         new = [builder.fadd(i, s) for i, s in zip(old, sums, strict=True)]
-                        tile.store(new, out, out_row)
+                        added = (new, builder.block)
                     with otherwise:
-                        tile.store(sums, out, out_row)
+                        complete = (sums, builder.block)
+                tile.store(tile.merge(added, complete), out, out_row)
                 builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
@@ -356,7 +367,7 @@ def gemm_two(
             call_finish(op, m, n, out, out_row, aux, aux_row)
 
 
-@inner_kernel
+@inlined_kernel
 def gemm(
     m: int, n: int, k: int, a: Any, a_row: int, a_k: int, panel: Any, init: Any,
     init_row: int, out: Any, out_row: int, add: int, op: int, aux: Any, aux_row: int,
