@@ -22,9 +22,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.gemm import TALLEST, gemm
+from rnn_engine.kernels.gemm import TALLEST, Product, Tile, gemm
 from rnn_engine.kernels.options import linked
-from rnn_engine.kernels.pointers import copy_rows, lane_count, offset
+from rnn_engine.kernels.pointers import copy_rows, lane_count, load, offset, stack, store
 from rnn_engine.kernels.vector import (
     INT64,
     REGISTER_BYTES,
@@ -38,6 +38,9 @@ BLOCK = 128
 _VECTORS = 2
 # Columns of a panel of the left side: some whole tiles, and some whole registers.
 PANEL = 4 * TALLEST
+# Up to so many columns of the right side that fill no register are multiplied one by one, with
+# registers of the left side: the sums, and so the bits, are the same.
+_MOST_ALONE = 2
 # Vectors of the right side that are packed at once: 512 KiB, for the second-level cache.
 STRIP = 4096 // REGISTER_BYTES
 
@@ -112,6 +115,27 @@ def _pack_left(
         t, i, k = t + 1, 0, k + together
 
 
+@intrinsic
+def _multiply_left(
+    typingctx: Any, depth: Any, panel: Any, column: Any, column_k: Any, sums: Any
+) -> Any:
+    """Fill `sums` with the sums of a left panel's columns times one column of the right side."""
+    signature = types.void(types.intp, panel, column, types.intp, sums)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        depth, panel, column, column_k, sums = args
+        allow_widest(builder.function)
+        ops = VectorBuilder(builder, sig.args[1].dtype)
+        panel, column, sums = (ops.offset(pointer, INT64(0)) for pointer in (panel, column, sums))
+        lanes, zero = INT64(ops.lanes), ir.Constant(ops.type, [0.0] * ops.lanes)
+        tile = Tile(ops, 1, PANEL // ops.lanes, ops.first_lanes(lanes))
+        product = Product(column, INT64(0), column_k, depth, panel, lanes, INT64(PANEL))
+        tile.store(tile.add_product(product, [zero] * len(tile.cells)), sums, INT64(0))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 @linked
 def add_outer(
     rows: int, count: int, dz: Any, n: int, x: Any, x_row: int, x_step: int, f: int, dw: Any,
@@ -128,7 +152,7 @@ def add_outer(
     width = lane_count(dz)
     f_panels, u_panels = (f + PANEL - 1) // PANEL, (u + PANEL - 1) // PANEL
     panels = f_panels + u_panels
-    right = offset(scratch, min(BLOCK, rows * count) * PANEL)
+    right, sums = offset(scratch, min(BLOCK, rows * count) * PANEL), stack(dz, PANEL)
     # The elements in order, columns of one vector after the other, cut into equal parts: a
     # task has some vectors whole, and of the first and last one some panels.
     parts = (n + width - 1) // width * panels
@@ -143,6 +167,9 @@ def add_outer(
                 vectors = min(STRIP, (end - place) // panels)
             column = vector * width
             columns = min(vectors * width, n - column)
+            alone = 0
+            if column + columns == n and n % width <= _MOST_ALONE:
+                alone = n % width
             for j in range(0, columns, _VECTORS * width):
                 _pack_right(offset(dz, start * n + column + j), n, depth,
                             min(columns - j, _VECTORS * width), offset(right, j * depth),
@@ -165,6 +192,12 @@ def add_outer(
                 init, init_row = target, n
                 if overwrites and start == 0:
                     init, init_row = zeros, 0
-                gemm(high - low, columns, depth, scratch, 1, PANEL, right, init, init_row, target,
-                     n, 1, 0, target, 0)  # fmt: skip
+                gemm(high - low, columns - alone, depth, scratch, 1, PANEL, right, init, init_row,
+                     target, n, 1, 0, target, 0)  # fmt: skip
+                last_panel = offset(right, (columns - alone) * depth)
+                for c in range(alone):
+                    _multiply_left(depth, scratch, offset(last_panel, c), width, sums)
+                    j = columns - alone + c
+                    for i in range(high - low):
+                        store(target, i * n + j, load(init, i * init_row + j) + load(sums, i))
             place += vectors * (bottom - top)
