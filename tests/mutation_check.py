@@ -1,8 +1,8 @@
 """A small check of the kernels against the oracle, run in a process of its own.
 
 `test_mutations` runs it on copies of the engine with one fault each. Arguments are
-the parts to check, ``rnn``, ``brief``, ``apart``, ``row``, ``mask`` and ``dense``: the fewer, the
-less is compiled.
+the parts to check, ``rnn``, ``brief``, ``apart``, ``row``, ``odd``, ``mask`` and ``dense``: the
+fewer, the less is compiled.
 It exits with 0 if all is right, with 1 and a line for each wrong quantity if not.
 """
 
@@ -108,6 +108,9 @@ def main(parts: list[str]) -> int:
         vars(simple_rnn).update(FORWARD_ROWS=1, FORWARD_NUMBERS=1500)
         lines += check_layer("tanh", True, start=False, sizes=(1, 40, 300))
         lines += check_layer("tanh", False, sizes=(1, 40, 300))
+    if "odd" in parts:
+        lines += check_layer("tanh", True, sizes=(20, T, 33))
+        lines += check_layer("tanh", True, masked=True, sizes=(20, T, 33))
     if "rnn" in parts:
         for activation in ("tanh", "sigmoid", "relu"):
             lines += check_layer(activation, False) + check_layer(activation, True)

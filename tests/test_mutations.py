@@ -39,20 +39,21 @@ class Mutation:
 MASKED = "kernels/masked_rnn.py"
 RNN, GEMM, OUTER = "kernels/simple_rnn.py", "kernels/gemm.py", "kernels/outer.py"
 ROW, PANELS = "kernels/single_row.py", "kernels/panels.py"
+ODD = "kernels/odd_column.py"
 DENSE, FORMULAS, LOSSES = "kernels/dense.py", "kernels/formulas.py", "kernels/losses.py"
 
 MUTATIONS = (
     Mutation(
         "transposed R forward",
         RNN,
-        "pack(address(r), u, 0, u, u, pack_beside_r(w, b, weights))",
-        "pack(address(r), u, 1, u, u, pack_beside_r(w, b, weights))",
+        "pack(address(r), u, 0, u, u, odd",
+        "pack(address(r), u, 1, u, u, odd",
     ),
     Mutation(
         "R not transposed backward",
         RNN,
-        "pack(r, u, 1, u, u, transposed)",
-        "pack(r, u, 0, u, u, transposed)",
+        "pack(r, u, 1, u, u, odd",
+        "pack(r, u, 0, u, u, odd",
     ),
     Mutation(
         "swapped F and U in dx",
@@ -179,6 +180,43 @@ MUTATIONS = (
         "previous = address(h)",
         check="row",
     ),
+    Mutation(
+        "an odd column without its inputs",
+        RNN,
+        "fill_odd(rows, u, f,",
+        "fill_odd(rows, u, 0,",
+        "odd",
+    ),
+    Mutation(
+        "an odd column without the later step",
+        RNN,
+        "fill_odd(rows, u, depth, following,",
+        "fill_odd(rows, u, 0, following,",
+        check="odd",
+    ),
+    Mutation(
+        "a row of R for its odd column",
+        PANELS,
+        "offset(source, n), row",
+        "offset(source, n), 1",
+        "odd",
+    ),
+    Mutation("an odd column of other rows", ODD, "offset(b, r * b_row)", "b", check="odd"),
+    Mutation("half of an odd column's sum", ODD, "lane ^ step", "lane", check="odd"),
+    Mutation(
+        "an odd column under a mask without its states",
+        MASKED,
+        "fill_odd(rows, u, f, inputs, f, w, u,",
+        "fill_odd(rows, u, f, inputs, f, w, 0,",
+        check="odd",
+    ),
+    Mutation(
+        "the first of two columns of a weight gradient for both",
+        OUTER,
+        "offset(last_panel, c)",
+        "last_panel",
+        check="dense",
+    ),
     Mutation("a square packed as it lies", PANELS, "ops.transpose(rows)", "rows", check="row"),
     Mutation("wrong derivative of tanh", FORMULAS, "fma(-y, y, 1.0)", "fma(-y, 1.0, 1.0)"),
     Mutation("wrong derivative of sigmoid", FORMULAS, "fma(-y, y, y)", "fma(-y, y, 1.0)"),
@@ -228,7 +266,7 @@ def copy_engine(folder: Path) -> Path:
 
 def test_the_engine_itself_passes(tmp_path: Path) -> None:
     copied = copy_engine(tmp_path)
-    done = check(tmp_path, "brief", "apart", "row", "rnn", "mask", "dense")
+    done = check(tmp_path, "brief", "apart", "row", "odd", "rnn", "mask", "dense")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith(str(copied))
 

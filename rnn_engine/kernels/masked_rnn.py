@@ -21,7 +21,9 @@ from numba import prange
 
 from rnn_engine.kernels import simple_rnn
 from rnn_engine.kernels.denormals import flush_denormals, restore
+from rnn_engine.kernels.finish import call_finish
 from rnn_engine.kernels.gemm import gemm, gemm_two
+from rnn_engine.kernels.odd_column import fill_odd, multiply, odd_column
 from rnn_engine.kernels.options import inner_kernel, kernel, parallel_kernel
 from rnn_engine.kernels.outer import add_outer, scratch_size
 from rnn_engine.kernels.pointers import address, copy, lane_count, load, offset, store
@@ -94,6 +96,8 @@ def forward(
     r = offset(w, f * columns)
     b = offset(r, u * columns)
     step, shift = batch * u, first * u
+    odd = odd_column(u, w)
+    epilogue = 0 if odd else act
     for t in range(begin, stop):
         last = _active(mask, t, first, end)
         target = offset(address(h), t * step + shift)
@@ -110,8 +114,12 @@ def forward(
             keep, keep_row = target, 0
             if z.size:
                 keep, keep_row = offset(address(z), t * step + shift), u
-            gemm_two(rows, u, f, inputs, f, 1, w, u, source, u, r, b, 0, target, u, 0, act, keep,
-                     keep_row)  # fmt: skip
+            if odd:
+                fill_odd(rows, u, f, inputs, f, w, u, source, u, r, b, 0, target)
+            gemm_two(rows, u - odd, f, inputs, f, 1, w, u, source, u, r, b, 0, target, u, 0,
+                     epilogue, keep, keep_row)  # fmt: skip
+            if odd:
+                call_finish(act, 1, rows * u, target, u, keep, keep_row)
         if mask.size:
             for i in range(first, end):
                 if not mask[t, i]:
@@ -170,8 +178,7 @@ def _chain(
         if begun:
             init, init_row = offset(address(dy), t * step + shift), u
         if reach > first:
-            gemm(reach - first, u, u, following, u, 1, r, init, init_row, out, u,
-                 0, 0, zeros, 0)  # fmt: skip
+            multiply(reach - first, u, u, following, u, r, init, init_row, out)
         for i in range(first, end):
             row = offset(out, (i - first) * u)
             closed = mask.size and t >= 0 and not mask[t, i]
@@ -295,8 +302,7 @@ def _gradient_share(
                   scratch, member, members, zeros, 0)  # fmt: skip
         if dx.size:
             low, high = count * member // members, count * (member + 1) // members
-            gemm(high - low, f, u, offset(dz, low * u), u, 1, w, zeros, 0,
-                 offset(out, low * f), f, 0, 0, zeros, 0)  # fmt: skip
+            multiply(high - low, f, u, offset(dz, low * u), u, w, zeros, 0, offset(out, low * f))
     else:
         rows, count, skip = end - first, stop - start, 0
         x_step, a_step = batch * f, batch * u
@@ -317,8 +323,7 @@ def _gradient_share(
         if dx.size:
             for t in range(count * member // members, count * (member + 1) // members):
                 out = offset(address(dx), (start + t) * x_step + first * f)
-                gemm(rows, f, u, offset(dz, t * rows * u), u, 1, w, zeros, 0, out, f, 0, 0, zeros,
-                     0)  # fmt: skip
+                multiply(rows, f, u, offset(dz, t * rows * u), u, w, zeros, 0, out)
     restore(before)
 
 

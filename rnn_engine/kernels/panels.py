@@ -93,12 +93,21 @@ def _transpose_square(typingctx: Any, source: Any, row: Any, panel: Any) -> Any:
 
 
 @linked
-def pack(source: Any, row: int, transposed: int, k: int, n: int, panel: Any) -> None:
-    """Copy a k × n matrix to panels.
+def pack(
+    source: Any, row: int, transposed: int, k: int, columns: int, odd: int, panel: Any
+) -> None:
+    """Copy a matrix of k × columns to panels.
 
-    Rows of `source` lie `row` numbers apart; it is n × k if `transposed`.
+    Rows of `source` lie `row` numbers apart; it is columns × k if `transposed`. With `odd` (0 or
+    1) the last column lies in one piece in place of its panel, see `odd_column`.
     """
-    width = lane_count(panel)
+    width, n = lane_count(panel), columns - odd
+    if odd:
+        start, step = offset(source, n), row
+        if transposed:
+            start, step = offset(source, n * row), 1
+        for i in range(k):
+            store(panel, n * k + i, load(start, i * step))
     if not transposed:
         _copy_columns(source, row, k, n, panel)
         return

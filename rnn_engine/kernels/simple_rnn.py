@@ -26,8 +26,10 @@ import numpy as np
 from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
+from rnn_engine.kernels.finish import call_finish
 from rnn_engine.kernels.gemm import TALLEST, gemm, gemm_two
-from rnn_engine.kernels.options import inner_kernel, kernel, linked, parallel_kernel
+from rnn_engine.kernels.odd_column import fill_odd, multiply, odd_column
+from rnn_engine.kernels.options import inlined_kernel, inner_kernel, kernel, linked, parallel_kernel
 from rnn_engine.kernels.outer import BLOCK, add_outer, scratch_size
 from rnn_engine.kernels.panels import pack, packed_size, whole_registers
 from rnn_engine.kernels.pointers import (
@@ -139,14 +141,14 @@ def backward_places(
 # --- forward ------------------------------------------------------------------------
 
 
-@inner_kernel
+@inlined_kernel
 def pack_beside_r(w: Any, b: Any, weights: Any) -> Any:
     """Fill `weights` with W (F, U) and b (U,), or an empty b; return where R lies between them."""
     f, u = w.shape
     target = address(weights)
     width = lane_count(target)
     columns = (u + width - 1) // width * width
-    pack(address(w), u, 0, f, u, target)
+    pack(address(w), u, 0, f, u, odd_column(u, target), target)
     bias = offset(target, (f + u) * columns)
     for j in range(u):
         store(bias, j, b[j] if b.size else 0.0)
@@ -157,7 +159,7 @@ def pack_beside_r(w: Any, b: Any, weights: Any) -> Any:
 def pack_weights(w: Any, r: Any, b: Any, weights: Any) -> None:
     """Fill `weights` from W (F, U), R (U, U) and b (U,) or an empty b."""
     u = w.shape[1]
-    pack(address(r), u, 0, u, u, pack_beside_r(w, b, weights))
+    pack(address(r), u, 0, u, u, odd_column(u, address(w)), pack_beside_r(w, b, weights))
 
 
 @linked
@@ -183,7 +185,8 @@ def _walk(
     columns = (u + width - 1) // width * width
     r = offset(weights, f * columns)
     b = offset(r, u * columns)
-    numbers = rows * u
+    numbers, odd = rows * u, odd_column(u, weights)
+    even, epilogue = u - odd, 0 if odd else act
     laid, states = scratch, offset(scratch, chunk * rows * f)
     light = f <= JOINED_FEATURES and f * u <= JOINED_WEIGHTS * rows
     joined = light or (rows >= JOINED_ROWS and (f + u) * u <= JOINED_NUMBERS)
@@ -204,7 +207,8 @@ def _walk(
             elif x_row != f or x_step != rows * f:
                 lay_out(inputs, x_row, x_step, laid, rows, count, f)
                 inputs = laid
-            gemm(count * rows, u, f, inputs, a_row, 1, weights, b, 0, states, u, 0, 0, b, 0)
+            gemm(count * rows, even, f, inputs, a_row, 1, weights, b, 0, states, u, 0, 0, b,
+                 0)  # fmt: skip
         for t in range(count):
             # What a step begins with, and how many features it still sums. States that nobody
             # keeps take turns in two places.
@@ -217,9 +221,14 @@ def _walk(
             keep, keep_row = target, 0
             if kept == 2:
                 keep, keep_row = offset(z, (start + t) * step), u
-            gemm_two(rows, u, features, offset(inputs, t * x_step), x_row, 1, weights, depth,
-                     previous, u, r, init, init_row, target, u, 0, act, keep,
+            if odd:
+                fill_odd(rows, u, f, offset(x, (start + t) * x_step), x_row, weights, depth,
+                         previous, u, r, b, 0, target)  # fmt: skip
+            gemm_two(rows, even, features, offset(inputs, t * x_step), x_row, 1, weights, depth,
+                     previous, u, r, init, init_row, target, u, 0, epilogue, keep,
                      keep_row)  # fmt: skip
+            if odd:
+                call_finish(act, 1, numbers, target, u, keep, keep_row)
             previous, depth = target, u
         copy(last, previous, numbers)
         if not kept:
@@ -335,10 +344,10 @@ def forward_brief_tasks(
 def pack_transposed(w: Any, r: Any, f: int, u: int, wants_dx: int, transposed: Any) -> None:
     """Fill `transposed` with Rᵀ panels, Wᵀ panels if dx is wanted, and zeros."""
     width = lane_count(w)
-    pack(r, u, 1, u, u, transposed)
+    pack(r, u, 1, u, u, odd_column(u, w), transposed)
     start = u * ((u + width - 1) // width * width)
     if wants_dx:
-        pack(w, u, 1, u, f, offset(transposed, start))
+        pack(w, u, 1, u, f, odd_column(f, w), offset(transposed, start))
     start += u * ((f + width - 1) // width * width)
     for j in range(max(u, f)):
         store(transposed, start + j, 0.0)
@@ -355,6 +364,8 @@ def _chain(
     than one, `step` numbers apart), dz at step `start`. `after` holds dz of step `stop` and gets
     that of `start`. Unless `all_steps`, dy is that of the last step of all.
     """
+    odd = odd_column(u, r)
+    epilogue = 0 if odd else -1 - act
     for t in range(stop - 1, start - 1, -1):
         target = offset(dz, (t - start) * dz_step)
         following, depth = offset(target, dz_step), u
@@ -367,11 +378,15 @@ def _chain(
             init, init_row = offset(dy, t * step), u
         elif t == steps - 1:
             init, init_row = dy, u
-        gemm(rows, u, depth, following, u, 1, r, init, init_row, target, u, 0, -1 - act,
+        if odd:
+            fill_odd(rows, u, depth, following, u, r, 0, following, 0, r, init, init_row, target)
+        gemm(rows, u - odd, depth, following, u, 1, r, init, init_row, target, u, 0, epilogue,
              offset(s, t * step), u)  # fmt: skip
+        if odd:
+            call_finish(-1 - act, 1, rows * u, target, u, offset(s, t * step), u)
     copy(after, dz, rows * u)
     if wants_dh0 and start == 0:
-        gemm(rows, u, u, dz, u, 1, r, zeros, 0, dh0, u, 0, 0, zeros, 0)
+        multiply(rows, u, u, dz, u, r, zeros, 0, dh0)
 
 
 @inner_kernel
@@ -426,8 +441,7 @@ def _fill_dx(
         target = offset(dx, t * dx_step)
         apart = together > 1 and dx_step != rows * f
         out = scratch if apart else target
-        gemm(steps * rows, f, u, offset(dz, t * rows * u), u, 1, w, zeros, 0, out, f, 0, 0, zeros,
-             0)  # fmt: skip
+        multiply(steps * rows, f, u, offset(dz, t * rows * u), u, w, zeros, 0, out)
         if apart:
             for i in range(steps):
                 copy(offset(target, i * dx_step), offset(scratch, i * rows * f), rows * f)
@@ -566,7 +580,7 @@ def backward_brief(
                   offset(states, (start - 1) * numbers), u, numbers, u, address(dr), adds_dr,
                   address(db), scratch, 0, 1, zeros, 0)  # fmt: skip
     if dx.size:
-        gemm(steps * batch, f, u, dz, u, 1, w_t, zeros, 0, address(dx), f, 0, 0, zeros, 0)
+        multiply(steps * batch, f, u, dz, u, w_t, zeros, 0, address(dx))
     restore(before)
 
 
