@@ -10,7 +10,8 @@ Everything but a batch-major x is time-major, (T, B, ·): the rows of a step lie
 together. Rows are independent through all of time, so a task takes a range of rows
 from the first step to the last, without meeting the others. Optional arrays are
 passed with no elements. The sum of every h element runs over b, then the features,
-then the units, in this order, whoever computes it.
+then the units, in this order, whoever computes it; that of an odd column as told in
+`odd_column`.
 
 Forward does both products of a step in one, or, for few rows, projects the inputs of a chunk
 of time at once, x·W, and walks through its steps. Backward walks back through a chunk and
