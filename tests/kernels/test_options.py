@@ -1,0 +1,63 @@
+"""Compiling a kernel leaves Numba's settings and Python's collector as they were."""
+
+import gc
+
+import pytest
+from numba import njit
+from numba.core import codegen, config
+from numba.core.errors import TypingError
+
+from rnn_engine.kernels import options
+
+
+@pytest.fixture
+def levels(monkeypatch):
+    """The levels of optimization that LLVM is asked for."""
+    seen, original = [], codegen.CPUCodegen._pass_builder
+
+    def recorded(self, **settings):
+        seen.append(int(settings.get("opt", config.OPT)))
+        return original(self, **settings)
+
+    monkeypatch.setattr(codegen.CPUCodegen, "_pass_builder", recorded)
+    return seen
+
+
+def double(x):
+    return x + x
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_a_kernel_and_what_is_compiled_after_it(levels, monkeypatch, collects):
+    level = config.OPT
+    kernel = options.kernel(double)
+    kernel._cache.disable()
+    monkeypatch.setattr(kernel._cache, "save_overload", lambda *_: None)
+    gc.enable() if collects else gc.disable()
+    try:
+        assert kernel(1.5) == 3.0
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
+    assert max(levels) == 2
+    assert config.OPT is level
+    levels.clear()
+    assert njit(double)(1.5) == 3.0
+    assert max(levels) == int(level)
+
+
+def test_a_kernel_that_cannot_be_compiled():
+    level = config.OPT
+    with pytest.raises(TypingError):
+        options.kernel(lambda x: x.nothing)(1.5)
+    assert config.OPT is level
+    assert gc.isenabled()
+
+
+def test_a_lower_level_of_the_user_stays(levels, monkeypatch):
+    monkeypatch.setattr(config, "OPT", type(config.OPT)(1))
+    kernel = options.kernel(double)
+    kernel._cache.disable()
+    monkeypatch.setattr(kernel._cache, "save_overload", lambda *_: None)
+    assert kernel(2.5) == 5.0
+    assert max(levels) == 1
