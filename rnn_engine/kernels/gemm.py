@@ -10,7 +10,6 @@ whatever the tile, so a row has the same bits in any company (measured with
 
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,11 +28,11 @@ from rnn_engine.kernels.vector import (
 )
 
 # Shapes of tiles, rows by width in vectors: all sums, one panel a vector and one number of
-# `a` have to fit the registers. Tall tiles two vectors wide load least for what they
-# multiply; few rows need wide tiles to have enough sums under way to hide the latency of
-# FMA: with six vectors side by side one row of 96 units took a step in two thirds of the time,
-# two rows in four fifths. Beyond eight a single row waits for its panels: four streams from the
-# second-level cache reached all of its bandwidth, eight 94%, sixteen 45%.
+# `a` have to fit the registers; each width has tiles of one row. Tall tiles two vectors wide
+# load least for what they multiply; few rows need wide tiles to have enough sums under way to
+# hide the latency of FMA: with six vectors side by side one row of 96 units took a step in two
+# thirds of the time, two rows in four fifths. Beyond eight a single row waits for its panels:
+# four streams from the second-level cache reached all of its bandwidth, eight 94%, sixteen 45%.
 if REGISTERS == 32:
     TILES = {
         8: (1,),
@@ -63,16 +62,16 @@ def _cost(rows: int, vectors: int) -> float:
 
 
 def _cheapest(most: int, costs: dict[int, float]) -> list[int]:
-    """Return the first step of the cheapest way to 0, 1, ... `most`; 0 where there is none.
+    """Return the first step of the cheapest way to 0, 1, ... `most`.
 
-    `costs` has the steps there are.
+    `costs` has the steps there are, 1 among them. Of equal ways the one with the largest first.
     """
     best, first = [0.0], [0]
     for total in range(1, most + 1):
         ways = [(best[total - step] + cost, step) for step, cost in costs.items() if step <= total]
-        price, step = min(ways, default=(math.inf, 0), key=lambda way: (way[0], -way[1]))
+        price, step = min(ways, key=lambda way: (way[0], -way[1]))
         best.append(price)
-        first.append(step if price < math.inf else 0)
+        first.append(step)
     return first
 
 
@@ -87,8 +86,6 @@ def _column_cost(width: int, rows: int) -> float:
     total = 0.0
     while rows:
         height = _ROWS[width][rows]
-        if not height:
-            return math.inf
         total += _cost(height, width)
         rows -= height
     return total

@@ -9,7 +9,8 @@ That column is computed as dot products, over k and not over columns:
 L is 64 bytes of numbers on every machine and each row is summed alone, so that the bits depend
 neither on the CPU nor on the other rows. `odd_column` decides by the number of columns alone: all
 products with a matrix agree on it, and it is packed for them. 32 rows of 33 units take 12% less
-time forward, 15% less back; up to four rows, which wait for each sum anyway, 10% more.
+time forward, 13% less back; two to four rows a thread, which wait for each sum anyway, up to 7%
+more: they cannot be an exception, since their bits are those of a larger batch.
 """
 
 from typing import Any
@@ -32,10 +33,11 @@ from rnn_engine.kernels.vector import (
 )
 
 _BLOCK_BYTES = 64
-# Of matrices of more than two and less than so many blocks. One column of 17 gained nothing, two
-# of 34 or 50 less than 5%, four of 36 lost; beyond, a register counts for little, and `single_row`
-# packs its own way.
-_LEAST_BLOCKS, _MOST_BLOCKS = 2, 8
+# Only matrices of more than two and less than eight whole blocks have one: of 33, 49, ... 113
+# columns in float32, of 17, 25, ... 57 in float64. One column of 17 float32 numbers gained
+# nothing, two of 34 or 50 less than 5%, four of 36 lost; beyond, a register counts for little,
+# and `single_row` packs its own way.
+_BLOCKS_BELOW, _BLOCKS_ABOVE = 2, 8
 # Dot products side by side: as many as have their sums in half of the registers.
 _MOST_ROWS = REGISTERS * REGISTER_BYTES // (2 * _BLOCK_BYTES)
 
@@ -47,8 +49,8 @@ def odd_column(typingctx: Any, n: Any, like: Any) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         n, block = args[0], _BLOCK_BYTES * 8 // sig.args[1].dtype.bitwidth
         one = builder.icmp_signed("==", builder.and_(n, INT64(block - 1)), INT64(1))
-        large = builder.icmp_signed(">", n, INT64(_LEAST_BLOCKS * block))
-        small = builder.icmp_signed("<", n, INT64(_MOST_BLOCKS * block))
+        large = builder.icmp_signed(">", n, INT64(_BLOCKS_BELOW * block))
+        small = builder.icmp_signed("<", n, INT64(_BLOCKS_ABOVE * block))
         return builder.zext(builder.and_(one, builder.and_(large, small)), INT64)
 
     return types.intp(types.intp, like), codegen
@@ -73,7 +75,8 @@ def fill_odd(
     """Fill the last, odd column of `out` (m, n).
 
     The arguments are those of `gemm_two`, which fills the others; `panel` and `b_panel` are from
-    `panels.pack`.
+    `panels.pack`. An epilogue then runs over whole rows, which are one piece of memory: over a
+    column alone it would take a register for each number.
     """
     c, r = n - 1, 0
     while r < m:
@@ -88,7 +91,7 @@ def _fill(
     typingctx: Any, rows: Any, k: Any, a: Any, a_row: Any, column: Any, b_k: Any, b: Any,
     b_row: Any, b_column: Any, init: Any, init_row: Any, out: Any, out_row: Any,
 ) -> Any:  # fmt: skip
-    """Fill the column of some of `rows` rows; return of how many."""
+    """Fill the column of some of `rows` rows; return how many."""
     signature = types.intp(rows, k, a, a_row, column, b_k, b, b_row, b_column, init, init_row, out,
                            out_row)  # fmt: skip
 
@@ -174,7 +177,10 @@ def _add_products(
 
 
 def _totals(ops: VectorBuilder, totals: list[Any]) -> list[Any]:
-    """Return the sum of the lanes of each register: all of them are added in one tree."""
+    """Return the sum of the lanes of each register: all of them are added in one tree.
+
+    There are 1, 2, 4 ... registers, at most as many as lanes. Row r ends in lane r · lanes / rows.
+    """
     b, lanes, rows = ops.builder, range(ops.lanes), len(totals)
     step = ops.lanes // 2
     while step:

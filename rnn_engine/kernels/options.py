@@ -82,7 +82,8 @@ def _lightly(compile_it: Callable[..., Any]) -> Callable[..., Any]:
         with global_compiler_lock:  # whatever else is compiled meanwhile keeps its level
             collects, level = gc.isenabled(), config.OPT
             gc.disable()
-            config.OPT = min(level, type(level)(2))
+            if level > 2 and not level.is_opt_max:  # who asks for "max" gets it
+                config.OPT = type(level)(2)
             try:
                 return compile_it(*args, **kwargs)
             finally:

@@ -101,7 +101,7 @@ def pack(
     Rows of `source` lie `row` numbers apart; it is columns × k if `transposed`. With `odd` (0 or
     1) the last column lies in one piece in place of its panel, see `odd_column`.
     """
-    width, n = lane_count(panel), columns - odd
+    width, n = lane_count(panel), columns - odd  # n columns lie in panels
     if odd:
         start, step = offset(source, n), row
         if transposed:

@@ -128,7 +128,7 @@ def _has_threading_library(process: str) -> bool:
 
 
 _threads = _from_environment()
-_most = min(_threads, _MOST_TASKS)
+_tasks = min(_threads, _MOST_TASKS)
 _safe: bool | None = None
 _forked = _began_as_fork()
 
@@ -158,9 +158,9 @@ def set_num_threads(n: int) -> None:
     1
     >>> set_num_threads(before)
     """
-    global _threads, _most
+    global _threads, _tasks
     _threads = _positive(n)
-    _most = min(_threads, _MOST_TASKS)
+    _tasks = min(_threads, _MOST_TASKS)
 
 
 def _positive(n: Any) -> int:
@@ -185,13 +185,13 @@ def tasks(work: int, most: int) -> int:
     forked from one that may have used it. Never many more than Numba has threads.
     """
     global _safe
-    if work < SERIAL_WORK or _most == 1 or most < 2 or _forked:
+    if work < SERIAL_WORK or _tasks == 1 or most < 2 or _forked:
         return 1
     if _safe is None:
         _safe = is_safe(threading_layer())
     if not _safe:
         return 1
-    return _most if _most < most else most  # half the time of `min`: 0.1 us of each call
+    return _tasks if _tasks < most else most  # half the time of `min`: 0.1 us of each call
 
 
 def calls(steps: int, chunk: int, work: int) -> list[tuple[int, int]]:

@@ -54,10 +54,11 @@ def test_a_kernel_that_cannot_be_compiled():
     assert gc.isenabled()
 
 
-def test_a_lower_level_of_the_user_stays(levels, monkeypatch):
-    monkeypatch.setattr(config, "OPT", type(config.OPT)(1))
+@pytest.mark.parametrize("level", [1, "max"])
+def test_a_level_that_the_user_chose_stays(levels, monkeypatch, level):
+    monkeypatch.setattr(config, "OPT", type(config.OPT)(level))
     kernel = options.kernel(double)
     kernel._cache.disable()
     monkeypatch.setattr(kernel._cache, "save_overload", lambda *_: None)
     assert kernel(2.5) == 5.0
-    assert max(levels) == 1
+    assert max(levels) == int(config.OPT)
