@@ -125,3 +125,29 @@ def test_importing_the_engine_loads_no_framework() -> None:
     loaded = set(done.stdout.split())
     assert "rnn_engine" in loaded
     assert not loaded & (FRAMEWORKS | LAZY)
+
+
+def test_an_import_leaves_the_collector_as_it_was() -> None:
+    """Neither thaws what the program has frozen, nor keeps anything frozen, nor switches it on."""
+    program = """
+import gc
+gc.freeze()
+before = gc.get_freeze_count()
+gc.disable()
+import rnn_engine
+assert not gc.isenabled()
+gc.enable()
+for name in [n for n in __import__("sys").modules if n.startswith("rnn_engine")]:
+    del __import__("sys").modules[name]
+import rnn_engine
+assert gc.isenabled()
+assert before - 100 < gc.get_freeze_count() <= before, "some die, none is thawed"
+"""
+    for text in (
+        program,
+        "import gc, rnn_engine; assert gc.isenabled() and not gc.get_freeze_count()",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, cwd=ROOT
+        )
+        assert done.returncode == 0, done.stderr

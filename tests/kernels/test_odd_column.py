@@ -67,6 +67,19 @@ def test_a_row_has_its_bits_in_any_company(dtype, units, features, batch, steps,
     assert masked[:, :cut].tobytes() == whole[:, :cut].tobytes()
 
 
+@pytest.mark.parametrize(
+    ("units", "dtype"),
+    [*((u, "float32") for u in (97, 113, 129, 145)), *((u, "float64") for u in (57, 65, 89, 97))],
+)
+def test_no_size_has_an_odd_column_here_and_panels_of_its_own_there(units, dtype):
+    """A long sequence alone may go through `single_row`, which knows no odd columns.
+
+    From 129 units with AVX2, from 256 with AVX-512: `test_bits` compares the two.
+    """
+    layer, x = build(units, 5, dtype), numbers(0, 3, 40, 5, dtype=dtype)
+    assert layer(x[:1]).tobytes() == np.array(layer(x))[:1].tobytes()
+
+
 @pytest.mark.parametrize("units", SIZES)
 def test_other_columns_are_those_of_a_wider_layer(units):
     """Nothing of the odd column gets into its neighbours, nor the other way round."""
