@@ -24,7 +24,7 @@ def forward_plan(batch: int, steps: int, features: int, units: int, tasks: int) 
 
 # Where `kernels.single_row` takes over: steps from which on it pays to pack the weights that way,
 # too; bytes of a row of R, for a panel, and of all of R, for it not to stay in the nearest cache.
-LEAST_STEPS = 32
+_LEAST_STEPS = 32
 _LEAST_ROW = REGISTERS // 2 * REGISTER_BYTES
 _LEAST_WEIGHTS = 65536
 
@@ -33,7 +33,7 @@ def is_for_single_row(batch: int, steps: int, units: int, dtype: np.dtype) -> bo
     """Return whether the work is for `kernels.single_row`."""
     row = units * dtype.itemsize
     large = row >= _LEAST_ROW and units * row > _LEAST_WEIGHTS
-    return batch == 1 and steps >= LEAST_STEPS and large
+    return batch == 1 and steps >= _LEAST_STEPS and large
 
 
 @functools.lru_cache(maxsize=256)
