@@ -6,10 +6,12 @@ import os
 import re
 import reprlib
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numba
+from llvmlite.binding import ffi
 from numba.core import config
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel
@@ -206,17 +208,30 @@ def calls(steps: int, chunk: int, work: int) -> list[tuple[int, int]]:
     return [(begin, min(begin + length, steps)) for begin in range(0, steps, length)]
 
 
+# llvmlite gives no name to it; one without it would cost a rare child, not the import.
+_llvm_lock: Any = getattr(ffi.lib, "_lock", nullcontext())
+
+
+def _before_fork() -> None:
+    # A child forked while another thread compiles would wait for that thread for ever. One that
+    # compiles takes Numba's lock first; one that frees what LLVM made takes only LLVM's.
+    global_compiler_lock.acquire()
+    _llvm_lock.__enter__()
+
+
 def _after_fork() -> None:
-    # GNU OpenMP kills a forked child that enters a parallel region.
-    global _forked
-    _forked = True
+    _llvm_lock.__exit__(None, None, None)
     global_compiler_lock.release()
 
 
+def _after_fork_in_child() -> None:
+    # GNU OpenMP kills a forked child that enters a parallel region.
+    global _forked
+    _forked = True
+    _after_fork()
+
+
 if hasattr(os, "register_at_fork"):
-    # A child forked while another thread compiles would wait for that thread for ever.
     os.register_at_fork(
-        before=global_compiler_lock.acquire,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=_after_fork,
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
     )

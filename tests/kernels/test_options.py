@@ -5,6 +5,7 @@ import gc
 import pytest
 from numba import njit
 from numba.core import codegen, config
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import TypingError
 
 from rnn_engine.kernels import options
@@ -62,3 +63,21 @@ def test_a_level_that_the_user_chose_stays(levels, monkeypatch, level):
     monkeypatch.setattr(kernel._cache, "save_overload", lambda *_: None)
     assert kernel(2.5) == 5.0
     assert max(levels) == int(config.OPT)
+
+
+def test_garbage_goes_before_the_lock_does(monkeypatch):
+    """A fork waits for the lock only, and a child forked meanwhile would never collect."""
+    locked = []
+
+    def watch(phase, _):
+        locked.append(global_compiler_lock.is_locked())
+
+    kernel = options.kernel(double)
+    kernel._cache.disable()
+    monkeypatch.setattr(kernel._cache, "save_overload", lambda *_: None)
+    gc.callbacks.append(watch)
+    try:
+        assert kernel(3.5) == 7.0
+    finally:
+        gc.callbacks.remove(watch)
+    assert locked == [True, True]  # one collection: its start, its end

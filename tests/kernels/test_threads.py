@@ -293,6 +293,34 @@ assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
         finish(start(PREPARE + code, **changes), seconds=120)
 
 
+    def test_fork_while_another_thread_frees_what_llvm_made(self):
+        """It holds llvmlite's lock and not Numba's, wherever the collector comes by."""
+        code = """
+import warnings
+from llvmlite.binding import ffi
+warnings.simplefilter("ignore", DeprecationWarning)
+held, go = threading.Event(), threading.Event()
+
+def free():
+    with ffi.lib._lock:
+        held.set()
+        go.wait(0.5)
+
+thread = threading.Thread(target=free)
+thread.start()
+held.wait()
+pid = os.fork()
+if pid == 0:
+    make(1)(x)
+    os._exit(0)
+go.set()
+thread.join()
+assert os.waitpid(pid, 0)[1] == 0
+make(1)(x)
+"""
+        finish(start(PREPARE + code, NUMBA_THREADING_LAYER="omp"), seconds=60)
+
+
 SCRIPT = """
 def child(_=None):
     safe = threads.is_safe(threads.threading_layer())
