@@ -34,8 +34,10 @@ demo: $(VENV)/demo.stamp  ## the first program, then a forecast of a real series
 	$(RUN) examples/quickstart.py
 	$(RUN) examples/co2_forecast.py --out out $(ARGS)
 
+# A test that hangs shows where and ends its process, which xdist names and replaces.
 test: $(VENV)/test.stamp  ## the whole suite, against Keras
-	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
+	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal \
+		-o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true $(ARGS)
 
 nightly: $(VENV)/test.stamp  ## the suite with 20,000 random cases a property (hours)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=nightly $(ARGS)

@@ -1,6 +1,8 @@
 """Programs in fresh processes: what happens at import, after fork or to a cold cache."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +41,7 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # so that its children end with it
     )
 
 
@@ -47,13 +50,22 @@ def finish(process: subprocess.Popen[str], quiet: bool = True, seconds: float = 
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        kill_all(process)
         out, err = process.communicate()
         raise AssertionError(f"no end after {seconds} s\n{out}\n{err}") from None
     assert process.returncode == 0, f"exit status {process.returncode}\n{out}\n{err}"
     if quiet:
         assert err == "", err
     return out
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """End a program of `start` and its children: one that is left keeps the pipes open."""
+    with contextlib.suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def run(code: str, quiet: bool = True, **changes: str | None) -> str:

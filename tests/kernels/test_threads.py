@@ -292,7 +292,6 @@ assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
         changes = {"RNN_ENGINE_CACHE_DIR": str(tmp_path / "cold"), "NUMBA_THREADING_LAYER": "omp"}
         finish(start(PREPARE + code, **changes), seconds=120)
 
-
     def test_fork_while_another_thread_frees_what_llvm_made(self):
         """It holds llvmlite's lock and not Numba's, wherever the collector comes by."""
         code = """

@@ -13,7 +13,8 @@ from tests.kernels.process import finish, start
 # A step takes some tens of milliseconds. The weights that an interrupt leaves are compared
 # with those of a run of as many steps as the optimizer counted.
 PROGRAM = """
-import sys
+import faulthandler, sys
+faulthandler.dump_traceback_later(240, exit=True)  # should a Ctrl-C be lost
 import numpy as np
 import rnn_engine
 
@@ -89,7 +90,7 @@ def test_interrupt_leaves_a_whole_step():
         time.sleep(delay)
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "interrupted\n"
+        assert process.stdout.readline() == "interrupted\n", process.communicate()[1]
         if os.environ.get("SHOW_TIMES"):
             print(f"{1000 * (time.monotonic() - sent):.0f} ms")
         answer = process.stdout.readline()
