@@ -68,10 +68,10 @@ def _cheapest(most: int, costs: dict[int, float]) -> list[int]:
     """
     best, first = [0.0], [0]
     for total in range(1, most + 1):
-        ways = [(best[total - step] + cost, step) for step, cost in costs.items() if step <= total]
-        price, step = min(ways, key=lambda way: (way[0], -way[1]))
+        ways = [(best[total - step] + cost, -step) for step, cost in costs.items() if step <= total]
+        price, negative = min(ways)
         best.append(price)
-        first.append(step)
+        first.append(-negative)
     return first
 
 

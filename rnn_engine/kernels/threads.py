@@ -6,7 +6,7 @@ import os
 import re
 import reprlib
 import sys
-from contextlib import nullcontext
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -208,30 +208,36 @@ def calls(steps: int, chunk: int, work: int) -> list[tuple[int, int]]:
     return [(begin, min(begin + length, steps)) for begin in range(0, steps, length)]
 
 
-# llvmlite gives no name to it; one without it would cost a rare child, not the import.
-_llvm_lock: Any = getattr(ffi.lib, "_lock", nullcontext())
-
-
 def _before_fork() -> None:
-    # A child forked while another thread compiles would wait for that thread for ever. One that
-    # compiles takes Numba's lock first; one that frees what LLVM made takes only LLVM's.
+    # A child forked while another thread compiles would wait for that thread for ever.
     global_compiler_lock.acquire()
-    _llvm_lock.__enter__()
-
-
-def _after_fork() -> None:
-    _llvm_lock.__exit__(None, None, None)
-    global_compiler_lock.release()
+    # Who lets go of what LLVM made takes LLVM's lock only, and has it for a moment. It must not
+    # be kept: hooks that come after this one wait for locks whose holders may want it.
+    if _llvm_lock is not None:
+        with _llvm_lock:
+            pass
+    # The first array that Numba sees has it import this, under no lock but the module's own.
+    import numpy.ma  # noqa: F401
 
 
 def _after_fork_in_child() -> None:
     # GNU OpenMP kills a forked child that enters a parallel region.
     global _forked
     _forked = True
-    _after_fork()
+    if _llvm_lock is not None:
+        if _llvm_lock._lock.acquire(blocking=False):
+            _llvm_lock._lock.release()
+        else:  # taken since, by a thread that does not exist here
+            _llvm_lock._lock = threading.RLock()
+    global_compiler_lock.release()
 
+
+# llvmlite gives no name to it; one without it would cost a rare child, not the import.
+_llvm_lock: Any = getattr(ffi.lib, "_lock", None)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+        before=_before_fork,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=_after_fork_in_child,
     )

@@ -292,32 +292,62 @@ assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
         changes = {"RNN_ENGINE_CACHE_DIR": str(tmp_path / "cold"), "NUMBA_THREADING_LAYER": "omp"}
         finish(start(PREPARE + code, **changes), seconds=120)
 
-    def test_fork_while_another_thread_frees_what_llvm_made(self):
+    def test_fork_waits_for_a_thread_that_frees_what_llvm_made(self):
         """It holds llvmlite's lock and not Numba's, wherever the collector comes by."""
         code = """
-import warnings
+import time, warnings
 from llvmlite.binding import ffi
 warnings.simplefilter("ignore", DeprecationWarning)
-held, go = threading.Event(), threading.Event()
+held, freed = threading.Event(), []
 
 def free():
     with ffi.lib._lock:
         held.set()
-        go.wait(0.5)
+        time.sleep(0.3)
+        freed.append(True)
 
 thread = threading.Thread(target=free)
 thread.start()
 held.wait()
 pid = os.fork()
 if pid == 0:
+    os._exit(0 if freed else 1)
+thread.join()
+assert os.waitpid(pid, 0)[1] == 0
+"""
+        finish(start(PREPARE + code, NUMBA_THREADING_LAYER="omp"), seconds=120)
+
+    def test_fork_while_a_thread_takes_the_lock_of_llvm_after_all(self):
+        """A hook that was there before the engine's comes after it, and may wait for others."""
+        before = """
+import os, threading, warnings
+from llvmlite.binding import ffi
+warnings.simplefilter("ignore", DeprecationWarning)
+wanted, held, done = threading.Event(), threading.Event(), threading.Event()
+
+def free():
+    wanted.wait()
+    with ffi.lib._lock:
+        held.set()
+        done.wait()
+
+def hook():
+    wanted.set()
+    held.wait()
+
+threading.Thread(target=free).start()
+os.register_at_fork(before=hook)
+"""
+        code = """
+pid = os.fork()
+if pid == 0:
     make(1)(x)
     os._exit(0)
-go.set()
-thread.join()
+done.set()
 assert os.waitpid(pid, 0)[1] == 0
 make(1)(x)
 """
-        finish(start(PREPARE + code, NUMBA_THREADING_LAYER="omp"), seconds=60)
+        finish(start(before + PREPARE + code, NUMBA_THREADING_LAYER="omp"), seconds=120)
 
 
 SCRIPT = """

@@ -14,7 +14,6 @@ from tests.kernels.process import finish, start
 # with those of a run of as many steps as the optimizer counted.
 PROGRAM = """
 import faulthandler, sys
-faulthandler.dump_traceback_later(240, exit=True)  # should a Ctrl-C be lost
 import numpy as np
 import rnn_engine
 
@@ -61,6 +60,7 @@ def say(*words):
 model = make()
 done, runs = 1, []
 for _ in range(int(sys.stdin.readline())):
+    faulthandler.dump_traceback_later(240, exit=True)  # should a Ctrl-C be lost
     watch = Watch()
     say("training")
     try:
