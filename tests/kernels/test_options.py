@@ -29,11 +29,10 @@ def double(x):
 
 
 @pytest.mark.parametrize("collects", [True, False])
-def test_a_kernel_and_what_is_compiled_after_it(levels, monkeypatch, collects):
+def test_a_kernel_and_what_is_compiled_after_it(levels, collects):
     level = config.OPT
     kernel = options.kernel(double)
     kernel._cache.disable()
-    monkeypatch.setattr(kernel._cache, "save_overload", lambda *_: None)
     gc.enable() if collects else gc.disable()
     try:
         assert kernel(1.5) == 3.0
@@ -60,12 +59,11 @@ def test_a_level_that_the_user_chose_stays(levels, monkeypatch, level):
     monkeypatch.setattr(config, "OPT", type(config.OPT)(level))
     kernel = options.kernel(double)
     kernel._cache.disable()
-    monkeypatch.setattr(kernel._cache, "save_overload", lambda *_: None)
     assert kernel(2.5) == 5.0
     assert max(levels) == int(config.OPT)
 
 
-def test_garbage_goes_before_the_lock_does(monkeypatch):
+def test_garbage_goes_before_the_lock_does():
     """A fork waits for the lock only, and a child forked meanwhile would never collect."""
     locked = []
 
@@ -74,7 +72,6 @@ def test_garbage_goes_before_the_lock_does(monkeypatch):
 
     kernel = options.kernel(double)
     kernel._cache.disable()
-    monkeypatch.setattr(kernel._cache, "save_overload", lambda *_: None)
     gc.callbacks.append(watch)
     try:
         assert kernel(3.5) == 7.0
