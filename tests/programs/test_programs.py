@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+import rnn_engine
 from tests.programs import runner
 
-pytest.importorskip("keras")
+keras_package = pytest.importorskip("keras")
 
 # Scripts, in the manner of those in tutorials, courses and answers to questions.
 PROGRAMS = sorted((Path(__file__).parent / "scripts").glob("*.py"))
@@ -25,6 +26,8 @@ def test_there_are_programs() -> None:
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_program(path: Path, tmp_path: Any) -> None:
     text = path.read_text()
+    for package in keras_package, rnn_engine:  # names of layers count from the first, as alone
+        package.utils.clear_session()
     folders = tmp_path / "keras", tmp_path / "ours"
     for folder in folders:
         folder.mkdir()
