@@ -257,6 +257,20 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 """
         run(code)
 
+    def test_child_need_not_import_what_numba_does_at_its_first_array(self):
+        """Another thread may be in the middle of that import, and is not in the child.
+
+        Whatever else Numba imports late, it imports under its lock.
+        """
+        code = """
+import os, sys, rnn_engine
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if "numpy.ma" in sys.modules else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+"""
+        run(code)
+
     @pytest.mark.parametrize(
         ("own", "default", "wanted"),
         [("fork", "spawn", True), ("spawn", "fork", False), ("forkserver", "fork", False),
