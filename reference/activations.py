@@ -69,7 +69,7 @@ def _gelu_approximate_slope(z: Any) -> Any:
 
 def _mish_gate(z: Any) -> Any:
     """Return tanh(softplus(z))."""
-    n = np.expm1(2 * softplus(z))
+    n = np.expm1(2 * softplus(np.minimum(z, 20)))
     return np.where(z > 20, 1.0, n / (n + 2))
 
 

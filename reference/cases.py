@@ -1,6 +1,6 @@
 """What is compared: named cases, and random ones.
 
-A `Case` is a stack of SimpleRNN and Dense layers with its data, all drawn from one
+A `Case` is a stack of recurrent and Dense layers with its data, all drawn from one
 seed: weights asymmetric and scaled so that the recurrence neither dies nor
 explodes, biases never zero.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference.compare import FACTOR, knowable, roundoff
-from reference.oracle import Model, make_model
+from reference.oracle import CELLS, Model, make_model
 
 LayerSpec = tuple[str, Mapping[str, Any]]
 
@@ -63,12 +63,14 @@ class Case:
         arrays: list[np.ndarray] = []
         for class_name, config in self.layers:
             units = config["units"]
-            shapes = [(width, units)]
-            if class_name == "SimpleRNN":
-                shapes.append((units, units))
+            gates = CELLS[class_name].gates if class_name in CELLS else 1
+            shapes = [(width, gates * units)]
+            if class_name in CELLS:
+                shapes.append((units, gates * units))
             arrays += [rng.normal(0, shape[0] ** -0.5, shape) for shape in shapes]
             if config.get("use_bias", True):
-                arrays.append(rng.uniform(0.1, 0.6, units) * rng.choice([-1.0, 1.0], units))
+                shape = bias_shape(class_name, config, gates * units)
+                arrays.append(rng.uniform(0.1, 0.6, shape) * rng.choice([-1.0, 1.0], shape))
             width = units
         return [(a * self.weight_scale).astype(dtype) for a in arrays]
 
@@ -80,7 +82,7 @@ class Case:
 
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the output, batch included."""
-        recurrent = [config for name, config in self.layers if name == "SimpleRNN"]
+        recurrent = [config for name, config in self.layers if name in CELLS]
         keeps_time = all(config.get("return_sequences", False) for config in recurrent)
         units = self.layers[-1][1]["units"]
         return (self.batch, self.steps, units) if keeps_time else (self.batch, units)
@@ -108,9 +110,25 @@ class Case:
         return rng.normal(size=shape).astype(dtype)
 
 
+def bias_shape(class_name: str, config: Mapping[str, Any], width: int) -> tuple[int, ...]:
+    """Return the shape of a layer's bias; a GRU that resets after has two."""
+    two = class_name == "GRU" and config.get("reset_after", True)
+    return (2, width) if two else (width,)
+
+
 def rnn(units: int, **options: Any) -> LayerSpec:
     """Return the spec of a SimpleRNN."""
     return ("SimpleRNN", {"units": units, **options})
+
+
+def lstm(units: int, **options: Any) -> LayerSpec:
+    """Return the spec of an LSTM."""
+    return ("LSTM", {"units": units, **options})
+
+
+def gru(units: int, **options: Any) -> LayerSpec:
+    """Return the spec of a GRU."""
+    return ("GRU", {"units": units, **options})
 
 
 def dense(units: int, **options: Any) -> LayerSpec:

@@ -172,60 +172,80 @@ def layer_pass(
     x: np.ndarray,
     dy: np.ndarray,
     mode: str = "eager",
-    initial_state: np.ndarray | None = None,
+    initial_state: Any = None,
     mask: np.ndarray | None = None,
-    dstate: np.ndarray | None = None,
+    dstate: Any = None,
     training: bool = False,
 ) -> dict[str, Any]:
     """Run one Keras RNN layer forward, and backward from `dy` and `dstate`.
 
+    States and their gradients are arrays, or lists of them where the cell has several.
     Returns ``output``, ``state`` (None without return_state), ``parameters``,
     ``inputs`` and, given an initial state, ``initial_state``.
     """
     call: dict[str, Any] = {"training": training}
     if mask is not None:
         call["mask"] = tf.constant(mask)
-    sources = [tf.constant(x)]
-    if initial_state is not None:
-        sources.append(tf.constant(initial_state))
+    starts, arriving = as_list(initial_state), as_list(dstate)
 
     def run(*values: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(values)
-            state = {"initial_state": [values[1]]} if initial_state is not None else {}
+            state = {"initial_state": list(values[1:])} if starts else {}
             result = layer(values[0], **state, **call)
-            output, last = result if isinstance(result, tuple | list) else (result, None)
+            output, *last = result if isinstance(result, tuple | list) else (result,)
             total = tf.reduce_sum(output * dy)
-            if last is not None and dstate is not None:
-                total += tf.reduce_sum(last * dstate)
+            for value, gradient in zip(last, arriving, strict=False):
+                total += tf.reduce_sum(value * gradient)
         weights = [v.value for v in layer.trainable_variables]
         zero = tf.UnconnectedGradients.ZERO
         grads = tape.gradient(total, [*weights, *values], unconnected_gradients=zero)
-        return output, (output if last is None else last), grads
+        return output, last, grads
 
-    output, last, grads = wrapped(run, mode)(*sources)
+    output, last, grads = wrapped(run, mode)(*[tf.constant(array) for array in [x, *starts]])
     arrays, count = [np.asarray(g) for g in grads], len(layer.trainable_variables)
     return {
         "output": np.asarray(output),
-        "state": np.asarray(last) if layer.return_state else None,
+        "state": in_form([np.asarray(value) for value in last]),
         "parameters": arrays[:count],
         "inputs": arrays[count],
-        "initial_state": arrays[count + 1] if initial_state is not None else None,
+        "initial_state": in_form(arrays[count + 1 :]),
     }
+
+
+def as_list(states: Any) -> list[Any]:
+    """Return the states of one layer as a list, whatever their form."""
+    if states is None:
+        return []
+    return list(states) if isinstance(states, list | tuple) else [states]
+
+
+def in_form(states: list[Any]) -> Any:
+    """Return None of no states, the state of one, and a list of several."""
+    return states if len(states) > 1 else (states[0] if states else None)
 
 
 def fix_dropout(
     layer: Any, input_mask: np.ndarray | None = None, recurrent_mask: np.ndarray | None = None
 ) -> None:
-    """Make a Keras SimpleRNN use these dropout masks instead of drawing its own.
+    """Make a Keras recurrent layer use these dropout masks instead of drawing its own.
 
-    The layer must have been made with rates above zero for the masks given.
+    The layer must have been made with rates above zero for the masks given. A mask has two
+    axes for all gates, or the gates before them; Keras has one for each gate as soon as
+    there is a `recurrent_dropout`.
     """
     cell = layer.cell
+    count = getattr(cell, "dropout_mask_count", None)
+
+    def constant(mask: np.ndarray) -> Any:
+        if count is None:
+            return tf.constant(mask)
+        return [tf.constant(mask[gate] if mask.ndim == 3 else mask) for gate in range(count)]
+
     if input_mask is not None:
-        cell.get_dropout_mask = lambda step_input: tf.constant(input_mask)
+        cell.get_dropout_mask = lambda step_input: constant(input_mask)
     if recurrent_mask is not None:
-        cell.get_recurrent_dropout_mask = lambda step_input: tf.constant(recurrent_mask)
+        cell.get_recurrent_dropout_mask = lambda step_input: constant(recurrent_mask)
 
 
 def keras_optimizer(optimizer: Any) -> Any:

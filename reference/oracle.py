@@ -1,9 +1,9 @@
 """The float64 oracle: naive loops in plain NumPy that import nothing from the engine.
 
-Every layer is a class with `forward` and `backward`, one sample and one time
-step at a time, as the equations are written in a textbook. Values are
-`Quantity`: float64 with a running bound of the rounding error, which tells a
-comparison how large a difference may be.
+Every layer is a class with `forward` and `backward`, one time step at a time, as the
+equations are written in a textbook: Dense here, SimpleRNN, LSTM and GRU in
+`reference.oracle_cells`. Values are `Quantity`: float64 with a running bound of the
+rounding error, which tells a comparison how large a difference may be.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,126 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from reference.oracle_cells import CELLS, GRU, LSTM, SimpleRNN
 from reference.oracle_functions import (
     ACTIVATIONS,
     LOSSES,
     activation_name,
+    activation_of,
     kink_margin,
-    softmax,
 )
-from reference.running_error import Quantity, exact, zeros
+from reference.oracle_recurrent import Recurrent
+from reference.running_error import Quantity, exact
 
-
-@dataclass
-class SimpleRNN:
-    """h_t = act(x_t W + b + h_{t-1} R), with every option of the Keras layer.
-
-    `input_mask` (B, F) and `recurrent_mask` (B, U) are the dropout masks of a
-    training step, scaled already by 1/(1 - rate). `margin` is, after `forward`,
-    the smallest |z| in units of its own error: below a few roundings, a relu
-    may fall on either side of its kink in a correct program.
-    """
-
-    kernel: np.ndarray
-    recurrent_kernel: np.ndarray
-    bias: np.ndarray | None = None
-    activation: str = "tanh"
-    return_sequences: bool = False
-    go_backwards: bool = False
-    zero_output_for_mask: bool = False
-    input_mask: np.ndarray | None = None
-    recurrent_mask: np.ndarray | None = None
-    margin: float = field(default=np.inf, init=False)
-
-    def forward(
-        self, x: Any, initial_state: Any = None, mask: np.ndarray | None = None
-    ) -> tuple[Quantity, Quantity]:
-        """Return the output, (B, T, U) or (B, U), and the last state (B, U)."""
-        x = exact(x)
-        batch, steps, _ = x.shape
-        units = len(self.recurrent_kernel)
-        self.x, self.mask = x, mask
-        self.pre, self.post = zeros(batch, steps, units), zeros(batch, steps, units)
-        self.before = zeros(batch, steps, units)
-        first = zeros(batch, units) if initial_state is None else exact(initial_state)
-        outputs, states = zeros(batch, steps, units), zeros(batch, units)
-        for row in range(batch):
-            state, output = first[row], zeros(units)
-            for step in range(steps):
-                t = self._time(step, steps)
-                if self._valid(row, t):
-                    state = output = self._step(row, step, t, state)
-                elif self.zero_output_for_mask:
-                    output = zeros(units)
-                outputs[row, step] = output
-            states[row] = state
-        return (outputs if self.return_sequences else outputs[:, -1]), states
-
-    def _time(self, step: int, steps: int) -> int:
-        return steps - 1 - step if self.go_backwards else step
-
-    def _valid(self, row: int, t: int) -> bool:
-        return self.mask is None or bool(self.mask[row, t])
-
-    def _step(self, row: int, step: int, t: int, state: Quantity) -> Quantity:
-        act = ACTIVATIONS[self.activation]
-        z = self._input(row, t) @ self.kernel + self._state(row, state) @ self.recurrent_kernel
-        if self.bias is not None:
-            z = z + self.bias
-        if act.kink:
-            self.margin = min(self.margin, kink_margin(z))
-        h = z.map(act.function, act.slope)
-        self.before[row, step], self.pre[row, step], self.post[row, step] = state, z, h
-        return h
-
-    def _input(self, row: int, t: int) -> Quantity:
-        x = self.x[row, t]
-        return x if self.input_mask is None else x * self.input_mask[row]
-
-    def _state(self, row: int, state: Quantity) -> Quantity:
-        return state if self.recurrent_mask is None else state * self.recurrent_mask[row]
-
-    def backward(self, dy: Any, dstate: Any = None) -> dict[str, Quantity]:
-        """Return the gradients by name: of the weights, ``x`` and ``initial_state``."""
-        dy = exact(dy)
-        batch, steps, features = self.x.shape
-        units = len(self.recurrent_kernel)
-        grads = {
-            "kernel": zeros(features, units),
-            "recurrent_kernel": zeros(units, units),
-            "bias": zeros(units),
-            "x": zeros(batch, steps, features),
-            "initial_state": zeros(batch, units),
-        }
-        for row in range(batch):
-            dh = zeros(units) if dstate is None else exact(dstate)[row]
-            dout = zeros(units)
-            for step in reversed(range(steps)):
-                t = self._time(step, steps)
-                if self.return_sequences:
-                    dout = dout + dy[row, step]
-                elif step == steps - 1:
-                    dout = dout + dy[row]
-                if self._valid(row, t):
-                    dh = self._step_backward(row, step, t, dout + dh, grads)
-                if self._valid(row, t) or self.zero_output_for_mask:
-                    dout = zeros(units)
-            grads["initial_state"][row] = dh
-        if self.bias is None:
-            del grads["bias"]
-        return grads
-
-    def _step_backward(
-        self, row: int, step: int, t: int, dh: Quantity, grads: dict[str, Quantity]
-    ) -> Quantity:
-        act = ACTIVATIONS[self.activation]
-        dz = dh * act.backward(self.pre[row, step], self.post[row, step])
-        add_to(grads["kernel"], self._input(row, t).outer(dz))
-        add_to(grads["recurrent_kernel"], self._state(row, self.before[row, step]).outer(dz))
-        add_to(grads["bias"], dz)
-        dx = dz @ self.kernel.T
-        grads["x"][row, t] = dx if self.input_mask is None else dx * self.input_mask[row]
-        return self._state(row, dz @ self.recurrent_kernel.T)
+__all__ = ["CELLS", "GRU", "LSTM", "Dense", "Model", "Result", "SimpleRNN", "knows"]
 
 
 @dataclass
@@ -149,38 +41,21 @@ class Dense:
         z = self.x @ self.kernel
         if self.bias is not None:
             z = z + self.bias
-        self.z = z
-        if self.activation == "softmax":
-            self.y = softmax(z)
-            return self.y
-        act = ACTIVATIONS[self.activation]
-        if act.kink:
-            self.margin = kink_margin(z)
-        self.y = z.map(act.function, act.slope)
+        act = activation_of(self.activation)
+        self.z, self.y, self.margin = z, act.forward(z), act.margin(z)
         return self.y
 
     def backward(self, dy: Any, from_logits: bool = False) -> dict[str, Quantity]:
         """Return the gradients by name; `dy` belongs to the logits if `from_logits`."""
         dy = exact(dy)
-        if from_logits:
-            dz = dy
-        elif self.activation == "softmax":
-            inner = (dy * self.y).sum(-1)
-            dz = self.y * (dy - inner[..., None])
-        else:
-            dz = dy * ACTIVATIONS[self.activation].backward(self.z, self.y)
+        act = activation_of(self.activation)
+        dz = dy if from_logits else act.backward(dy, self.z, self.y)
         features, units = self.kernel.shape
         flat_x, flat_dz = flatten(self.x, features), flatten(dz, units)
         grads = {"kernel": flat_x.T @ flat_dz, "x": dz @ self.kernel.T}
         if self.bias is not None:
             grads["bias"] = flat_dz.sum(0)
         return grads
-
-
-def add_to(total: Quantity, term: Quantity) -> None:
-    """Add in place, errors at their worst: those of the steps of one row depend on each other."""
-    total.value += term.value
-    total.error += term.error
 
 
 def flatten(x: Quantity, width: int) -> Quantity:
@@ -201,7 +76,7 @@ class Result:
 
 def make_layer(
     class_name: str, config: Mapping[str, Any], weights: Sequence[np.ndarray]
-) -> SimpleRNN | Dense:
+) -> Recurrent | Dense:
     """Build the oracle of a layer from its Keras class name, config and weights.
 
     Raises
@@ -211,20 +86,29 @@ def make_layer(
     """
     arrays = [np.asarray(w, dtype=np.float64) for w in weights]
     use_bias = config.get("use_bias", True)
-    if class_name == "SimpleRNN":
-        return SimpleRNN(
-            arrays[0],
-            arrays[1],
-            arrays[2] if use_bias else None,
-            activation_name(config.get("activation", "tanh")),
-            return_sequences=bool(config.get("return_sequences")),
-            go_backwards=bool(config.get("go_backwards")),
-            zero_output_for_mask=bool(config.get("zero_output_for_mask")),
-        )
     if class_name == "Dense":
         bias = arrays[1] if use_bias else None
         return Dense(arrays[0], bias, activation_name(config.get("activation")))
-    raise KeyError(class_name)
+    return CELLS[class_name](
+        arrays[0],
+        arrays[1],
+        arrays[2] if use_bias else None,
+        activation_name(config.get("activation", "tanh")),
+        **recurrent_options(class_name, config),
+    )
+
+
+def recurrent_options(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the oracle's recurrent layer takes out of a layer's config, by name."""
+    flags = ("return_sequences", "go_backwards", "zero_output_for_mask")
+    options: dict[str, Any] = {flag: bool(config.get(flag)) for flag in flags}
+    if class_name != "SimpleRNN":
+        options["recurrent_activation"] = activation_name(
+            config.get("recurrent_activation", "sigmoid")
+        )
+    if class_name == "GRU":
+        options["reset_after"] = bool(config.get("reset_after", True))
+    return options
 
 
 def make_model(
@@ -233,7 +117,7 @@ def make_model(
     """Build the oracle of (class name, config) pairs that share out `weights` in order."""
     remaining, made = list(weights), []
     for name, config in layers:
-        count = 1 + (name == "SimpleRNN") + bool(config.get("use_bias", True))
+        count = 1 + (name in CELLS) + bool(config.get("use_bias", True))
         made.append(make_layer(name, config, remaining[:count]))
         remaining = remaining[count:]
     return Model(made)
@@ -244,17 +128,15 @@ def knows(class_name: str, config: Mapping[str, Any]) -> bool:
     extras = ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer")
     if any(config.get(name) for name in (*extras, "activity_regularizer", "stateful")):
         return False
-    activation = activation_name(config.get("activation"))
-    known = activation in ACTIVATIONS
-    if class_name == "Dense":
-        return known or activation == "softmax"
-    return class_name == "SimpleRNN" and known
+    functions = [config.get("activation"), config.get("recurrent_activation")]
+    known = all(activation_name(function) in ACTIVATIONS for function in functions)
+    return known and (class_name == "Dense" or class_name in CELLS)
 
 
 class Model:
     """A chain of oracle layers."""
 
-    def __init__(self, layers: Sequence[SimpleRNN | Dense]) -> None:
+    def __init__(self, layers: Sequence[Recurrent | Dense]) -> None:
         self.layers = list(layers)
 
     def forward(self, x: Any) -> Quantity:

@@ -6,40 +6,99 @@ from typing import Any
 
 import numpy as np
 
-from reference.running_error import Quantity
+from reference import activations
+from reference.activations import Function, sigmoid
+from reference.running_error import Quantity, joined
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A scalar function, its slope, and the slope as the engine may compute it.
+    """A function of one number, its slope, and where the slope jumps.
 
-    `backward(z, a)` gives the slope from the pre-activation `z` and the result `a`,
-    as a `Quantity`, so that 1 - a*a of a saturated a carries its cancellation.
+    `of_result(z, a)` gives the slope from the pre-activation `z` and the result `a`, as an
+    engine computes it, so that 1 - a*a of a saturated a carries its cancellation. Without
+    it the slope is taken at `z`, with an error of what one step of a sum with 1 may lose.
     """
 
-    function: Callable[[np.ndarray], Any]
-    slope: Callable[[np.ndarray], Any]
-    backward: Callable[[Quantity, Quantity], Quantity]
-    kink: bool = False
+    function: Function
+    slope: Function
+    of_result: Callable[[Quantity, Quantity], Quantity] | None = None
+    kinks: tuple[float, ...] = ()
+
+    def forward(self, z: Quantity) -> Quantity:
+        """Return the function's value."""
+        return z.map(self.function, self.slope)
+
+    def backward(self, da: Quantity, z: Quantity, a: Quantity) -> Quantity:
+        """Return the gradient of z from that of the value a."""
+        if self.of_result is not None:
+            return da * self.of_result(z, a)
+        near = 1e-4 * (1.0 + np.abs(z.value))
+        bend = (self.slope(z.value + near) - self.slope(z.value - near)) / (2 * near)
+        slope = np.asarray(self.slope(z.value), np.float64)
+        return da * Quantity(slope, joined(bend * z.error, np.maximum(np.abs(slope), 1.0)))
+
+    def margin(self, z: Quantity) -> float:
+        """Return how near z comes to a kink, in units of its error."""
+        return min((kink_margin(z - at if at else z) for at in self.kinks), default=np.inf)
 
 
-def sigmoid(z: np.ndarray) -> np.ndarray:
-    """Logistic function that overflows at neither end."""
-    small = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+class Softmax(Activation):
+    """Softmax over the last axis, the one activation here that takes several numbers."""
 
+    def __init__(self) -> None:
+        super().__init__(np.exp, np.exp)
+
+    def forward(self, z: Quantity) -> Quantity:
+        """Return the shares, which sum to one."""
+        return softmax(z)
+
+    def backward(self, da: Quantity, z: Quantity, a: Quantity) -> Quantity:
+        """Return a (da - sum(da a))."""
+        return a * (da - (da * a).sum(-1)[..., None])
+
+
+def _relu_slope(z: Quantity, a: Quantity) -> Quantity:
+    return Quantity(np.where(z.value > 0, 1.0, 0.0))
+
+
+# The slopes that every engine computes from the result.
+_OF_RESULT: dict[str, Callable[[Quantity, Quantity], Quantity]] = {
+    "linear": lambda z, a: Quantity(np.ones_like(z.value)),
+    "tanh": lambda z, a: 1.0 - a * a,
+    "relu": _relu_slope,
+    "sigmoid": lambda z, a: a * (1.0 - a),
+}
+
+_KINKS: dict[str, tuple[float, ...]] = {
+    "relu": (0.0,),
+    "relu6": (0.0, 6.0),
+    "leaky_relu": (0.0,),
+    "selu": (0.0,),
+    "soft_shrink": (-0.5, 0.5),
+    "hard_shrink": (-0.5, 0.5),
+    "hard_tanh": (-1.0, 1.0),
+    "hard_sigmoid": (-3.0, 3.0),
+    "hard_silu": (-3.0, 3.0),
+    "sparse_sigmoid": (-1.0, 1.0),
+}
 
 ACTIVATIONS: dict[str, Activation] = {
-    "linear": Activation(lambda z: z, np.ones_like, lambda z, a: Quantity(np.ones_like(z.value))),
-    "tanh": Activation(np.tanh, lambda z: 1.0 - np.tanh(z) ** 2, lambda z, a: 1.0 - a * a),
-    "relu": Activation(
-        lambda z: np.where(z > 0, z, 0.0),
-        lambda z: np.where(z > 0, 1.0, 0.0),
-        lambda z, a: Quantity(np.where(z.value > 0, 1.0, 0.0)),
-        kink=True,
-    ),
-    "sigmoid": Activation(sigmoid, lambda z: sigmoid(z) * sigmoid(-z), lambda z, a: a * (1.0 - a)),
+    name: Activation(value, slope, _OF_RESULT.get(name), _KINKS.get(name, ()))
+    for name, (value, slope) in activations.ACTIVATIONS.items()
 }
+ACTIVATIONS["softmax"] = Softmax()
+
+
+def activation_of(given: str | Activation | None) -> Activation:
+    """Return the activation of a name; one that is given passes, so that tests bring their own.
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name.
+    """
+    return given if isinstance(given, Activation) else ACTIVATIONS[activation_name(given)]
 
 
 def activation_name(value: Any) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from reference.oracle import Dense, Model, SimpleRNN
+from reference.oracle import Model
+from reference.oracle_recurrent import Recurrent
 
 State = dict[str, Any]
 Rule = Callable[[np.ndarray, np.ndarray, State, int], None]
@@ -46,9 +47,8 @@ def parameters(model: Model) -> list[np.ndarray]:
     arrays: list[np.ndarray] = []
     for layer in model.layers:
         arrays.append(layer.kernel)
-        if isinstance(layer, SimpleRNN):
+        if isinstance(layer, Recurrent):
             arrays.append(layer.recurrent_kernel)
-        assert isinstance(layer, SimpleRNN | Dense)
         if layer.bias is not None:
             arrays.append(layer.bias)
     return arrays

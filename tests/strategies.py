@@ -12,8 +12,9 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from reference.cases import ACTIVATIONS, Case, dense, rnn
-from reference.oracle import SimpleRNN
+from reference.cases import ACTIVATIONS, Case, bias_shape, dense, rnn
+from reference.oracle import CELLS, recurrent_options
+from reference.oracle_recurrent import Recurrent
 from tests.tolerances import PER_KERAS_PROPERTY
 
 # Different lists, so that two axes have the same size only when both are 1 or by a
@@ -25,6 +26,7 @@ UNITS = (1, 4, 5, 7, 11, 16, 17, 33)
 
 VALUES = ("normal", "small", "large", "denormal", "saturated", "mixed")
 LAYOUTS = ("plain", "fortran", "strided", "reversed", "transposed", "read-only", "big-endian")
+GATE_ACTIVATIONS = ("sigmoid", "sigmoid", "hard_sigmoid", "tanh")
 MASKS = (None, "right", "left", "holes", "empty rows", "all")
 
 
@@ -91,33 +93,65 @@ def a_mask(rng: np.random.Generator, kind: str | None, batch: int, steps: int) -
 
 @dataclass(frozen=True)
 class RnnProblem:
-    """One SimpleRNN layer with its data and the gradients that arrive from above."""
+    """One recurrent layer with its data and the gradients that arrive from above.
+
+    States are arrays, or lists of them where the cell has several.
+    """
 
     dtype: str
     options: dict[str, Any]
     weights: list[np.ndarray]
     x: np.ndarray
     dy: np.ndarray
-    dstate: np.ndarray
-    initial_state: np.ndarray | None
+    dstate: Any
+    initial_state: Any
     mask: np.ndarray | None
     layout: str
+    cell: str = "SimpleRNN"
 
-    def oracle(self) -> SimpleRNN:
+    def oracle(self) -> Recurrent:
         """Return the oracle of the layer."""
-        flags = ("return_sequences", "go_backwards", "zero_output_for_mask", "activation")
         bias = self.weights[2] if self.options["use_bias"] else None
         wide = [None if w is None else w.astype(np.float64) for w in (*self.weights[:2], bias)]
-        return SimpleRNN(*wide, **{flag: self.options[flag] for flag in flags})
+        options = recurrent_options(self.cell, self.options)
+        return CELLS[self.cell](*wide, activation=self.options["activation"], **options)
 
     def names(self) -> list[str]:
         """Names of the weights, in their order."""
         return ["kernel", "recurrent_kernel", "bias"][: len(self.weights)]
 
 
+# Every cell with the settings that make another of it.
+ALL_CELLS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("SimpleRNN", {}),
+    ("LSTM", {}),
+    ("GRU", {"reset_after": True}),
+    ("GRU", {"reset_after": False}),
+)
+SIMPLE = ALL_CELLS[:1]
+
+
+def weights_of(
+    rng: np.random.Generator, cell: str, features: int, options: dict[str, Any]
+) -> list[np.ndarray]:
+    """Draw the weights of a layer: asymmetric, no bias zero."""
+    u = options["units"]
+    width = CELLS[cell].gates * u
+    weights = [rng.normal(0, n**-0.5, (n, width)) for n in (features, u)]
+    if options["use_bias"]:
+        shape = bias_shape(cell, options, width)
+        weights.append(rng.uniform(0.1, 0.6, shape) * rng.choice([-1.0, 1.0], shape))
+    return weights
+
+
 @st.composite
-def rnn_problems(draw: Callable[..., Any], kinds: tuple[str, ...] = VALUES) -> RnnProblem:
-    """Draw a SimpleRNN layer with every option crossed with the others."""
+def rnn_problems(
+    draw: Callable[..., Any],
+    kinds: tuple[str, ...] = VALUES,
+    cells: tuple[tuple[str, dict[str, Any]], ...] = SIMPLE,
+) -> RnnProblem:
+    """Draw a recurrent layer with every option crossed with the others."""
+    cell, own = draw(st.sampled_from(cells))
     options = {
         "activation": draw(st.sampled_from(ACTIVATIONS)),
         "use_bias": draw(st.booleans()),
@@ -125,26 +159,34 @@ def rnn_problems(draw: Callable[..., Any], kinds: tuple[str, ...] = VALUES) -> R
         "return_state": draw(st.booleans()),
         "go_backwards": draw(st.booleans()),
         "zero_output_for_mask": draw(st.booleans()),
+        **own,
     }
+    if cell != "SimpleRNN":
+        options["recurrent_activation"] = draw(st.sampled_from(GATE_ACTIVATIONS))
     dtype, kind = draw(dtypes()), draw(st.sampled_from(kinds))
     b, t = draw(st.sampled_from(BATCHES)), draw(st.sampled_from(STEPS))
     f, u = draw(st.sampled_from(FEATURES)), draw(st.sampled_from(UNITS))
     options["units"] = u
     mask, with_state = draw(st.sampled_from(MASKS)), draw(st.booleans())
     rng = np.random.default_rng(draw(seeds()))
-    weights = [rng.normal(0, f**-0.5, (f, u)), rng.normal(0, u**-0.5, (u, u))]
-    if options["use_bias"]:
-        weights.append(rng.uniform(0.1, 0.6, u) * rng.choice([-1.0, 1.0], u))
+    weights = weights_of(rng, cell, f, options)
+    count = CELLS[cell].states
+
+    def states(kind: str) -> Any:
+        arrays = [values(rng, (b, u), kind, dtype) for _ in range(count)]
+        return arrays if count > 1 else arrays[0]
+
     return RnnProblem(
         dtype=dtype,
         options=options,
         weights=[w.astype(dtype) for w in weights],
         x=values(rng, (b, t, f), kind, dtype),
         dy=rng.normal(size=(b, t, u) if options["return_sequences"] else (b, u)).astype(dtype),
-        dstate=rng.normal(size=(b, u)).astype(dtype),
-        initial_state=values(rng, (b, u), kind, dtype) if with_state else None,
+        dstate=states("normal"),
+        initial_state=states(kind) if with_state else None,
         mask=a_mask(rng, mask, b, t),
         layout=draw(st.sampled_from(LAYOUTS)),
+        cell=cell,
     )
 
 
