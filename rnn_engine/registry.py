@@ -4,10 +4,13 @@ A kind (loss, metric, optimizer, ...) owns one `Registry`; a new entry is one
 decorated class or function. Tests that compare with Keras walk the registries.
 """
 
+from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
@@ -127,6 +130,24 @@ def kind_of(kind: str) -> "Registry":
     return _REGISTRIES[kind]
 
 
+@dataclass(frozen=True)
+class _Announced:
+    """An entry that is registered when its module is imported."""
+
+    module: str
+
+
+class _Entries(UserDict[str, Any]):
+    """Entries by name; who looks at one that is only announced imports its module."""
+
+    def __getitem__(self, name: str) -> Any:
+        entry = self.data[name]
+        if isinstance(entry, _Announced):
+            import_module(entry.module)
+            entry = self.data[name]
+        return entry
+
+
 class Registry:
     """The entries of one kind, by their Keras name and its aliases.
 
@@ -138,7 +159,7 @@ class Registry:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.entries: dict[str, Any] = {}
+        self.entries = _Entries()
         _REGISTRIES[kind] = self
 
     def register(self, *names: str) -> Callable[[Any], Any]:
@@ -149,12 +170,17 @@ class Registry:
 
         def add(entry: Any) -> Any:
             for name in names or (entry.__name__,):
-                if name in self.entries:
+                if not isinstance(self.entries.data.get(name), _Announced | None):
                     raise ValueError(f"{self.kind} {name!r} is registered already.")
                 self.entries[name] = entry
             return entry
 
         return add
+
+    def announce(self, module: str, *names: str) -> None:
+        """Say that importing `module` registers `names`, which is put off until they are used."""
+        for name in names:
+            self.entries.data.setdefault(name, _Announced(module))
 
     def unique(self) -> list[Any]:
         """Every entry once, in order of registration."""

@@ -1,4 +1,11 @@
-"""Layers: `keras.layers`."""
+"""Layers: `keras.layers`.
+
+Those that a program of recurrent and dense layers can do without are imported when they are
+first asked for, by name or by a config.
+"""
+
+from importlib import import_module
+from typing import Any
 
 from rnn_engine.layers.activation_layers import (
     ELU,
@@ -32,8 +39,38 @@ from rnn_engine.layers.time_distributed import TimeDistributed
 from rnn_engine.layers.wrapper import Wrapper
 from rnn_engine.layers.wrapper import deserialize_layer as deserialize
 
+# Modules and what they hold: layers, other names of them, and functions.
+_LATER = {
+    "concatenation": ("Concatenate", "concatenate"),
+    "dot_product": ("Dot", "dot"),
+    "merging": (
+        "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
+        "add", "average", "maximum", "minimum", "multiply", "subtract",
+    ),
+    "unit_normalization": ("UnitNormalization",),
+}  # fmt: skip
+_MODULES = {name: f"{__name__}.{module}" for module, names in _LATER.items() for name in names}
+for _name, _module in _MODULES.items():
+    if _name[0].isupper():
+        registry.announce(_module, _name)
+del _name, _module
+
 serialize = registry.serialize
 GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
+
+
+def __getattr__(name: str) -> Any:
+    """Import a layer when it is first asked for."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})
+
 
 __all__ = [
     "ELU",
@@ -77,4 +114,5 @@ __all__ = [
     "Wrapper",
     "deserialize",
     "serialize",
+    *_MODULES,
 ]

@@ -268,8 +268,9 @@ def _class(key: str, name: str) -> Any:
     """Return the class of that name among those that stand under such a key, or None."""
     for ending, (kind, _) in _KINDS.items():
         if key.endswith(ending):
-            entries = {**kind_of(kind).entries, **custom_objects()}
-            found = entries.get(name, entries.get(name.lower()))
+            found = None
+            for entries in (custom_objects(), kind_of(kind).entries):
+                found = found or entries.get(name) or entries.get(name.lower())
             return found if isinstance(found, type) else None
     return None
 

@@ -81,7 +81,9 @@ class KerasTwoStates(keras.layers.Layer):
         return {**super().get_config(), "sizes": self.sizes}
 
 
-OURS = SimpleNamespace(**vars(rnn_engine.layers))
+OURS = SimpleNamespace(
+    **{name: getattr(rnn_engine.layers, name) for name in dir(rnn_engine.layers)}
+)
 OURS.TwoStates = TwoStates
 THEIRS = SimpleNamespace(
     **{name: getattr(keras.layers, name) for name in dir(keras.layers) if name[0].isupper()}

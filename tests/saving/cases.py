@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.layers.base import registry
+from tests.layers.catalogue import CASES
 
 BATCH, STEPS, FEATURES = 3, 5, 4
 
@@ -71,8 +72,15 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
 
 INPUTS = {"Embedding": (STEPS,), "RepeatVector": (FEATURES,)}
 
+for _name, _cases in CASES.items():
+    if not _cases[0].several:
+        LAYERS[_name] = lambda ns, name=_name, case=_cases[-1]: getattr(ns, name)(**case.options)
+        INPUTS[_name] = _cases[-1].shapes[0]
+
 # These say nothing by themselves: a base class, the input, the model around.
 WITHOUT_CASE = {"InputLayer", "Sequential", "Wrapper"}
+# These do not stand in a chain.
+WITHOUT_CASE |= {name for name, cases in CASES.items() if cases[0].several}
 
 
 class Many(list):
@@ -87,7 +95,8 @@ def names() -> list[str]:
 
 def side(package: Any) -> Any:
     """Return the layers of a package, with its `Sequential`."""
-    return type("Side", (), {**vars(package.layers), "Sequential": package.Sequential})
+    names = {name: getattr(package.layers, name) for name in dir(package.layers)}
+    return type("Side", (), {**names, "Sequential": package.Sequential})
 
 
 def make(name: str, package: Any, dtype: str = "float32") -> Any:

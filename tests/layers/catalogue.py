@@ -1,0 +1,129 @@
+"""Settings and inputs of the layers around recurrent ones, by class name.
+
+A new layer is one entry here: its values, gradients, masks, shapes, config and files are
+compared with Keras's by `test_catalogue.py` and `tests/saving` then.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+BATCH = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """Options of a layer, the shapes of its inputs behind the batch axis, and how it is called.
+
+    `masked` tells which inputs have a mask over their first axis. Rounded inputs have equal
+    numbers among them.
+    """
+
+    options: dict[str, Any]
+    shapes: tuple[tuple[int, ...], ...]
+    masked: tuple[bool, ...] = ()
+    rounded: bool = False
+    several: bool = False
+    call: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        marks = "masked" * any(self.masked) + "rounded" * self.rounded
+        return f"{self.options} {self.shapes} {self.call or ''} {marks}".strip()
+
+    def inputs(self, dtype: str, seed: int = 0) -> list[np.ndarray]:
+        """Return one array for each input; float32 holds the numbers."""
+        rng = np.random.default_rng(seed)
+        arrays = [rng.normal(size=(BATCH, *shape)).astype(np.float32) for shape in self.shapes]
+        return [(np.round(x) if self.rounded else x).astype(dtype) for x in arrays]
+
+    def masks(self, seed: int = 1) -> list[np.ndarray | None]:
+        """Return a mask, or None, for each input: of other steps for each, some rows closed."""
+        rng = np.random.default_rng(seed)
+        found: list[np.ndarray | None] = []
+        for shape, masked in zip(self.shapes, self.masked or (False,) * 9, strict=False):
+            mask = rng.random((BATCH, shape[0] if shape else 1)) < 0.6
+            mask[0, :] = True
+            found.append(mask if masked else None)
+        return found
+
+
+def one(options: dict[str, Any], *shape: int, **more: Any) -> Case:
+    """Return a case of a layer of one input."""
+    return Case(options, (shape,), **more)
+
+
+def several(options: dict[str, Any], *shapes: tuple[int, ...], **more: Any) -> Case:
+    """Return a case of a layer of several inputs."""
+    return Case(options, shapes, several=True, **more)
+
+
+_MERGED = [
+    several({}, (4, 2), (4, 2)),
+    several({}, (4, 2), (4, 2), (4, 2), rounded=True),
+    several({}, (4, 2), (4, 2), (4, 2), masked=(True, True, True), rounded=True),
+    several({}, (4, 2), (4, 2), (4, 2), masked=(True, False, True)),
+    several({}, (4, 2), (4, 2), masked=(False, True), rounded=True),
+    several({}, (4, 3), (1, 3), (4, 1)),
+    several({}, (2, 4, 3), (3,), (4, 1)),
+    several({}, (3,), (4, 3)),
+    several({}, (5,)),
+]
+_OF_TWO = [case for case in _MERGED if len(case.shapes) == 2]
+
+CASES: dict[str, list[Case]] = {
+    "Add": _MERGED,
+    "Average": _MERGED,
+    "Concatenate": [
+        several({}, (4, 2), (4, 3)),
+        several({}, (4, 2), (4, 3), masked=(True, False)),
+        several({"axis": 1}, (4, 2), (1, 2), (3, 2), masked=(True, True, False)),
+        several({"axis": 1}, (3,), (2,)),
+        several({"axis": -2}, (2, 3, 4), (2, 1, 4)),
+        several({"axis": 0}, (2, 3), (2, 3)),
+        several({}, (5,)),
+    ],
+    "Dot": [
+        several({"axes": 1}, (5,), (5,)),
+        several({"axes": -1}, (5,), (5,)),
+        several({"axes": 2}, (4, 3), (2, 3), masked=(True, True)),
+        several({"axes": (2, 1)}, (4, 3), (3, 5)),
+        several({"axes": [1, 2]}, (4, 3), (5, 4)),
+        several({"axes": (1, 2)}, (5,), (4, 5)),
+        several({"axes": (2, 1)}, (4, 5), (5,)),
+        several({"axes": (2, 3)}, (4, 3, 2), (2, 5, 3)),
+        several({"axes": 1, "normalize": True}, (5,), (5,)),
+        several({"axes": (1, -1), "normalize": True}, (4, 3), (2, 4)),
+    ],
+    "Maximum": _MERGED,
+    "Minimum": _MERGED,
+    "Multiply": _MERGED,
+    "Subtract": _OF_TWO,
+    "UnitNormalization": [
+        one({}, 5),
+        one({}, 4, 3, masked=(True,)),
+        one({"axis": 1}, 4, 3),
+        one({"axis": [1, 2]}, 4, 3),
+        one({"axis": [-1]}, 2, 4, 3),
+    ],
+}
+
+# What a layer refuses, as Keras does with an error of the same kind: its options, and the
+# shapes of inputs (None where the options are enough; one tuple where there is no list).
+REFUSED: list[tuple[str, dict[str, Any], Any]] = [
+    ("Add", {}, [(2, 3), (2, 4)]),
+    ("Add", {}, [(2, 3), (3, 3)]),
+    ("Add", {}, (2, 3)),
+    ("Subtract", {}, [(2, 3)]),
+    ("Subtract", {}, [(2, 3), (2, 3), (2, 3)]),
+    ("Concatenate", {}, [(2, 3, 4), (2, 4, 4)]),
+    ("Concatenate", {}, [(2, 3, 4), (2, 4)]),
+    ("Concatenate", {}, (2, 3)),
+    ("Dot", {"axes": "a"}, None),
+    ("Dot", {"axes": (1, 1, 1)}, None),
+    ("Dot", {"axes": (1, 1.5)}, None),
+    ("Dot", {"axes": 1}, [(2, 3), (2, 4)]),
+    ("Dot", {"axes": 1}, [(2, 3)]),
+    ("Dot", {"axes": 0}, [(2, 2), (2, 2)]),
+    ("UnitNormalization", {"axis": "a"}, None),
+]

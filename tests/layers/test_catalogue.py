@@ -1,0 +1,218 @@
+"""Every layer of the catalogue beside Keras's: numbers, gradients, masks, shapes, configs."""
+
+import json
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnn_engine import layers
+from rnn_engine.layers.base import registry
+from tests.layers.catalogue import BATCH, CASES, REFUSED, Case
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+ALL = [pytest.param(name, case, id=f"{name} {case}") for name in CASES for case in CASES[name]]
+# By the largest number of an array.
+ALLOWED = {"float32": 2e-6, "float64": 1e-13}
+
+
+def given(case: Case, dtype: str) -> Any:
+    """Return what the layer is called with, and its masks."""
+    arrays, masks = case.inputs(dtype), case.masks()
+    return (arrays, masks) if case.several else (arrays[0], masks[0])
+
+
+def shapes_of(case: Case, batch: Any = None) -> Any:
+    shapes = [(batch, *shape) for shape in case.shapes]
+    return shapes if case.several else shapes[0]
+
+
+def weights_for(layer: Any) -> list[np.ndarray]:
+    """Return weights that are neither zero nor symmetric; variances are positive."""
+    rng = np.random.default_rng(5)
+    return [
+        rng.uniform(0.2, 1.2, w.shape) * (1 if w.ndim < 2 else rng.choice([-1, 1], w.shape) * 0.5)
+        for w in layer.get_weights()
+    ]
+
+
+def both(name: str, case: Case, dtype: str) -> tuple[Any, Any]:
+    """Return our layer, by way of its config, and Keras's, with the same weights."""
+    cls = registry.lookup(name)
+    ours = cls.from_config(json.loads(json.dumps(cls(**case.options, dtype=dtype).get_config())))
+    theirs = getattr(keras.layers, name)(**case.options, dtype=dtype)
+    for layer in (ours, theirs):
+        layer.build(shapes_of(case))
+    weights = [w.astype(dtype) for w in weights_for(theirs)]
+    assert [w.shape for w in ours.get_weights()] == [w.shape for w in weights]
+    ours.set_weights(weights)
+    theirs.set_weights(weights)
+    return ours, theirs
+
+
+def flat(nest: Any) -> list[Any]:
+    return (
+        [part for inner in nest for part in flat(inner)] if type(nest) in (list, tuple) else [nest]
+    )
+
+
+def slopes_for(outputs: list[Any]) -> list[np.ndarray]:
+    rng = np.random.default_rng(7)
+    return [rng.normal(size=y.shape).astype(np.float32).astype(y.dtype) for y in outputs]
+
+
+def our_pass(layer: Any, x: Any, masks: Any, case: Case, training: bool) -> Any:
+    """Return outputs, mask of the output, gradients of weights and inputs, and the weights."""
+    masks = None if all(m is None for m in flat(masks)) else masks
+    x = layer.convert(x)
+    y, saved = layer.forward(x, training, masks, **case.call)
+    mask = layer.compute_mask(x, masks)
+    dys = slopes_for(flat(y))
+    dx = layer.backward(tuple(dys) if isinstance(y, tuple) else dys[0], saved)
+    grads = [v.grad.copy() for v in layer.trainable_weights]
+    return [np.array(part) for part in flat(y)], mask, [*grads, *flat(dx), *layer.get_weights()]
+
+
+def their_pass(layer: Any, x: Any, masks: Any, case: Case, training: bool) -> Any:
+    tensors = [tf.constant(part) for part in flat(x)]
+    call = dict(case.call)
+    if layer._call_has_training_arg:
+        call["training"] = training
+    with tf.GradientTape() as tape, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not support masking")
+        tape.watch(tensors)
+        for tensor, mask in zip(tensors, flat(masks), strict=True):
+            if mask is not None:
+                keras.src.backend.set_keras_mask(tensor, tf.constant(mask))
+        y = layer(tensors if case.several else tensors[0], **call)
+        dys = slopes_for([part.numpy() for part in flat(y)])
+        total = tf.add_n([tf.reduce_sum(a * b) for a, b in zip(flat(y), dys, strict=True)])
+    sources = [*(v.value for v in layer.trainable_variables), *tensors]
+    grads = tape.gradient(total, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    grads = [np.asarray(tf.convert_to_tensor(g)) for g in grads]
+    mask = keras.src.backend.get_keras_mask(flat(y)[0])
+    outputs = [np.asarray(part) for part in flat(y)]
+    return outputs, None if mask is None else np.asarray(mask), [*grads, *layer.get_weights()]
+
+
+def assert_near(found: Any, wanted: Any, dtype: str, allowed: float) -> None:
+    assert found.dtype == wanted.dtype == dtype
+    assert found.shape == wanted.shape
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(wanted))
+    size = max(1.0, np.abs(wanted[np.isfinite(wanted)]).max(initial=0))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=allowed * size)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "case"), ALL)
+def test_agrees_with_keras(name: str, case: Case, dtype: str) -> None:
+    for training in (False, True):
+        ours, theirs = both(name, case, dtype)
+        x, masks = given(case, dtype)
+        outputs, mask, grads = our_pass(ours, x, masks, case, training)
+        wanted, wanted_mask, wanted_grads = their_pass(theirs, x, masks, case, training)
+        assert len(outputs) == len(wanted)
+        assert len(grads) == len(wanted_grads)
+        terms = max(part.size for part in flat(x)) // BATCH
+        allowed = ALLOWED[dtype] * max(1.0, terms**0.5 / 4)
+        for a, b in zip([*outputs, *grads], [*wanted, *wanted_grads], strict=True):
+            assert_near(a, b, dtype, allowed)
+        assert (mask is None) == (wanted_mask is None)
+        if mask is not None:
+            np.testing.assert_array_equal(mask, wanted_mask)
+        assert ours.supports_masking == theirs.supports_masking
+
+
+@pytest.mark.parametrize(("name", "case"), ALL)
+def test_shapes_and_config_are_those_of_keras(name: str, case: Case) -> None:
+    ours, theirs = both(name, case, "float32")
+    for batch in (None, BATCH):
+        found = ours.compute_output_shape(shapes_of(case, batch))
+        assert found == theirs.compute_output_shape(shapes_of(case, batch))
+    assert found == ours.forward(ours.convert(given(case, "float32")[0]))[0].shape
+    assert [v.name for v in ours.weights] == [v.name for v in theirs.weights]
+    mine, wanted = ours.get_config(), theirs.get_config()
+    for key, value in mine.items():
+        if key.endswith("initializer"):
+            assert value["class_name"] == wanted[key]["class_name"]
+        elif key not in ("name", "dtype"):
+            assert json.dumps(value) == json.dumps(wanted[key]), key
+    off = {key for key, value in wanted.items() if value in (None, False)}
+    assert set(wanted) - set(mine) <= off
+
+
+@pytest.mark.parametrize(("name", "case"), ALL)
+def test_layout_changes_no_bit(name: str, case: Case) -> None:
+    ours, _ = both(name, case, "float32")
+    x, masks = given(case, "float32")
+    turned = [np.asfortranarray(part) for part in flat(x)]
+    outputs, _, grads = our_pass(ours, x, masks, case, True)
+    ours, _ = both(name, case, "float32")
+    again, _, grads_again = our_pass(ours, turned if case.several else turned[0], masks, case, True)
+    for a, b in zip([*outputs, *grads], [*again, *grads_again], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("name", "case"), ALL)
+def test_a_row_has_the_same_bits_in_any_batch(name: str, case: Case) -> None:
+    ours, _ = both(name, case, "float32")
+    x, masks = given(case, "float32")
+    if case.options.get("axis") == 0:
+        pytest.skip("joins rows")
+    rows = [part[1:2] for part in flat(x)]
+    some = [None if m is None else m[1:2] for m in flat(masks)]
+    alone, all_rows = (
+        ours.forward(ours.convert(a), False, None if all(m is None for m in flat(b)) else b,
+                     **case.call)[0]
+        for a, b in (
+            (rows, some) if case.several else (rows[0], some[0]),
+            (x, masks),
+        )
+    )  # fmt: skip
+    for a, b in zip(flat(alone), flat(all_rows), strict=True):
+        np.testing.assert_array_equal(a[0], b[1])
+
+
+@pytest.mark.parametrize(("name", "options", "shapes"), REFUSED, ids=str)
+def test_bad_input_is_refused_as_in_keras(name: str, options: Any, shapes: Any) -> None:
+    def use(package: Any) -> None:
+        layer = getattr(package, name)(**options)
+        if isinstance(shapes, list):
+            layer([np.ones(shape, np.float32) for shape in shapes])
+        elif shapes is not None:
+            layer(np.ones(shapes, np.float32))
+
+    with pytest.raises((ValueError, TypeError)) as ours:
+        use(layers)
+    with pytest.raises(ours.type):
+        use(keras.layers)
+
+
+def test_every_later_layer_has_a_case() -> None:
+    """Layers are imported when they are asked for, and all of those stand in the catalogue."""
+    later = {name for name in layers._MODULES if name[0].isupper()}
+    classes = {getattr(layers, name).__name__ for name in later}
+    assert classes <= set(CASES)
+    for name in layers._MODULES:
+        assert hasattr(keras.layers, name), name
+        assert name in layers.__all__
+        assert name in dir(layers)
+
+
+@pytest.mark.parametrize(
+    "name", ["add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract"]
+)
+def test_functions(name: str) -> None:
+    x = CASES["Subtract"][0].inputs("float32")
+    found, wanted = (getattr(package, name)(x) for package in (layers, keras.layers))
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_dot_as_a_function() -> None:
+    x = CASES["Dot"][0].inputs("float32")
+    for options in ({}, {"axes": 1, "normalize": True}):
+        found, wanted = (package.dot(x, **options) for package in (layers, keras.layers))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
