@@ -9,6 +9,7 @@ A Keras program runs when its import changes::
 
 import gc
 import sys
+from typing import Any
 
 # Nothing that an import makes goes away again: looking for what does took 15 ms of 85 while
 # it runs, and 4 ms after it if all that is new were not moved to the oldest generation. (The first
@@ -37,6 +38,7 @@ try:
     from rnn_engine.initializers import Initializer
     from rnn_engine.kernels.threads import get_num_threads, set_num_threads
     from rnn_engine.layers import Input, Layer
+    from rnn_engine.lazy import SecondName, lazily
     from rnn_engine.losses import Loss
     from rnn_engine.metrics import Metric
     from rnn_engine.model import Model, Sequential
@@ -61,6 +63,21 @@ for _name in [_n for _n in sys.modules if _n.startswith(f"{__name__}.")]:
     sys.modules[_name.replace(__name__, f"{__name__}.keras", 1)] = sys.modules[_name]
 sys.modules[f"{__name__}.keras"] = keras
 del _name
+# Those that are loaded later are found under it, too: before Python looks for files.
+sys.meta_path.insert(0, SecondName(f"{__name__}.keras", __name__))
+
+_find = lazily(
+    __name__,
+    {
+        "data": "rnn_engine.data",
+        "datasets": "rnn_engine.datasets",
+        "TensorSpec": "rnn_engine.data:TensorSpec",
+    },
+)
+
+
+def __getattr__(name: str) -> Any:
+    return _find(name)
 
 
 def version() -> str:

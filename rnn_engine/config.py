@@ -1,5 +1,7 @@
 """Global settings: the default float type and the fuzz factor (`keras.config`)."""
 
+import os
+
 import numpy as np
 
 _FLOATX = "float32"
@@ -122,3 +124,12 @@ def backend() -> str:
 def image_data_format() -> str:
     """Return ``"channels_last"``, the only one. Mirrors `keras.config.image_data_format`."""
     return "channels_last"
+
+
+def keras_home() -> str:
+    """Return the folder of what is downloaded: ``$KERAS_HOME``, or ``.keras`` in the home."""
+    given = os.environ.get("KERAS_HOME")
+    if given:
+        return given
+    home = os.path.expanduser("~")
+    return os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")

@@ -1,6 +1,20 @@
 """Data preparation under its old names: `keras.preprocessing`."""
 
-from rnn_engine.preprocessing import sequence
-from rnn_engine.utils.timeseries import timeseries_dataset_from_array
+from typing import Any
 
-__all__ = ["sequence", "timeseries_dataset_from_array"]
+from rnn_engine.lazy import lazily
+from rnn_engine.preprocessing import sequence
+
+__all__ = ["sequence", "text", "timeseries_dataset_from_array"]
+_SERIES = "rnn_engine.utils.timeseries"
+_find = lazily(
+    __name__,
+    {
+        "text": "rnn_engine.preprocessing.text",
+        "timeseries_dataset_from_array": f"{_SERIES}:timeseries_dataset_from_array",
+    },
+)
+
+
+def __getattr__(name: str) -> Any:
+    return _find(name)

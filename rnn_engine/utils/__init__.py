@@ -8,6 +8,7 @@ from rnn_engine.config import (
     is_interactive_logging_enabled,
     standardize_dtype,
 )
+from rnn_engine.lazy import lazily
 from rnn_engine.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -24,13 +25,13 @@ from rnn_engine.utils.numerical import normalize, to_categorical
 from rnn_engine.utils.seeds import set_random_seed
 from rnn_engine.utils.sequences import pad_sequences
 from rnn_engine.utils.session import clear_session
-from rnn_engine.utils.timeseries import TimeseriesDataset, timeseries_dataset_from_array
 
 CustomObjectScope = custom_object_scope
 Sequence = PyDataset
 
 __all__ = [
     "CustomObjectScope",
+    "Progbar",
     "PyDataset",
     "Sequence",
     "TimeseriesDataset",
@@ -39,6 +40,7 @@ __all__ = [
     "disable_interactive_logging",
     "enable_interactive_logging",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
     "is_interactive_logging_enabled",
@@ -48,15 +50,28 @@ __all__ = [
     "plot_model",
     "register_keras_serializable",
     "set_random_seed",
+    "split_dataset",
     "standardize_dtype",
     "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
+    "validate_file",
 ]
 
+_SERIES = "rnn_engine.utils.timeseries"
+_find = lazily(
+    __name__,
+    {
+        "Progbar": "rnn_engine.callbacks.progbar:Progbar",
+        "TimeseriesDataset": f"{_SERIES}:TimeseriesDataset",
+        "get_file": "rnn_engine.utils.download:get_file",
+        "plot_model": "rnn_engine.utils.plotting:plot_model",
+        "split_dataset": "rnn_engine.utils.split:split_dataset",
+        "timeseries_dataset_from_array": f"{_SERIES}:timeseries_dataset_from_array",
+        "validate_file": "rnn_engine.utils.download:validate_file",
+    },
+)
 
-def plot_model(model: Any, *args: Any, **kwargs: Any) -> Any:
-    """Draw a model; see `rnn_engine.utils.plotting.plot_model`, loaded on the first call."""
-    from rnn_engine.utils.plotting import plot_model as draw
 
-    return draw(model, *args, **kwargs)
+def __getattr__(name: str) -> Any:
+    return _find(name)

@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.data.dataset import Dataset
 from rnn_engine.random import make_generator
 
 
-class TimeseriesDataset:
+class TimeseriesDataset(Dataset):
     """Batches of windows, made anew from the series at each iteration.
 
     Iterating yields NumPy arrays: ``x`` of shape ``(batch, sequence_length, ...)``,
     or ``(x, y)`` where there are targets; single windows if `batch_size` is None.
     `len` counts what one iteration yields. Nothing is copied before it is asked
-    for, so a memory-mapped series may be larger than memory.
+    for, so a memory-mapped series may be larger than memory. It is a `data.Dataset`, with
+    `take`, `map` and the rest.
 
     Made by `timeseries_dataset_from_array`, which describes the arguments.
     """
@@ -41,7 +43,7 @@ class TimeseriesDataset:
         """Number of windows in one iteration."""
         return len(self._starts)
 
-    def __len__(self) -> int:
+    def _count(self) -> int:
         if self.batch_size is None:
             return len(self._starts)
         return -(-len(self._starts) // self.batch_size)

@@ -1,0 +1,75 @@
+"""Names that are loaded when they are first used, and modules under their second name.
+
+An import of the package loads what every program needs; the rest stands in tables, module by
+module, and costs nothing before.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+
+def lazily(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module whose other names are found in `places`.
+
+    Parameters
+    ----------
+    module : str
+        ``__name__`` of the module.
+    places : dict
+        For each name the module that it comes from, as ``"package.module"`` where it is that
+        module itself, else ``"package.module:name"``.
+    """
+
+    def find(name: str) -> Any:
+        place = places.get(name)
+        if place is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        source, _, inner = place.partition(":")
+        value: Any = importlib.import_module(source)
+        if inner:
+            value = getattr(value, inner)
+        setattr(sys.modules[module], name, value)
+        return value
+
+    return find
+
+
+class SecondName(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the modules of a package under another name: they are loaded once.
+
+    So `rnn_engine.keras.datasets` is `rnn_engine.datasets`.
+    """
+
+    def __init__(self, name: str, package: str) -> None:
+        self.prefix = f"{name}."
+        self.package = package
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """Return how to load a module below the second name."""
+        if not fullname.startswith(self.prefix):
+            return None
+        real = f"{self.package}.{fullname.removeprefix(self.prefix)}"
+        try:
+            module = importlib.import_module(real)
+        except ModuleNotFoundError as error:
+            if error.name == real or real.startswith(f"{error.name}."):
+                return None
+            raise
+        return importlib.machinery.ModuleSpec(
+            fullname, self, is_package=hasattr(module, "__path__"), loader_state=module.__spec__
+        )
+
+    def create_module(self, spec: Any) -> ModuleType:
+        """Return the module, which is loaded already."""
+        return sys.modules[spec.loader_state.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its own spec back, which the import has replaced."""
+        spec = module.__spec__
+        if spec is not None and spec.loader is self:
+            module.__spec__ = spec.loader_state
