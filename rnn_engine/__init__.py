@@ -66,12 +66,16 @@ del _name
 # Those that are loaded later are found under it, too: before Python looks for files.
 sys.meta_path.insert(0, SecondName(f"{__name__}.keras", __name__))
 
+_ENVIRONMENT = "autograph device distribute executing_eagerly get_logger logging sysconfig test"
 _find = lazily(
     __name__,
     {
+        "compat": "rnn_engine.compat",
         "data": "rnn_engine.data",
         "datasets": "rnn_engine.datasets",
+        "set_random_seed": "rnn_engine.random:set_seed",
         "TensorSpec": "rnn_engine.data:TensorSpec",
+        **{name: f"rnn_engine.environment:{name}" for name in _ENVIRONMENT.split()},
     },
 )
 

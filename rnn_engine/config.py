@@ -1,8 +1,11 @@
 """Global settings: the default float type and the fuzz factor (`keras.config`)."""
 
 import os
+from typing import Any
 
 import numpy as np
+
+from rnn_engine.lazy import lazily
 
 _FLOATX = "float32"
 _EPSILON = 1e-7
@@ -133,3 +136,55 @@ def keras_home() -> str:
         return given
     home = os.path.expanduser("~")
     return os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Set the order of a picture's axes. Mirrors `keras.config.set_image_data_format`.
+
+    Raises
+    ------
+    ValueError
+        If it is not ``"channels_last"``, the only one here.
+    """
+    if data_format != "channels_last":
+        raise ValueError(
+            f"The `data_format` argument must be 'channels_last' here, which kernels are written "
+            f"for. Received: data_format={data_format}"
+        )
+
+
+_TRACEBACK_FILTERING = True
+
+
+def enable_traceback_filtering() -> None:
+    """Note that tracebacks may be shortened. Mirrors `keras.config.enable_traceback_filtering`.
+
+    Ours have no inner frames worth leaving out: they are the same either way.
+    """
+    global _TRACEBACK_FILTERING
+    _TRACEBACK_FILTERING = True
+
+
+def disable_traceback_filtering() -> None:
+    """Note that tracebacks are wanted whole; see `enable_traceback_filtering`."""
+    global _TRACEBACK_FILTERING
+    _TRACEBACK_FILTERING = False
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """Return what was last chosen. Mirrors `keras.config.is_traceback_filtering_enabled`."""
+    return _TRACEBACK_FILTERING
+
+
+# TensorFlow has settings in a module of this name, too: `tf.config`.
+_TF = (
+    "LogicalDevice LogicalDeviceConfiguration PhysicalDevice experimental functions_run_eagerly "
+    "get_soft_device_placement get_visible_devices list_logical_devices list_physical_devices "
+    "optimizer run_functions_eagerly set_logical_device_configuration set_soft_device_placement "
+    "set_visible_devices threading"
+)
+_find = lazily(__name__, {name: f"rnn_engine.environment:{name}" for name in _TF.split()})
+
+
+def __getattr__(name: str) -> Any:
+    return _find(name)

@@ -31,6 +31,22 @@ def set_global_seed(seed: int) -> None:
         _ROOT = np.random.SeedSequence(int(seed))
 
 
+def set_seed(seed: int) -> None:
+    """Restart the stream of unseeded generators (`tf.random.set_seed`).
+
+    Initializers, dropout and shuffling repeat then. `rnn_engine.utils.set_random_seed` seeds
+    Python's and NumPy's generators as well. The bits are not TensorFlow's.
+
+    Raises
+    ------
+    ValueError
+        If `seed` is no integer. A negative one counts, as in TensorFlow, from 2**64 down.
+    """
+    if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+        seed = int(seed) % 2**64
+    set_global_seed(seed)
+
+
 def make_generator(seed: Any = None) -> np.random.Generator:
     """Return a generator for `seed`, or the next one of the global stream if None.
 
@@ -129,15 +145,25 @@ def uniform(
 ) -> np.ndarray:
     """Return uniform numbers from `minval` up to `maxval` (`keras.random.uniform`).
 
-    Integers are what `randint` gives.
+    With an integer `dtype` they are whole ones, as those of `tf.random.uniform`; Keras refuses
+    that, and has `randint`.
 
     Examples
     --------
     >>> uniform((2,), 3.0, 3.0).tolist()
     [3.0, 3.0]
     """
+    if dtype is not None and _is_integer(dtype):
+        return randint(shape, int(minval), int(maxval), dtype, seed)
     numbers = make_generator(seed).uniform(minval, maxval, shape)
     return np.asarray(numbers, dtype=standardize_dtype(dtype))
+
+
+def _is_integer(dtype: Any) -> bool:
+    try:
+        return np.dtype(dtype).kind in "iu"
+    except TypeError:
+        return False
 
 
 def randint(
@@ -185,3 +211,71 @@ def categorical(
         raise ValueError(f"logits must have shape (batch, classes), got {table.shape}.")
     noise = make_generator(seed).gumbel(size=(num_samples, *table.shape))
     return np.argmax(table + noise, axis=-1).T.astype(dtype)
+
+
+def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> np.ndarray:
+    """Return numbers of the gamma distribution of shape `alpha` (`keras.random.gamma`).
+
+    Examples
+    --------
+    >>> bool((gamma((3,), 2.0, seed=1) > 0).all())
+    True
+    """
+    numbers = make_generator(seed).standard_gamma(alpha, _whole(shape))
+    return np.asarray(numbers, dtype=standardize_dtype(dtype))
+
+
+def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> np.ndarray:
+    """Return numbers of the beta distribution (`keras.random.beta`).
+
+    Examples
+    --------
+    >>> beta((2,), 1e9, 1e9, seed=1).round(2).tolist()
+    [0.5, 0.5]
+    """
+    numbers = make_generator(seed).beta(alpha, beta, _whole(shape))
+    return np.asarray(numbers, dtype=standardize_dtype(dtype))
+
+
+def binomial(
+    shape: Any, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None
+) -> np.ndarray:
+    """Return how many of `counts` tries succeed (`keras.random.binomial`).
+
+    Examples
+    --------
+    >>> binomial((2,), 5, 1.0).tolist()
+    [5.0, 5.0]
+    """
+    tries = np.asarray(counts).astype(np.int64)
+    numbers = make_generator(seed).binomial(tries, probabilities, _whole(shape))
+    return np.asarray(numbers, dtype=standardize_dtype(dtype))
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> np.ndarray:
+    """Return inputs with a share of them zero, the others scaled (`keras.random.dropout`).
+
+    Parameters
+    ----------
+    inputs : array-like
+    rate : float
+        The share.
+    noise_shape : tuple, optional
+        Shape of what is drawn; axes of size 1 share their draws.
+
+    Examples
+    --------
+    >>> sorted(set(dropout(np.ones(100, np.float32), 0.5, seed=1).tolist()))
+    [0.0, 2.0]
+    """
+    x = np.asarray(inputs)
+    x = x if x.dtype.kind == "f" else x.astype(standardize_dtype(None))
+    shape = x.shape
+    if noise_shape is not None:
+        shape = tuple(n if m is None else m for n, m in zip(x.shape, noise_shape, strict=True))
+    kept = make_generator(seed).random(shape) >= rate
+    return np.where(kept, x / x.dtype.type(1 - rate) if rate < 1 else 0, 0).astype(x.dtype)
+
+
+def _whole(shape: Any) -> Any:
+    return tuple(int(n) for n in np.atleast_1d(shape)) if np.ndim(shape) else shape
