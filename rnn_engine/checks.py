@@ -1,11 +1,37 @@
 """Input checks: arrays are converted and judged here, once, with one set of messages."""
 
+import functools
+import math
+import os
+import sys
 from typing import Any
 
 import numpy as np
 
 _BLOCK = 1 << 18
 """Numbers that are looked at at once, so that a file larger than memory can be."""
+
+
+def as_numbers(value: Any, argument: str) -> np.ndarray:
+    """Return `value` as an array of real numbers, without copying an array.
+
+    The one door for what is no array of the engine's yet: tensors of other libraries too,
+    and whatever else NumPy can read.
+
+    Raises
+    ------
+    ValueError
+        If the value is ragged, cannot be read, or holds complex numbers, dates, strings,
+        None or other objects.
+    """
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        # torch says what to call: a tensor that requires its gradient must be detached.
+        raise ValueError(f"{argument} cannot be read as an array of numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.")
+    return array
 
 
 def as_float_array(value: Any, dtype: Any, argument: str = "x") -> np.ndarray:
@@ -20,32 +46,104 @@ def as_float_array(value: Any, dtype: Any, argument: str = "x") -> np.ndarray:
     """
     if type(value) is np.ndarray and value.dtype is dtype:
         return value
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{argument} cannot be read as an array of numbers: {error}") from None
-    if array.dtype.kind not in "biuf":
-        hint = ""
-        if hasattr(value, "batch_shape"):  # an Input, in the style of functional models
-            hint = " Layers are joined with Sequential here, not by calling them on an Input."
-        raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.{hint}")
-    return array.astype(dtype, copy=False)
+    if hasattr(value, "batch_shape"):  # an Input, in the style of functional models
+        raise ValueError(
+            f"{argument} must hold real numbers, got {value!r}. Layers are joined with "
+            f"Sequential here, not by calling them on an Input."
+        )
+    return as_numbers(value, argument).astype(dtype, copy=False)
 
 
-def as_mask(value: Any, shape: tuple[int, ...], argument: str = "mask") -> np.ndarray:
-    """Return a mask as a contiguous boolean array of `shape`.
+def as_bools(value: Any, argument: str = "mask") -> np.ndarray:
+    """Return a mask as a boolean array; one that is copies nothing.
+
+    Numbers count as in Keras: what is not zero is True.
 
     Raises
     ------
     ValueError
-        If its shape is another.
+        If it holds None, strings or other objects, or NaN.
     """
-    array = np.asarray(value)
+    if type(value) is np.ndarray and value.dtype == bool:
+        return value
+    array = as_numbers(value, argument)
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError(f"{argument} holds NaN, which is neither True nor False.")
+    return array.astype(bool, copy=False)
+
+
+def as_mask(value: Any, shape: tuple[int, ...], argument: str = "mask") -> np.ndarray:
+    """Return a mask as a contiguous boolean array of `shape`, a copy.
+
+    What kernels learn from a mask (which steps are open, how many) has to hold until
+    backward has run, whatever the caller does to the mask meanwhile.
+
+    Raises
+    ------
+    ValueError
+        If its shape is another, or as `as_bools`.
+    """
+    array = as_bools(value, argument)
     if array.shape != shape:
         raise ValueError(
             f"{argument} must have shape (batch, timesteps) = {shape}, got {array.shape}."
         )
-    return np.ascontiguousarray(array, dtype=bool)
+    return np.array(array, order="C")
+
+
+def as_gradient(value: Any, shape: tuple[int, ...], dtype: np.dtype, what: str) -> np.ndarray:
+    """Return a gradient as an array of the type of what it is the gradient by.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, or holds no real numbers; `what` begins the message.
+    """
+    array = as_numbers(value, what)
+    if array.shape != shape:
+        raise ValueError(
+            f"{what} must have the same shape as what it is by: expected {shape}, got "
+            f"{array.shape}."
+        )
+    return array.astype(dtype, copy=False)
+
+
+class TooLargeError(ValueError, MemoryError):
+    """A size that this machine has no memory for: a wrong argument, and no memory either."""
+
+
+def check_memory(what: str, shape: tuple[Any, ...], dtype: Any) -> None:
+    """Check that an array may be made, before any memory is taken.
+
+    Raises
+    ------
+    TooLargeError
+        If it is larger than all of this machine's memory; `what` says where it comes from.
+    """
+    size = math.prod(map(int, shape)) * np.dtype(dtype).itemsize
+    if size > _SMALL and size > _memory():
+        raise too_large(what, shape, dtype)
+
+
+def too_large(what: str, shape: tuple[Any, ...], dtype: Any) -> TooLargeError:
+    """Return the error for an array there is no memory for."""
+    size = math.prod(map(int, shape)) * np.dtype(dtype).itemsize
+    return TooLargeError(
+        f"{what} of shape {tuple(shape)} would take {size / 1e9:,.1f} GB in "
+        f"{np.dtype(dtype).name}; this machine has {_memory() / 1e9:,.1f} GB of memory."
+    )
+
+
+_SMALL = 1 << 30
+"""Bytes up to which nobody asks how much memory there is."""
+
+
+@functools.cache
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # no POSIX: as much as can be addressed
+        return sys.maxsize
 
 
 def require_finite(array: np.ndarray, argument: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import as_float_array
+from rnn_engine.checks import as_float_array, as_gradient
 from rnn_engine.layers.base import Layer, Shape, build_lock, registry
 from rnn_engine.layers.input_layer import InputLayer
 from rnn_engine.layers.logits import LogitsPath
@@ -27,6 +27,8 @@ class Model(Trainer, Saveable, Layer):
     TypeError
         If it is itself called.
     """
+
+    _locks_layers = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not isinstance(self, Sequential):
@@ -210,7 +212,8 @@ class Sequential(Model):
         # A layer that multiplies by weights makes a new array.
         self._passes_on = not any(layer.weights for layer in self._layers)
         self._mixed = any(
-            layer.compute_dtype != below.output_dtype for below, layer in pairwise(self._layers)
+            below._foreign or layer.compute_dtype != below.output_dtype
+            for below, layer in pairwise(self._layers)
         )
 
     def build_from_data(self, x: np.ndarray) -> None:
@@ -349,7 +352,10 @@ class Sequential(Model):
         for variable in self.trainable_variables:
             if variable.regularizer is not None:
                 total += float(variable.regularizer(variable.value))
-                variable.grad[...] += variable.regularizer.gradient(variable.value)
+                value = variable.value
+                what = f"The gradient of the regularizer of {variable.path!r}"
+                slope = variable.regularizer.gradient(value)
+                variable.grad[...] += as_gradient(slope, value.shape, value.dtype, what)
         return total if saved is None else total + self.penalties(saved)
 
     def penalties(self, saved: Any) -> float:

@@ -1,11 +1,70 @@
 """`Variable`: a named array that a layer, a metric or an optimizer owns."""
 
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_numbers
+
 MOST_PARTS = 64
 """Sparse gradients that a variable keeps apart; a step of training has one a layer."""
+
+
+class Writes:
+    """How often weights were written to from outside of training: `assign`, `set_weights`, a file.
+
+    Attributes
+    ----------
+    lock
+        Held by whoever writes, so that another thread computes with all of the old weights or
+        all of the new.
+    count : int
+        Odd while somebody writes. The updates of a training do not count: they come all the
+        time, and each is a small step.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.count = 0
+
+    def since(self, before: int) -> bool:
+        """Whether somebody has written since the count was `before`, or did then."""
+        return self.count != before or before & 1 == 1
+
+
+writes = Writes()
+if hasattr(os, "register_at_fork"):  # a child of `fork` must not find it taken
+    os.register_at_fork(
+        before=writes.lock.acquire,
+        after_in_parent=writes.lock.release,
+        after_in_child=writes.lock.release,
+    )
+
+
+@contextmanager
+def writing(variables: "Iterable[Variable]") -> Iterator[None]:
+    """Say that these variables are written to within the block, as one change.
+
+    Packed weights are stale from its beginning on, and again from its end; what another
+    thread predicts meanwhile it computes again.
+    """
+    written = list(variables)
+    with writes.lock:
+        outermost = not writes.count & 1
+        writes.count += outermost
+        for variable in written:
+            variable.touch()
+        try:
+            yield
+        finally:
+            for variable in written:
+                variable.touch()
+            writes.count += outermost
 
 
 class Variable(np.lib.mixins.NDArrayOperatorsMixin):
@@ -14,6 +73,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     Mirrors `keras.Variable` as far as a NumPy engine needs it. Kernels and
     optimizers work on `value` in place; `version` counts the writes, so that
     whoever keeps something derived (packed weights) knows when it is stale.
+    `assign` is the only door for new values, and proves them.
 
     Parameters
     ----------
@@ -40,7 +100,8 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         regularizer: Any = None,
         constraint: Any = None,
     ) -> None:
-        self.value: np.ndarray = np.array(value, dtype=dtype, order="C", copy=True)
+        # A view, so that nobody can resize the memory that kernels write to.
+        self._value: np.ndarray = np.array(value, dtype=dtype, order="C", copy=True)[...]
         self.name = name
         self.path = path or name
         self.trainable = trainable
@@ -51,10 +112,21 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         self._cleared = False  # whether the buffer's content is old, and counts as zero
         self._parts: list[Any] | None = None
 
+    def _refuse(self, value: Any) -> None:
+        if value is not self._value:  # `variable.value += 1` comes here with the array itself
+            raise AttributeError(
+                f"The array of variable {self.path!r} cannot be replaced: kernels and optimizers "
+                f"hold on to it. Write new values with `assign(value)`."
+            )
+        self.touch()
+
+    # With a getter in C, reading takes 25 ns more than a plain attribute.
+    value: Any = property(attrgetter("_value"), _refuse, doc="The array; read or write in place.")
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
-        return self.value.shape
+        return self._value.shape
 
     @property
     def ndim(self) -> int:
@@ -143,28 +215,43 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         Raises
         ------
         ValueError
-            If the shapes differ; the variable stays as it was.
+            If the shapes differ, or the value holds no real numbers (complex ones, dates,
+            strings, None); the variable stays as it was.
         """
-        new = np.asarray(value, dtype=self.value.dtype)
-        if new.shape != self.value.shape:
-            raise ValueError(
-                f"The shape of the target variable and the shape of the value must match: "
-                f"variable {self.path!r} has shape {self.value.shape}, the value {new.shape}."
-            )
+        if not self.trainable:  # states and moving averages, which training writes
+            return self.write(value)
+        with writing((self,)):
+            return self.write(value)
+
+    def write(self, value: Any) -> "Variable":
+        """Write `value` as `assign` does, but as a part of training or of a larger change."""
+        new = self._fitting(value)
         self.touch()
         try:
-            self.value[...] = new
+            self._value[...] = new
         finally:
             self.touch()
         return self
 
+    def _fitting(self, value: Any) -> np.ndarray:
+        new = as_numbers(value, f"The value for variable {self.path!r}")
+        if new.shape != self._value.shape:
+            raise ValueError(
+                f"The shape of the target variable and the shape of the target value in "
+                f"`variable.assign(value)` must match. variable.shape={self._value.shape}, "
+                f"Received: value.shape={new.shape}. Target variable: {self.path!r}"
+            )
+        return new.astype(self._value.dtype, copy=False)
+
     def assign_add(self, value: Any) -> "Variable":
-        """Add `value` in place."""
-        return self.assign(self.value + np.asarray(value))
+        """Add `value` in place; raises as `assign`."""
+        with writes.lock:
+            return self.assign(self._value + as_numbers(value, "The value to add"))
 
     def assign_sub(self, value: Any) -> "Variable":
-        """Subtract `value` in place."""
-        return self.assign(self.value - np.asarray(value))
+        """Subtract `value` in place; raises as `assign`."""
+        with writes.lock:
+            return self.assign(self._value - as_numbers(value, "The value to subtract"))
 
     def touch(self) -> None:
         """Say that `value` is about to be written to directly, or was.
@@ -221,4 +308,5 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         return int(self.value.item())
 
     def __repr__(self) -> str:
-        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+        value = np.array2string(self._value, threshold=20, separator=", ")
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={value}>"

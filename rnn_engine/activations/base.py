@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import compact
+from rnn_engine.checks import as_numbers, compact
 from rnn_engine.config import standardize_dtype
 from rnn_engine.kernels import finish
 from rnn_engine.kernels.elementwise import apply
@@ -19,12 +19,10 @@ registry = Registry("activation function")
 
 def as_floats(x: Any) -> np.ndarray:
     """Return `x` in its float type, or in `config.floatx` if it has none, as lists have."""
-    array = np.asarray(x)
-    if not hasattr(x, "dtype") and array.dtype.kind in "biuf":
+    array = as_numbers(x, "x")
+    if not hasattr(x, "dtype"):
         return array.astype(standardize_dtype(None), copy=False)
     if array.dtype not in (np.float32, np.float64):
-        if array.dtype.kind not in "biuf":
-            raise ValueError(f"x must hold real numbers, got dtype {array.dtype}.")
         return array.astype(standardize_dtype(None))
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -103,6 +101,8 @@ class Activation:
         """Return the gradient by the input; `saved` is the output, or the input if `from_input`."""
         if self.code == 0:
             return dy
+        if dy.shape != saved.shape:
+            raise ValueError(f"dy of shape {dy.shape} does not fit an output of {saved.shape}.")
         order = _laid_out(saved)
         flat = _flat(dy.astype(saved.dtype, copy=False), order)
         out = np.empty_like(flat)
@@ -154,11 +154,28 @@ class CustomActivation(Activation):
     def __call__(self, x: Any) -> np.ndarray:
         """Return ``function(x)`` in the float type of `x`."""
         source = as_floats(x)
-        return np.asarray(self.function(source)).astype(source.dtype, copy=False)
+        return self._proved(self.function(source), source, "function")
 
     def backward(self, dy: np.ndarray, saved: np.ndarray) -> np.ndarray:
         """Return dy times the derivative at the input `saved`."""
-        return np.asarray(dy * self.derivative(saved)).astype(saved.dtype, copy=False)
+        slopes = self._proved(self.derivative(saved), saved, "derivative")
+        return np.asarray(dy * slopes).astype(saved.dtype, copy=False)
+
+    def _proved(self, values: Any, like: np.ndarray, what: str) -> np.ndarray:
+        """Return what a user's function gave as an array that fits its argument.
+
+        Raises
+        ------
+        ValueError
+            If its shape is another, or it holds no real numbers.
+        """
+        array = as_numbers(values, f"What the {what} of activation {self.name!r} gives")
+        if array.shape != like.shape:
+            raise ValueError(
+                f"The {what} of activation {self.name!r} must return an array of the shape of its "
+                f"argument. Expected {like.shape}, got {array.shape}."
+            )
+        return array.astype(like.dtype, copy=False)
 
 
 class BoundActivation(CustomActivation):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rnn_engine.callbacks.callback import Callback, Logs
+from rnn_engine.variable import writing
 
 
 class SwapEMAWeights(Callback):
@@ -41,10 +42,12 @@ class SwapEMAWeights(Callback):
         return list(zip(optimizer._trainable_variables, optimizer._averages, strict=True))
 
     def _swap(self) -> None:
-        for variable, average in self._pairs():
-            kept = variable.numpy()
-            variable.assign(average.value)
-            average.assign(kept)
+        pairs = self._pairs()
+        with writing([variable for variable, _ in pairs]):
+            for variable, average in pairs:
+                kept = variable.numpy()
+                variable.write(average.value)
+                average.write(kept)
         self._swapped = not self._swapped
 
     def _swap_in(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
+from rnn_engine.checks import as_numbers
 from rnn_engine.layers.base import Layer, registry
 
 
@@ -27,6 +28,7 @@ class _ActivationLayer(Layer):
         x, y = saved[:2]
         if not need_dx:
             return None
+        dy = self.gradient_like(dy, y.shape)
         return self.activation.backward(dy, x if self.activation.from_input else y)
 
     # The cross-entropies of softmax and sigmoid are computed from their logits.
@@ -268,6 +270,7 @@ class PReLU(Layer):
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the gradient of alpha; return dx, or None."""
         x, alpha = saved, self.alpha
+        dy = self.gradient_like(dy, x.shape)
         below = dy * np.minimum(x, 0)
         shared = [i + 1 for i, n in enumerate(alpha.shape) if n == 1]
         total = below.sum(axis=(0, *shared), keepdims=True)
@@ -337,7 +340,7 @@ class Softmax(_ActivationLayer):
 
     @staticmethod
     def _fitting(mask: Any, x: np.ndarray) -> np.ndarray:
-        shown = np.asarray(mask)
+        shown = as_numbers(mask, "mask")
         tail = x.shape[x.ndim - shown.ndim :] if shown.ndim <= x.ndim else ()
         if len(tail) != shown.ndim or any(
             m not in (1, n) for m, n in zip(shown.shape, tail, strict=True)

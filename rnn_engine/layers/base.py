@@ -19,11 +19,22 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import constraints, initializers, regularizers
-from rnn_engine.checks import as_float_array
+from rnn_engine.checks import (
+    TooLargeError,
+    as_bools,
+    as_float_array,
+    as_gradient,
+    as_numbers,
+    check_memory,
+    too_large,
+)
 from rnn_engine.config import standardize_dtype
+from rnn_engine.initializers.initializer import check_shape
+from rnn_engine.layers.guard import check_change, describe_sizes, is_ours
+from rnn_engine.layers.proofs import Proved, proved, shape_of
 from rnn_engine.registry import Registry
 from rnn_engine.utils.naming import auto_name
-from rnn_engine.variable import Variable
+from rnn_engine.variable import Variable, writes, writing
 
 registry = Registry("layer")
 
@@ -87,6 +98,32 @@ class Layer:
     mixes_rows = False
     # `forward` saves what backward needs only in training, or with its argument `keep`.
     saves_on_demand = False
+    # Whether `forward` or `backward` is a user's: the arrays that come from them are proved.
+    _foreign = False
+    # Whether an inner layer cannot be replaced once this one is built; a model's can.
+    _locks_layers = True
+    # Attributes, besides the arguments of the constructor, that kernels take sizes from.
+    _sizes: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        methods = (cls.forward, cls.backward, cls.compute_mask)
+        cls._foreign = not all(map(is_ours, methods))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; not one that a built layer computes with the memory of.
+
+        Raises
+        ------
+        AttributeError
+            If it is a size that the weights were made with, or the type.
+        ValueError
+            If it is a weight, or a layer that comes too late, as in Keras.
+        """
+        state = self.__dict__
+        if name == "dtype" or state.get("built"):
+            check_change(self, name, state.get(name), value)
+        object.__setattr__(self, name, value)
 
     def __init__(
         self,
@@ -106,8 +143,8 @@ class Layer:
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.name = auto_name(type(self).__name__) if name is None else _checked_name(name)
         self.autocast = autocast
-        self.dtype = standardize_dtype(_dtype_name(dtype))
-        self._np_dtype = np.dtype(self.dtype)
+        self._np_dtype = np.dtype(standardize_dtype(_dtype_name(dtype)))
+        self.dtype = self._np_dtype.name
         if not isinstance(trainable, bool):
             raise ValueError(
                 f"Expected `trainable` to be a boolean. Received: trainable={trainable!r} (of type "
@@ -145,10 +182,29 @@ class Layer:
         regularizer: Any = None,
         constraint: Any = None,
     ) -> Variable:
-        """Create a weight of this layer; `name` may have a path before it."""
-        value = initializers.get(initializer)(shape, dtype=self.dtype)
+        """Create a weight of this layer; `name` may have a path before it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the shape is none, is larger than this machine's memory (`TooLargeError`, which
+            is a `MemoryError` too), or the initializer returns another shape, or no numbers.
+        """
+        shape = check_shape(shape)
+        what = f"Weight {name!r} of layer {self.name!r} ({describe_sizes(self)})"
+        check_memory(what, shape, self.dtype)
+        try:
+            value = initializers.get(initializer)(shape, dtype=self.dtype)
+        except MemoryError:
+            raise too_large(what, shape, self.dtype) from None
+        array = as_numbers(value, f"What the initializer of {name!r} of layer {self.name!r} gives")
+        if array.shape != shape:
+            raise ValueError(
+                f"The initializer of weight {name!r} of layer {self.name!r} must return an array "
+                f"of the shape that it is called with. Expected {shape}, got {array.shape}."
+            )
         variable = Variable(
-            value,
+            array,
             name=name.rsplit("/", 1)[-1],
             path=f"{self.path_prefix}{self.name}/{name}",
             trainable=trainable,
@@ -202,7 +258,37 @@ class Layer:
         x = self.convert(inputs)
         if not self.built:
             self.build(self.shape_for(x))
-        return self.forward(x, bool(training), mask, **kwargs)[0]
+        if mask is not None and type(x) is np.ndarray:
+            mask = as_bools(mask)
+        before = writes.count
+        try:
+            y = self.forward(x, bool(training), mask, **kwargs)[0]
+            if writes.count != before or before & 1:
+                y = self._again(y, x, training, mask, **kwargs)
+        except MemoryError as error:
+            raise self._too_large(error, x) from None
+        return self._proved_output(y) if self._foreign else y
+
+    def _again(self, y: Any, x: Any, training: Any, mask: Any = None, **kwargs: Any) -> Any:
+        """Return the output of one set of weights, which were written to while y was computed."""
+        if training or not self._repeats:
+            return y
+        with writes.lock:
+            return self.forward(x, False, mask, **kwargs)[0]
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether a prediction can be made again: a stateful layer has moved on."""
+        return not _is_stateful(self)
+
+    def _too_large(self, error: MemoryError, x: Any) -> MemoryError:
+        """Return the error that says which layer there is no memory for."""
+        if isinstance(error, TooLargeError):
+            return error
+        return TooLargeError(
+            f"There is no memory for the output of layer {self.name!r} ({describe_sizes(self)}) "
+            f"for an input of shape {np.shape(x)}: {error}"
+        )
 
     def shape_for(self, x: np.ndarray) -> Shape:
         """Return the shape to build for, given the first data.
@@ -233,10 +319,16 @@ class Layer:
             y, saved = self.forward(x, training, mask, keep=keep)
         else:
             y, saved = self.forward(x, training, mask)
+        if self._foreign:
+            y = self._proved_output(y)
+            saved = Proved(saved, shape_of(x), shape_of(y))
         if self.activity_regularizer is not None:
             saved = Penalized(saved, y, self._activity_penalty(y))
         if mask is None or self.supports_masking:
-            return y, self.compute_mask(x, mask), saved
+            mask = self.compute_mask(x, mask)
+            if self._foreign and mask is not None and type(y) is np.ndarray:
+                mask = as_bools(mask, f"The mask that layer {self.name!r} computes")
+            return y, mask, saved
         warnings.warn(
             f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask "
             f"attached to it. However, this layer does not support masking and will therefore "
@@ -252,7 +344,36 @@ class Layer:
         """
         if type(saved) is Penalized:
             dy, saved = self._add_activity_gradient(dy, saved.output), saved.saved
+        if type(saved) is Proved:
+            return self._proved_backward(dy, saved, need_dx)
         return self.backward(dy, saved, need_dx)
+
+    def _proved_output(self, y: Any) -> Any:
+        """Return what a user's `forward` gave as arrays of numbers, floats of the layer's type."""
+        if isinstance(y, list | tuple):
+            return type(y)(map(self._proved_output, y))
+        array = as_numbers(y, f"The output of layer {self.name!r}")
+        return array.astype(self._np_dtype, copy=False) if array.dtype.kind == "f" else array
+
+    def _proved_backward(self, dy: Any, saved: Proved, need_dx: bool) -> Any:
+        """Go back through a user's layer; what it gives has the shape of its input."""
+        dtype = self._np_dtype
+        dy = proved(dy, saved.y_shape, dtype, f"The gradient for layer {self.name!r}")
+        dx = self.backward(dy, saved.saved, need_dx)
+        what = f"The gradient by its input that layer {self.name!r} returns"
+        return None if dx is None else proved(dx, saved.x_shape, dtype, what)
+
+    def gradient_like(self, dy: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """Return a gradient that `backward` is handed, proved to be of the output's `shape`.
+
+        Raises
+        ------
+        ValueError
+            If it is of another, or holds no numbers.
+        """
+        if type(dy) is np.ndarray and dy.dtype is self._np_dtype and dy.shape == shape:
+            return dy
+        return as_gradient(dy, shape, self._np_dtype, f"The gradient for layer {self.name!r}")
 
     def penalties(self, saved: Any) -> float:
         """Return the penalties on activities in what `forward_with_mask` saved."""
@@ -266,7 +387,9 @@ class Layer:
         """Return dy plus the gradient of the penalty; both may be tuples."""
         if isinstance(y, list | tuple):
             return tuple(map(self._add_activity_gradient, dy, y))
-        slope = self.activity_regularizer.gradient(y) / len(y)
+        what = f"The gradient of the activity regularizer of layer {self.name!r}"
+        slope = as_gradient(self.activity_regularizer.gradient(y), y.shape, y.dtype, what)
+        slope = slope / y.dtype.type(len(y))
         return slope if dy is None else dy + slope
 
     def returns_input(self, training: bool) -> bool:
@@ -385,8 +508,9 @@ class Layer:
                 )
             if value.dtype.kind not in "biuf":
                 raise ValueError(f"Weight {variable.path!r} got values of dtype {value.dtype}.")
-        for variable, value in zip(targets, values, strict=True):
-            variable.assign(value)
+        with writing(targets):
+            for variable, value in zip(targets, values, strict=True):
+                variable.write(value)
 
     def count_params(self) -> int:
         """Return the number of numbers in all weights.
@@ -459,7 +583,13 @@ def _batch_shape(kwargs: dict[str, Any]) -> Shape | None:
     if (dim := kwargs.pop("input_dim", None)) is not None:
         shape = (batch_size, int(dim))
     if (given := kwargs.pop("input_shape", None)) is not None:
-        shape = (batch_size, *((given,) if isinstance(given, int) else given))
+        if isinstance(given, int) or not hasattr(given, "__iter__"):
+            raise ValueError(
+                f"`input_shape` is the shape of a sample without the batch axis, a tuple such as "
+                f"(timesteps, features). Received: input_shape={given!r}; did you mean "
+                f"input_shape=({given},)?"
+            )
+        shape = (batch_size, *given)
     for key in ("batch_shape", "batch_input_shape"):
         if (given := kwargs.pop(key, None)) is not None:
             shape = tuple(given)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import initializers
+from rnn_engine.checks import as_bools
 from rnn_engine.config import epsilon as fuzz
 from rnn_engine.kernels import normalization as kernels
 from rnn_engine.layers.base import registry
@@ -136,7 +137,7 @@ class BatchNormalization(Normalization):
         """Return the mask as the kernels take it: (rows, 1), (rows, features) or (0, 1)."""
         if mask is None:
             return np.empty((0, 1), bool)
-        mask = np.asarray(mask).astype(bool, copy=False)
+        mask = as_bools(mask)
         if mask.ndim != len(shape) - 1:
             raise ValueError(
                 "The mask provided should be one dimension less than the inputs. Received: "
@@ -165,13 +166,13 @@ class BatchNormalization(Normalization):
         """Move an average, in the steps in which Keras rounds."""
         number = self._np_dtype.type
         new = value.astype(self._np_dtype) * number(1 - self.momentum)
-        moving.assign(moving.value * number(self.momentum) + new)
+        moving.write(moving.value * number(self.momentum) + new)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the gradients of gamma and beta; return dx."""
         rows, is_open, mean, inv, count, order, shape = saved
         columns = rows.shape[1]
-        slope = as_rows(dy.astype(self._np_dtype, copy=False), order, columns)
+        slope = as_rows(self.gradient_like(dy, shape), order, columns)
         # Steps that are masked are normalized all the same, and so have a gradient.
         dbeta, dproduct = _column_sums(rows, slope, mean, np.empty((0, 1), bool))
         self._add_affine_gradients(dproduct * inv, dbeta)

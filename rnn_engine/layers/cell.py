@@ -70,6 +70,7 @@ class RNNCell(Layer):
             self.built = True
         single = not isinstance(states, list | tuple)
         given = [states] if single else list(states)
+        check_states(self, x, given)
         output, new_states, _ = self.forward(x, [self._as_state(s) for s in given], bool(training))
         return output, (new_states[0] if single else list(new_states))
 
@@ -103,6 +104,33 @@ def state_sizes(cell: Any) -> list[int]:
         return [int(size)]
 
     return flatten(cell.state_size)
+
+
+def check_states(cell: Any, x: np.ndarray, states: list[Any]) -> None:
+    """Check that a cell is called with as many states as it has, each of its size.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    sizes = state_sizes(cell)
+    flat = _flatten(states)
+    shapes = [np.shape(state) for state in flat]
+    wanted = [(len(x), size) for size in sizes]
+    if shapes != wanted:
+        raise ValueError(
+            f"Layer {getattr(cell, 'name', cell)!r} takes {len(sizes)} state(s) of shape "
+            f"{', '.join(map(str, wanted))}. Received: {len(shapes)} of shape "
+            f"{', '.join(map(str, shapes)) or 'nothing'}."
+        )
+
+
+def _flatten(states: Any) -> list[Any]:
+    """Return states, some of which come in lists, as one list."""
+    if isinstance(states, list | tuple):
+        return [part for state in states for part in _flatten(state)]
+    return [states]
 
 
 def output_size(cell: Any) -> int:

@@ -48,6 +48,8 @@ class Dense(Layer):
     array([[3., 3.]], dtype=float32)
     """
 
+    _sizes = ("features",)
+
     def __init__(
         self,
         units: int,
@@ -109,6 +111,7 @@ class Dense(Layer):
     def _weights(self) -> np.ndarray:
         """Return the packed weights, packed again if they were written to."""
         bias = self._empty.ravel() if self.bias is None else self.bias.value
+        # Read before the weights: what is written meanwhile makes the next call pack again.
         key = (self.kernel.version, 0 if self.bias is None else self.bias.version)
         kept_key, packed = self._packed
         if key != kept_key:
@@ -188,9 +191,8 @@ class Dense(Layer):
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the weight gradients; return dx (..., features), or None."""
-        _, y, z, _, swapped = saved
-        dy = dy.transpose(1, 0, 2) if swapped else dy
-        dy = compact(dy.reshape(y.shape))
+        _, y, z, shape, swapped = saved
+        dy = compact(self._lying(dy, shape, swapped)).reshape(y.shape)
         dz = self.activation.backward(dy, z if self.activation.from_input else y)
         return self._backward(dz, saved, need_dx)
 
@@ -202,9 +204,16 @@ class Dense(Layer):
 
     def backward_from_logits(self, dz: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Go back from the gradient by the logits, of the shape of the output."""
-        _, y, _, _, swapped = saved
-        dz = dz.transpose(1, 0, 2) if swapped else dz
-        return self._backward(compact(dz.reshape(y.shape)), saved, need_dx)
+        _, y, _, shape, swapped = saved
+        dz = compact(self._lying(dz, shape, swapped)).reshape(y.shape)
+        return self._backward(dz, saved, need_dx)
+
+    def _lying(self, dy: Any, shape: tuple[int, ...], swapped: bool) -> np.ndarray:
+        """Return a gradient by the output, proved, with its rows in the order of `forward`."""
+        if not swapped:
+            return self.gradient_like(dy, shape)
+        steps, batch, units = shape
+        return self.gradient_like(dy, (batch, steps, units)).transpose(1, 0, 2)
 
     def _backward(self, dz: np.ndarray, saved: Any, need_dx: bool) -> Any:
         flat, _, _, shape, swapped = saved

@@ -108,8 +108,8 @@ class Embedding(Layer):
         else:
             kernels.gather_tasks(index, self.embeddings.value, out, tasks)
         if x.ndim == 2:
-            return out.reshape(*x.shape[::-1], -1).transpose(1, 0, 2), index
-        return out.reshape(*x.shape, self.output_dim), index
+            return out.reshape(*x.shape[::-1], -1).transpose(1, 0, 2), (index, x.shape)
+        return out.reshape(*x.shape, self.output_dim), (index, x.shape)
 
     def _indices(self, x: np.ndarray) -> np.ndarray:
         """Return the indices, flat, those of a sequence step by step.
@@ -128,10 +128,12 @@ class Embedding(Layer):
             lying = np.where(np.abs(lying) < 2**62, lying, -1)
         elif x.dtype == np.uint64:
             lying = np.minimum(lying, 2**63 - 1)
-        index = np.require(lying, np.int64, ("C", "A", "W")).reshape(-1)
+        # A copy: what is checked here is what the gather reads, and backward, whatever the
+        # caller, or another thread, writes into his own array meanwhile.
+        index = np.array(lying, np.int64, order="C").reshape(-1)
         if kernels.first_outside(index, self.input_dim) >= 0:
-            inside = (np.asarray(x) >= 0) & (np.asarray(x) < self.input_dim)
-            first = tuple(map(int, np.argwhere(~inside)[0]))
+            outside = ((index < 0) | (index >= self.input_dim)).reshape(lying.shape)
+            first = tuple(map(int, np.argwhere(outside.T if x.ndim == 2 else outside)[0]))
             raise ValueError(
                 f"Layer {self.name!r} got index {x[first]} at position {first}; it has rows "
                 f"0 to {self.input_dim - 1} (input_dim={self.input_dim})."
@@ -140,11 +142,13 @@ class Embedding(Layer):
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> None:
         """Add the gradients of the rows met; indices have none."""
+        index, shape = saved
+        dy = self.gradient_like(dy, (*shape, self.output_dim))
         if not (self.trainable and self.embeddings.trainable):
             return
         lying = dy.transpose(1, 0, 2) if dy.ndim == 3 else dy
-        values = np.ascontiguousarray(lying, self._np_dtype).reshape(-1, self.output_dim)
-        self.embeddings.add_sparse(SparseGrad(saved, values, self.embeddings.shape))
+        values = np.ascontiguousarray(lying).reshape(-1, self.output_dim)
+        self.embeddings.add_sparse(SparseGrad(index, values, self.embeddings.shape))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON; the table is not in it."""

@@ -120,7 +120,7 @@ class LayerNormalization(Normalization):
         """Add the gradients of gamma and beta; return dx."""
         rows, stats, order, shape = saved
         columns = rows.shape[1]
-        slope = as_rows(dy.astype(self._np_dtype, copy=False), order, columns)
+        slope = as_rows(self.gradient_like(dy, shape), order, columns)
         gamma, _ = self._affine(columns)
         dx = np.empty(rows.shape if need_dx else (0, columns), self._np_dtype)
         blocks, tasks = count_tasks(rows)

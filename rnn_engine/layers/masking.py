@@ -42,16 +42,16 @@ class Masking(Layer):
         return np.not_equal(inputs, value).any(axis=-1)
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
-        """Return x with masked steps zero; saves the mask."""
+        """Return x with masked steps zero; saves the mask and the shape."""
         rows = compact(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
         found = np.empty(len(rows), bool)
         count = find_open(rows, self._np_dtype.type(self.mask_value), found)
         is_open = found.reshape(x.shape[:-1])
         if count == len(rows):
-            return x, is_open
+            return x, (is_open, x.shape)
         out = np.empty_like(rows)
         clear_closed(rows, found, out)
-        return out.reshape(x.shape), is_open
+        return out.reshape(x.shape), (is_open, x.shape)
 
     def forward_with_mask(
         self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
@@ -59,14 +59,16 @@ class Masking(Layer):
         """Return ``(y, mask of y, saved)``, the mask computed once."""
         if self.activity_regularizer is not None:
             return super().forward_with_mask(x, training, mask, keep)
-        y, is_open = self.forward(x)
-        return y, is_open, is_open
+        y, saved = self.forward(x)
+        return y, saved[0], saved
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy where the step is open."""
         if not need_dx:
             return None
-        return np.where(saved[..., None], dy, dy.dtype.type(0))
+        is_open, shape = saved
+        dy = self.gradient_like(dy, shape)
+        return np.where(is_open[..., None], dy, dy.dtype.type(0))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""

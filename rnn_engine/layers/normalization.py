@@ -73,8 +73,16 @@ class Normalization(Layer):
             )
 
     def _affine(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return gamma and beta, flat; ones and zeros where there are none."""
+        """Return gamma and beta, flat; ones and zeros where there are none.
+
+        Raises
+        ------
+        ValueError
+            If they are of another size: `axis` is a list, which may have been written to.
+        """
         gamma, beta = self.gamma, self.beta
+        if any(weight is not None and weight.value.size != size for weight in (gamma, beta)):
+            raise ValueError(f"The axes of layer {self.name!r} are not those it was built with.")
         return (
             np.ones(size, self._np_dtype) if gamma is None else gamma.value.reshape(-1),
             np.zeros(size, self._np_dtype) if beta is None else beta.value.reshape(-1),

@@ -58,8 +58,10 @@ class GlobalPooling1D(Layer):
         """Return (batch, features) with the axis that `keepdims` wants."""
         return np.expand_dims(y, self._time) if self.keepdims else y
 
-    def inward(self, dy: np.ndarray) -> np.ndarray:
-        """Return the gradient without that axis."""
+    def inward(self, dy: np.ndarray, batch: int, features: int) -> np.ndarray:
+        """Return the gradient, proved, as (batch, features)."""
+        shape = self.outward(np.empty((batch, features), bool)).shape
+        dy = self.gradient_like(dy, shape)
         return dy.squeeze(self._time) if self.keepdims else dy
 
     def get_config(self) -> dict[str, Any]:
@@ -111,7 +113,7 @@ class GlobalAveragePooling1D(GlobalPooling1D):
         if not need_dx:
             return None
         is_open, (batch, steps, features) = saved
-        dy = self.inward(dy)
+        dy = self.inward(dy, batch, features)
         dx = np.empty((steps, batch, features), self._np_dtype)
         if len(is_open):
             count = np.maximum(is_open.sum(axis=1), 1).astype(self._np_dtype)
@@ -154,6 +156,6 @@ class GlobalMaxPooling1D(GlobalPooling1D):
         x, y = saved
         here = x == y[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):  # a NaN equals nothing
-            share = self.inward(dy) / here.sum(axis=1, dtype=self._np_dtype)
+            share = self.inward(dy, *y.shape) / here.sum(axis=1, dtype=self._np_dtype)
             dx = here * share[:, None]
         return dx if self._time == 1 else dx.transpose(0, 2, 1)

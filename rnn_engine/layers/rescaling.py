@@ -44,11 +44,11 @@ class Rescaling(Layer):
                 f"scale of shape {self._scale.shape} and offset of shape {self._offset.shape} of "
                 f"layer {self.name!r} do not fit an input of shape {x.shape}."
             )
-        return y, None
+        return y, x.shape
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy·scale."""
-        return dy * self._scale if need_dx else None
+        return self.gradient_like(dy, saved) * self._scale if need_dx else None
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""

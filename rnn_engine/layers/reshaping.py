@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import check_memory
 from rnn_engine.layers.base import Layer, registry
 
 
@@ -83,6 +84,8 @@ class Flatten(Reshaping):
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy in the shape of the input."""
+        batch, *inner = saved
+        dy = self.gradient_like(dy, (batch, math.prod(inner)))
         dx = dy.reshape(saved)
         first = self.data_format == "channels_first" and dx.ndim > 2
         return np.moveaxis(dx, -1, 1) if first else dx
@@ -150,7 +153,7 @@ class Reshape(Reshaping):
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy in the shape of the input."""
-        return dy.reshape(saved)
+        return self.gradient_like(dy, self.compute_output_shape(saved)).reshape(saved)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
@@ -194,10 +197,11 @@ class Permute(Reshaping):
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return a view of x."""
         self.check_rank(x, len(self.dims) + 1, "with the batch axis first")
-        return x.transpose(0, *self.dims), None
+        return x.transpose(0, *self.dims), x.shape
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy in the order of the input."""
+        dy = self.gradient_like(dy, self.compute_output_shape(saved))
         return dy.transpose(np.argsort((0, *self.dims)))
 
     def get_config(self) -> dict[str, Any]:
@@ -242,13 +246,15 @@ class RepeatVector(Reshaping):
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return the sequence, time-major in memory."""
         self.check_rank(x, 2, "(batch, features)")
-        out = np.empty((self.n, *x.shape), x.dtype)
+        shape = (self.n, *x.shape)
+        check_memory(f"The output of layer {self.name!r} (n={self.n})", shape, x.dtype)
+        out = np.empty(shape, x.dtype)
         out[...] = x
-        return out.transpose(1, 0, 2), None
+        return out.transpose(1, 0, 2), x.shape
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return the sum over the steps."""
-        return dy.sum(axis=1)
+        return self.gradient_like(dy, self.compute_output_shape(saved)).sum(axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from rnn_engine.checks import as_gradient, as_numbers
 from rnn_engine.config import floatx, standardize_dtype
 from rnn_engine.losses.inputs import to_float
 from rnn_engine.losses.reduction import reduce, standardize_reduction, weigh
@@ -95,7 +96,7 @@ class Loss:
         NumPy scalar, or an array of values where `reduction` is None
         """
         t, p = self._inputs(y_true, y_pred)
-        values = np.asarray(self.call(t, p))
+        values = self._values(t, p)
         plan = weigh(values.shape, values.dtype, sample_weight, mask, self.reduction)
         return reduce(values, plan)
 
@@ -109,15 +110,11 @@ class Loss:
         and dtype of `y_pred`.
         """
         t, p = self._inputs(y_true, y_pred)
-        values = np.asarray(self.call(t, p))
+        values = self._values(t, p)
         plan = weigh(values.shape, values.dtype, sample_weight, mask, self.reduction)
         upstream = np.broadcast_to(np.asarray(plan.upstream, values.dtype), values.shape)
-        gradient = np.asarray(self.gradient(t, p, upstream))
-        if gradient.shape != p.shape:
-            raise ValueError(
-                f"The gradient of loss {self.name!r} must have y_pred's shape {p.shape}, "
-                f"got {gradient.shape}."
-            )
+        what = f"The gradient of loss {self.name!r} by y_pred"
+        gradient = as_gradient(self.gradient(t, p, upstream), p.shape, p.dtype, what)
         return plain(reduce(values, plan)), like(gradient, y_pred, p)
 
     def check_shapes(
@@ -154,6 +151,10 @@ class Loss:
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the loss that `get_config` described."""
         return cls(**config)
+
+    def _values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        values = as_numbers(self.call(y_true, y_pred), f"What loss {self.name!r} gives")
+        return values.astype(y_pred.dtype, copy=False)
 
     def _inputs(self, y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
         p = to_float(y_pred, "y_pred", self._dtype)

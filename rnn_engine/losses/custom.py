@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_numbers
 from rnn_engine.losses.base import Loss
 from rnn_engine.losses.formula import spread
 
@@ -63,7 +64,9 @@ class CustomLoss(Loss):
 
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return what `value_fn` gives."""
-        values = np.asarray(self.value_fn(y_true, y_pred))
+        values = as_numbers(
+            self.value_fn(y_true, y_pred), f"What value_fn of loss {self.name!r} gives"
+        )
         if values.shape != y_pred.shape[: values.ndim]:
             raise ValueError(
                 f"value_fn of loss {self.name!r} must return values whose shape is the beginning "
@@ -73,7 +76,9 @@ class CustomLoss(Loss):
 
     def gradient(self, y_true: np.ndarray, y_pred: np.ndarray, upstream: np.ndarray) -> np.ndarray:
         """Return what `gradient_fn` gives, times `upstream`."""
-        slopes = np.asarray(self.gradient_fn(y_true, y_pred))
+        slopes = as_numbers(
+            self.gradient_fn(y_true, y_pred), f"What gradient_fn of loss {self.name!r} gives"
+        )
         if slopes.shape != y_pred.shape:
             raise ValueError(
                 f"gradient_fn of loss {self.name!r} must return an array of y_pred's shape "

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_numbers
 from rnn_engine.config import floatx
 from rnn_engine.losses.reduction import align
 
@@ -22,9 +23,7 @@ def to_float(value: Any, argument: str, dtype: Any = None) -> np.ndarray:
         own_dtype = value.dtype
         if own_dtype is dtype or (dtype is None and (own_dtype is _SINGLE or own_dtype is _DOUBLE)):
             return value
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.")
+    array = as_numbers(value, argument)
     if dtype is None:
         native = array.dtype.newbyteorder("=")
         # A Python list has no float type of its own; Keras reads it as floatx.
@@ -82,7 +81,7 @@ def class_labels(y_true: np.ndarray, y_pred: np.ndarray, axis: int = -1) -> np.n
     if y_true.dtype.kind == "f" and not np.isfinite(y_true).all():
         bad = np.argwhere(~np.isfinite(y_true))[0]
         raise ValueError(f"y_true holds a class label that is not finite at {_index(bad)}.")
-    return y_true.reshape(wanted).astype(np.int64)
+    return y_true.reshape(wanted).astype(np.int64)  # a copy: kernels read at these places
 
 
 def check_classes(labels: np.ndarray, classes: int, start: int = 0) -> None:

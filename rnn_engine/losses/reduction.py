@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnn_engine.checks import as_bools, as_numbers
+
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
@@ -123,7 +125,7 @@ def _fold_mask(
     weights = None if sample_weight is None else _as_weights(sample_weight, dtype)
     if mask is None:
         return weights
-    mask = np.asarray(mask).astype(bool)
+    mask = as_bools(mask)
     factors = mask.astype(dtype)
     if reduction in ("mean", "sum_over_batch_size"):
         valid = np.count_nonzero(mask)
@@ -136,10 +138,7 @@ def _fold_mask(
 
 
 def _as_weights(sample_weight: Any, dtype: np.dtype) -> np.ndarray:
-    weights = np.asarray(sample_weight)
-    if weights.dtype.kind not in "fiub":
-        raise ValueError(f"sample_weight must hold real numbers, got dtype {weights.dtype}.")
-    return weights.astype(dtype, copy=False)
+    return as_numbers(sample_weight, "sample_weight").astype(dtype, copy=False)
 
 
 def _common_shape(

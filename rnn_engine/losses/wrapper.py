@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rnn_engine.checks import compact
+from rnn_engine.checks import as_bools, compact
 from rnn_engine.config import floatx
 from rnn_engine.losses.base import Loss, like, plain, registry
 from rnn_engine.losses.formula import formula_of
@@ -163,7 +163,7 @@ class LossFunctionWrapper(Loss):
 
 
 def _both(mask: Any, valid: np.ndarray) -> np.ndarray:
-    mask = np.asarray(mask).astype(bool)
+    mask = as_bools(mask)
     if mask.shape != valid.shape:
         raise ValueError(f"mask of shape {mask.shape} does not fit losses of shape {valid.shape}.")
     return mask & valid

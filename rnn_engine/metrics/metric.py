@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_numbers
 from rnn_engine.config import floatx
 from rnn_engine.metrics.arrays import Array
 from rnn_engine.utils.naming import auto_name
@@ -248,7 +249,10 @@ def _initial(initializer: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         from rnn_engine import initializers
 
         initializer = initializers.get(initializer)
-    return initializer(shape, dtype=dtype)
+    value = as_numbers(initializer(shape, dtype=dtype), f"What {initializer!r} gives")
+    if value.shape != shape:
+        raise ValueError(f"{initializer!r} must return an array of {shape}, got {value.shape}.")
+    return value
 
 
 def _held(values: Any) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rnn_engine.checks import as_numbers
 from rnn_engine.config import floatx
 from rnn_engine.kernels import optimizers as kernels
 from rnn_engine.kernels import threads
@@ -146,7 +147,7 @@ class Optimizer(OptimizerState):
             self._average()
         for plan, _ in work:
             if plan.variable.constraint is not None:
-                plan.variable.assign(plan.variable.constraint(plan.variable.value))
+                plan.variable.write(plan.variable.constraint(plan.variable.value))
         self._iterations.value[...] = self._iterations.value.item() + 1
         self._iterations.version += 1
 
@@ -179,7 +180,7 @@ class Optimizer(OptimizerState):
         missing = []
         for position, (gradient, variable) in enumerate(zip(grads, variables, strict=True)):
             plan = plans.get(id(variable))
-            if plan is None or plan.array is not variable.value:
+            if plan is None or plan.array is not variable._value:
                 plan = self._replan(variable)
             if gradient is None:
                 missing.append(variable.path)
@@ -430,7 +431,7 @@ class Optimizer(OptimizerState):
                 f"{len(self._averages)}."
             )
         for variable, average in zip(var_list, self._averages, strict=True):
-            variable.assign(average.value)
+            variable.write(average.value)
 
     def scale_loss(self, loss: Any) -> Any:
         """Return the loss times `loss_scale_factor`, or as it is without one."""
@@ -571,13 +572,8 @@ def _convert(gradient: Any, plan: Plan, position: int) -> Gradient:
     """Return a gradient as an array of the variable's dtype; sparse ones stay sparse."""
     if isinstance(gradient, SparseGrad):
         return gradient
-    array = np.asarray(gradient)
-    if array.dtype.kind not in "fiub":
-        raise ValueError(
-            f"grads[{position}] must be numbers, got dtype {array.dtype} for variable "
-            f"{plan.variable.path!r}."
-        )
-    return array.astype(plan.dtype)
+    what = f"grads[{position}] for variable {plan.variable.path!r}"
+    return as_numbers(gradient, what).astype(plan.dtype)
 
 
 def _shrink(norm: float, limit: float) -> float:

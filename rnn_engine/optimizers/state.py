@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_numbers, check_memory, too_large
 from rnn_engine.config import floatx
 from rnn_engine.optimizers import schedules
 from rnn_engine.optimizers.schedules import LearningRateSchedule
@@ -138,14 +139,24 @@ class OptimizerState:
         `initializer` is ``"zeros"``, ``"ones"``, a number, or a callable
         ``(shape, dtype)``.
         """
-        dtype = dtype or floatx()
-        if initializer in ("zeros", "ones"):
-            value = np.full(shape, 0 if initializer == "zeros" else 1, dtype)
-        elif callable(initializer):
-            value = np.asarray(initializer(tuple(shape), dtype=dtype))
-        else:
-            value = np.full(shape, initializer, dtype)
-        return self._own(Variable(value, name=name or "variable", trainable=False))
+        dtype, shape = dtype or floatx(), tuple(shape)
+        what = f"Variable {name!r} of optimizer {self.name!r}"
+        check_memory(what, shape, dtype)
+        try:
+            if isinstance(initializer, str) and initializer in ("zeros", "ones"):
+                value = np.full(shape, 0 if initializer == "zeros" else 1, dtype)
+            elif callable(initializer):
+                value = as_numbers(initializer(shape, dtype=dtype), f"The initializer of {what}")
+            else:
+                value = np.full(shape, as_numbers(initializer, f"The start of {what}"), dtype)
+        except MemoryError:
+            raise too_large(what, shape, dtype) from None
+        if value.shape != shape:
+            raise ValueError(
+                f"The initializer of {what} must return an array of shape {shape}, got "
+                f"{value.shape}."
+            )
+        return self._own(Variable(value, name=name or "variable", trainable=False, dtype=dtype))
 
     def add_variable_from_reference(
         self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
@@ -209,7 +220,7 @@ class OptimizerState:
             raise ValueError(
                 "set_weights() needs a built optimizer: call optimizer.build(variables) first."
             )
-        arrays = [np.asarray(weight) for weight in weights]
+        arrays = [as_numbers(w, f"weights[{i}]") for i, w in enumerate(weights)]
         for variable, array in zip(self._variables, arrays, strict=False):
             if variable.shape != array.shape:
                 raise ValueError(

@@ -17,7 +17,7 @@ from rnn_engine.layers.base import Layer
 from rnn_engine.layers.simple_rnn import SimpleRNN
 from rnn_engine.saving.errors import RefusedError
 from rnn_engine.utils.naming import to_snake_case
-from rnn_engine.variable import Variable
+from rnn_engine.variable import Variable, writing
 
 Arrays = Mapping[str, Sequence[np.ndarray]]
 """What a file holds: from the path of a group to its arrays."""
@@ -153,8 +153,9 @@ def restore(
         if not skip_mismatch:
             raise ValueError(f"{text}. Nothing was loaded; skip_mismatch=True loads the rest.")
         warnings.warn(f"{text}. Left out.", stacklevel=3)
-    for variable, value in writes:
-        variable.assign(value)
+    with writing([variable for variable, _ in writes]):
+        for variable, value in writes:
+            variable.write(value)
 
 
 def _belongs_to_layers(path: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_numbers as as_real
 from rnn_engine.checks import require_finite
 from rnn_engine.config import check_finite
 from rnn_engine.kernels.gather import gather_time_major
@@ -54,12 +55,7 @@ def as_numeric(value: Any, argument: str) -> np.ndarray:
             f"{argument} is a {type(value).__name__} of {len(value)} arrays, but the model "
             f"takes one array; use numpy.stack to make one of them."
         )
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{argument} cannot be read as one array of numbers: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.")
+    array = as_real(value, argument)
     if array.ndim == 0:
         raise ValueError(f"{argument} must have at least one axis (samples), got a scalar.")
     if check_finite():
@@ -199,10 +195,10 @@ class ArraySource(Source):
                 continue
             array, keep = found[name]
             wanted = target_dtype(array, dtype, keep)
-            if is_mapped(array):
-                array = array.view(np.ndarray)
-            else:
+            if not is_mapped(array):
                 array = np.ascontiguousarray(array, dtype=wanted)
+            # A view: the caller may give his own array another shape meanwhile.
+            array = array.view(np.ndarray)
             self.arrays.append(array)
             major = time_major and name == "x"
             self._gathers.append(make_gather(array, wanted, self.batch_size, major))

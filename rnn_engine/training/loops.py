@@ -12,6 +12,7 @@ from rnn_engine.training.compiling import Compiled
 from rnn_engine.training.data import make_source
 from rnn_engine.training.source import Batch, Epochs, Source, warn_out_of_data
 from rnn_engine.training.window import WindowSource, check_stateful
+from rnn_engine.variable import writes
 
 
 class Loops(Compiled):
@@ -175,6 +176,12 @@ class Loops(Compiled):
             steps=epochs.num_batches,
         )
 
-    def _forward(self) -> Any:
+    def _predict_batch(self, x: np.ndarray) -> Any:
+        """Return the output for a batch, by one set of weights."""
         model: Any = self
-        return model.forward
+        before = writes.count
+        y = model.forward(x, False)[0]
+        return model._again(y, x, False) if writes.since(before) else y
+
+    def _predict_all(self, epochs: Epochs) -> list[Any]:
+        return [self._predict_batch(x) for x, _, _ in self._batches(epochs, "predict")]

@@ -85,7 +85,7 @@ class OneBatch(Loops):
             If `x` does not fit the model.
         """
         batch, _, _ = self._checked_batch(x, None, None, "predict")
-        return self._forward()(batch, False)[0]
+        return self._predict_batch(batch)
 
     def gradients(
         self,

@@ -63,7 +63,7 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
         except BaseException:
             guard.holding = True
             for variable, old in zip(moved, before, strict=True):
-                variable.assign(old)
+                variable.write(old)
             guard.holding = False
             raise
         guard.holding = False

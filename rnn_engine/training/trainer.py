@@ -8,10 +8,11 @@ import numpy as np
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.random import make_generator
 from rnn_engine.training import arguments as check
-from rnn_engine.training.arrays import split_validation
+from rnn_engine.training.arrays import ArraySource, split_validation
 from rnn_engine.training.one_batch import OneBatch
 from rnn_engine.training.source import Epochs, warn_out_of_data
 from rnn_engine.utils.dataset import unpack_x_y_sample_weight
+from rnn_engine.variable import writes
 
 
 class Trainer(OneBatch):
@@ -242,7 +243,13 @@ class Trainer(OneBatch):
         """Return the model's outputs for data. Mirrors `keras.Model.predict`.
 
         The arguments are those of `fit`; targets that a dataset yields are ignored.
-        Safe to call from several threads at once.
+
+        Safe to call from several threads at once, and while another one writes weights with
+        `set_weights`, `load_weights` or `assign`: the outputs are those of all the old weights
+        or of all the new ones. For a generator, with callbacks and for stateful models that
+        holds for each batch (and layer) by itself. A `fit` in another thread goes on
+        meanwhile: an output may then come from the weights of two neighbouring steps. Where
+        that matters, predict with a clone that is given `get_weights()` now and then.
 
         Returns
         -------
@@ -262,27 +269,32 @@ class Trainer(OneBatch):
         source = self._source(x, batch_size=batch_size, steps=steps, time_major=False)
         epochs = Epochs(source, steps)
         self._prepare(epochs, "predict")
-        if verbose == 0 and callbacks is None:
-            forward = self._forward()
-            outputs = [forward(batch[0], False)[0] for batch in self._batches(epochs, "predict")]
+        before, hears = writes.count, callbacks is not None
+        if verbose == 0 and not hears:
+            outputs = self._predict_all(epochs)
         else:
             if not isinstance(callbacks, CallbackList):
                 callbacks = self._callback_list(callbacks, verbose, epochs)
             outputs = self._predict_watched(epochs, callbacks)
+        if writes.since(before) and not hears and isinstance(source, ArraySource):
+            model: Any = self
+            if len(outputs) > 1 and model._repeats:  # one batch has seen to it itself
+                with writes.lock:
+                    outputs = self._predict_all(epochs)
         return join_outputs(outputs)
 
     def _predict_watched(self, epochs: Epochs, callbacks: CallbackList) -> list[np.ndarray]:
         """Predict batch by batch with hooks; a short last group is numbered as if full."""
         self.stop_predicting = False
         callbacks.on_predict_begin()
-        forward, every = self._forward(), self.steps_per_execution
+        every = self.steps_per_execution
         outputs: list[np.ndarray] = []
         group: list[np.ndarray] = []
         with closing(self._batches(epochs, "predict")) as batches:
             for index, (x, _, _) in enumerate(batches):
                 if index % every == 0:
                     callbacks.on_predict_batch_begin(index)
-                outputs.append(forward(x, False)[0])
+                outputs.append(self._predict_batch(x))
                 group.append(outputs[-1])
                 if index % every == every - 1:
                     callbacks.on_predict_batch_end(index, {"outputs": join_outputs(group)})

@@ -99,8 +99,8 @@ def test_bad_gradients_change_nothing() -> None:
         ([kernel], None, "1 gradients for 2 variables"),
         ([kernel, kernel], None, r"grads\[1\] has shape \(3, 2\)"),
         ([kernel.T, bias], None, r"grads\[0\] has shape \(2, 3\)"),
-        ([kernel, np.array(["a", "b"])], None, r"grads\[1\] must be numbers"),
-        ([kernel, bias * 1j], None, r"grads\[1\] must be numbers"),
+        ([kernel, np.array(["a", "b"])], None, r"grads\[1\] .* must hold real numbers"),
+        ([kernel, bias * 1j], None, r"grads\[1\] .* must hold real numbers"),
         ([kernel, SparseGrad([0], [[1.0]], (2, 1))], None, r"grads\[1\] has shape \(2, 1\)"),
         ([None, None], None, "No gradients provided"),
         ([kernel, bias], [w[0], stranger], "Unknown variable"),
@@ -151,7 +151,7 @@ def test_variables_are_written_in_place_and_their_version_moves() -> None:
     assert [v.value is a for v, a in zip(w, arrays, strict=True)] == [True, True]
     assert all(v.version for v in w)
     # A variable whose array was replaced is found again.
-    w[0].value = w[0].value.copy()
+    w[0]._value = w[0].value.copy()
     before = w[0].numpy()
     optimizer.apply(gradients(), w)
     assert np.abs(w[0].value - before).min() > 1e-3
