@@ -38,7 +38,7 @@ try:
     from rnn_engine.initializers import Initializer
     from rnn_engine.kernels.threads import get_num_threads, set_num_threads
     from rnn_engine.layers import Input, Layer
-    from rnn_engine.lazy import SecondName, lazily
+    from rnn_engine.lazy import MissingModules, SecondName, lazily
     from rnn_engine.losses import Loss
     from rnn_engine.metrics import Metric
     from rnn_engine.model import Model, Sequential
@@ -65,6 +65,8 @@ sys.modules[f"{__name__}.keras"] = keras
 del _name
 # Those that are loaded later are found under it, too: before Python looks for files.
 sys.meta_path.insert(0, SecondName(f"{__name__}.keras", __name__))
+# What is missing says what to use instead, in every module: see `missing`.
+sys.meta_path.append(MissingModules())
 
 _ENVIRONMENT = "autograph device distribute executing_eagerly get_logger logging sysconfig test"
 _find = lazily(
@@ -82,6 +84,14 @@ _find = lazily(
 
 def __getattr__(name: str) -> Any:
     return _find(name)
+
+
+for _module in (
+    activations, backend, callbacks, config, constraints, initializers, losses, metrics, models,
+    optimizers, preprocessing, random, regularizers, saving,
+):  # fmt: skip
+    vars(_module).setdefault("__getattr__", lazily(_module.__name__, {}))
+del _module
 
 
 def version() -> str:

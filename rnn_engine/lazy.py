@@ -28,7 +28,11 @@ def lazily(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     def find(name: str) -> Any:
         place = places.get(name)
         if place is None:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            if name.startswith("__"):  # the import system asks for them
+                raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            from rnn_engine.missing import module_error
+
+            raise module_error(module, name)
         source, _, inner = place.partition(":")
         value: Any = importlib.import_module(source)
         if inner:
@@ -73,3 +77,19 @@ class SecondName(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         spec = module.__spec__
         if spec is not None and spec.loader is self:
             module.__spec__ = spec.loader_state
+
+
+class MissingModules(importlib.abc.MetaPathFinder):
+    """The last to be asked for a module: for those of the table, it tells what to import."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        """Raise if the table has advice; otherwise the module is simply not found."""
+        parent, _, name = fullname.rpartition(".")
+        if parent.partition(".")[0] == "rnn_engine":
+            from rnn_engine.missing import advice
+
+            found = advice(parent, name)
+            if found is not None:
+                raise ModuleNotFoundError(
+                    f"No module named {fullname!r}. {found}", name=fullname, path=None
+                )

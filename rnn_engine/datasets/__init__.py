@@ -13,5 +13,8 @@ from rnn_engine.datasets import (
     mnist,
     reuters,
 )
+from rnn_engine.lazy import lazily
 
 __all__ = ["boston_housing", "california_housing", "fashion_mnist", "imdb", "mnist", "reuters"]
+
+__getattr__ = lazily(__name__, {})

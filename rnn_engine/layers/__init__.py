@@ -38,6 +38,7 @@ from rnn_engine.layers.stacked_rnn_cells import StackedRNNCells
 from rnn_engine.layers.time_distributed import TimeDistributed
 from rnn_engine.layers.wrapper import Wrapper
 from rnn_engine.layers.wrapper import deserialize_layer as deserialize
+from rnn_engine.lazy import lazily
 
 # Modules and what they hold: layers, other names of them, and functions.
 _LATER = {
@@ -59,10 +60,13 @@ serialize = registry.serialize
 GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
 
 
+_find = lazily(__name__, {})
+
+
 def __getattr__(name: str) -> Any:
     """Import a layer when it is first asked for."""
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _find(name)
     found = getattr(import_module(_MODULES[name]), name)
     globals()[name] = found
     return found

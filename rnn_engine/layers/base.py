@@ -137,8 +137,11 @@ class Layer:
     ) -> None:
         self.given_batch_shape = _batch_shape(kwargs)
         if kwargs:
+            from rnn_engine.missing import renamed
+
             raise ValueError(
                 f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
+                f"{renamed(kwargs)}"
             )
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.name = auto_name(type(self).__name__) if name is None else _checked_name(name)

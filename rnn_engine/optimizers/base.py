@@ -523,6 +523,11 @@ class Optimizer(OptimizerState):
             )
         return plan
 
+    def __getattr__(self, name: str) -> Any:
+        from rnn_engine.missing import attribute
+
+        return attribute(self, "Optimizer", name)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is looked up by identity: a copy has variables of its own."""
         return {

@@ -37,7 +37,9 @@ class OptimizerState:
         if kwargs.pop("decay", None) is not None:
             warnings.warn("Argument `decay` is no longer supported and ignored.", stacklevel=3)
         if kwargs:
-            raise ValueError(f"Argument(s) not recognized: {kwargs}")
+            from rnn_engine.missing import renamed
+
+            raise ValueError(f"Argument(s) not recognized: {kwargs}{renamed(kwargs)}")
         _check_options(
             clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
             ema_overwrite_frequency, gradient_accumulation_steps,

@@ -23,6 +23,11 @@ class Trainer(OneBatch):
     sample by sample, shuffle the data beforehand and pass ``shuffle=False``.
     """
 
+    def __getattr__(self, name: str) -> Any:
+        from rnn_engine.missing import attribute
+
+        return attribute(self, "Model", name)
+
     def fit(
         self,
         x: Any = None,
@@ -220,7 +225,9 @@ class Trainer(OneBatch):
         """
         self._require_compiled()
         if kwargs:
-            raise ValueError(f"Arguments not recognized: {kwargs}")
+            from rnn_engine.missing import renamed
+
+            raise ValueError(f"Arguments not recognized: {kwargs}{renamed(kwargs)}")
         verbose = check.check_verbose(verbose)
         batch_size = check.check_optional_count(batch_size, "batch_size")
         steps = check.check_optional_count(steps, "steps")
