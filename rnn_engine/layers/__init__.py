@@ -48,6 +48,9 @@ _LATER = {
         "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
         "add", "average", "maximum", "minimum", "multiply", "subtract",
     ),
+    "preprocessing.category_encoding": ("CategoryEncoding",),
+    "preprocessing.discretization": ("Discretization",),
+    "preprocessing.feature_normalization": ("Normalization",),
     "unit_normalization": ("UnitNormalization",),
 }  # fmt: skip
 _MODULES = {name: f"{__name__}.{module}" for module, names in _LATER.items() for name in names}

@@ -20,9 +20,11 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "Bidirectional": lambda ns: ns.Bidirectional(
         ns.SimpleRNN(3, return_sequences=True, use_bias=False), merge_mode="sum"
     ),
+    "CategoryEncoding": lambda ns: ns.CategoryEncoding(11, output_mode="count"),
     "Dense": lambda ns: ns.Dense(
         2, "elu", kernel_regularizer="l2", kernel_constraint="unit_norm", name="own_name"
     ),
+    "Discretization": lambda ns: ns.Discretization([-0.5, 0.5], output_mode="one_hot"),
     "Dropout": lambda ns: ns.Dropout(0.25, seed=3),
     "ELU": lambda ns: ns.ELU(0.5),
     "Embedding": lambda ns: ns.Embedding(11, 3, mask_zero=True),
@@ -34,6 +36,7 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "LayerNormalization": lambda ns: ns.LayerNormalization(epsilon=0.125),
     "LeakyReLU": lambda ns: ns.LeakyReLU(0.25),
     "Masking": lambda ns: ns.Masking(0.5),
+    "Normalization": lambda ns: ns.Normalization(mean=0.25, variance=4.0, invert=True),
     "PReLU": lambda ns: ns.PReLU(shared_axes=[1]),
     "Permute": lambda ns: ns.Permute((2, 1)),
     "RNN": lambda ns: ns.RNN(
@@ -70,7 +73,8 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     ),
 }
 
-INPUTS = {"Embedding": (STEPS,), "RepeatVector": (FEATURES,)}
+INPUTS = {"CategoryEncoding": (STEPS,), "Embedding": (STEPS,), "RepeatVector": (FEATURES,)}
+OF_INDICES = {"CategoryEncoding", "Embedding"}
 
 for _name, _cases in CASES.items():
     if not _cases[0].several:
@@ -104,7 +108,7 @@ def make(name: str, package: Any, dtype: str = "float32") -> Any:
     ns = side(package)
     layer = LAYERS[name](ns)
     shape = INPUTS.get(name, (STEPS, FEATURES))
-    first = ns.Input(shape, dtype="int32" if name == "Embedding" else dtype)
+    first = ns.Input(shape, dtype="int32" if name in OF_INDICES else dtype)
     return package.Sequential([first, *(layer if isinstance(layer, Many) else [layer])])
 
 
@@ -120,7 +124,7 @@ def inputs(name: str, seed: int = 1) -> np.ndarray:
     """Return a batch of inputs of a case."""
     rng = np.random.default_rng(seed)
     shape = (BATCH, *INPUTS.get(name, (STEPS, FEATURES)))
-    if name == "Embedding":
+    if name in OF_INDICES:
         return rng.integers(0, 11, shape).astype(np.int32)
     return rng.normal(size=shape).astype(np.float32)
 
