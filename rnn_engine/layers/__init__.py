@@ -43,6 +43,7 @@ from rnn_engine.lazy import lazily
 # Modules and what they hold: layers, other names of them, and functions.
 _LATER = {
     "concatenation": ("Concatenate", "concatenate"),
+    "conv": ("Conv1D", "Conv2D", "Conv3D"),
     "dot_product": ("Dot", "dot"),
     "merging": (
         "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
@@ -53,6 +54,11 @@ _LATER = {
     "preprocessing.feature_normalization": ("Normalization",),
     "unit_normalization": ("UnitNormalization",),
 }  # fmt: skip
+_ALIASES = {
+    "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Convolution3D": "Conv3D",
+}
 _MODULES = {name: f"{__name__}.{module}" for module, names in _LATER.items() for name in names}
 for _name, _module in _MODULES.items():
     if _name[0].isupper():
@@ -68,6 +74,8 @@ _find = lazily(__name__, {})
 
 def __getattr__(name: str) -> Any:
     """Import a layer when it is first asked for."""
+    if name in _ALIASES:
+        return getattr(import_module(__name__), _ALIASES[name])
     if name not in _MODULES:
         return _find(name)
     found = getattr(import_module(_MODULES[name]), name)
@@ -76,7 +84,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return sorted({*globals(), *_MODULES, *_ALIASES})
 
 
 __all__ = [
@@ -122,4 +130,5 @@ __all__ = [
     "deserialize",
     "serialize",
     *_MODULES,
+    *_ALIASES,
 ]

@@ -71,6 +71,25 @@ _MERGED = [
 ]
 _OF_TWO = [case for case in _MERGED if len(case.shapes) == 2]
 
+
+def _convolutions(rank: int, *shapes: tuple[int, ...]) -> list[Case]:
+    """Return cases of a convolution over `rank` axes; `shapes` are of 4 channels."""
+    same = {"padding": "same"}
+    every = [
+        {"kernel_size": 1},
+        {"kernel_size": 3, "activation": "tanh"},
+        {"kernel_size": 2, **same, "activation": "relu"},
+        {"kernel_size": 3, **same, "strides": 2, "activation": "swish", "use_bias": False},
+        {"kernel_size": 2, "strides": 3, "activation": "softmax"},
+        {"kernel_size": 2, "dilation_rate": 2, **same, "activation": "sigmoid"},
+    ]
+    grouped = {"filters": 8, "kernel_size": 3, "groups": 2, **same, "strides": 2}
+    cases = [one({"filters": 8, **options}, *shape) for options in every for shape in shapes]
+    first = {"filters": 3, "kernel_size": 2, "data_format": "channels_first"}
+    cases.append(one(grouped, *shapes[0]))  # Keras compiles each of these
+    return [*cases, *(one(first, shape[-1], *shape[:-1]) for shape in shapes)]
+
+
 CASES: dict[str, list[Case]] = {
     "Add": _MERGED,
     "Average": _MERGED,
@@ -82,6 +101,26 @@ CASES: dict[str, list[Case]] = {
         several({"axis": -2}, (2, 3, 4), (2, 1, 4)),
         several({"axis": 0}, (2, 3), (2, 3)),
         several({}, (5,)),
+    ],
+    "Conv1D": [
+        *_convolutions(1, (7, 4), (13, 4)),
+        one({"filters": 5, "kernel_size": 4, "padding": "causal"}, 9, 3),
+        one({"filters": 5, "kernel_size": 3, "padding": "causal", "dilation_rate": 3}, 11, 3),
+        one({"filters": 5, "kernel_size": 3, "padding": "causal", "strides": 2}, 11, 3),
+        one({"filters": 40, "kernel_size": 5}, 700, 19),
+        one({"filters": 1, "kernel_size": 9, "padding": "same"}, 3, 1),
+        one({"filters": 2, "kernel_size": 2, "strides": 5}, 4, 3),
+        one({"filters": 2, "kernel_size": 3}, 6, 2, masked=(True,)),
+    ],
+    "Conv2D": [
+        *_convolutions(2, (7, 5, 4), (6, 9, 4)),
+        one({"filters": 6, "kernel_size": (3, 2), "strides": (2, 1)}, 9, 8, 1),
+        one({"filters": 6, "kernel_size": (1, 4), "dilation_rate": (3, 2)}, 9, 8, 3),
+        one({"filters": 17, "kernel_size": 3, "padding": "same"}, 20, 30, 6),
+    ],
+    "Conv3D": [
+        *_convolutions(3, (6, 5, 7, 4)),
+        one({"filters": 5, "kernel_size": (2, 3, 1), "strides": (1, 3, 2)}, 4, 8, 7, 2),
     ],
     "Dot": [
         several({"axes": 1}, (5,), (5,)),
@@ -119,6 +158,24 @@ REFUSED: list[tuple[str, dict[str, Any], Any]] = [
     ("Concatenate", {}, [(2, 3, 4), (2, 4, 4)]),
     ("Concatenate", {}, [(2, 3, 4), (2, 4)]),
     ("Concatenate", {}, (2, 3)),
+    ("Conv1D", {"filters": 0, "kernel_size": 2}, None),
+    ("Conv1D", {"filters": 2, "kernel_size": 0}, None),
+    ("Conv1D", {"filters": 2, "kernel_size": (2, 2)}, None),
+    ("Conv1D", {"filters": 2, "kernel_size": "ab"}, None),
+    ("Conv1D", {"filters": 2, "kernel_size": 2, "strides": 0}, None),
+    ("Conv1D", {"filters": 2, "kernel_size": 2, "padding": "full"}, None),
+    ("Conv1D", {"filters": 2, "kernel_size": 2, "data_format": "last"}, None),
+    ("Conv1D", {"filters": 2, "kernel_size": 2, "strides": 2, "dilation_rate": 2}, None),
+    ("Conv1D", {"filters": 3, "kernel_size": 2, "groups": 2}, None),
+    ("Conv1D", {"filters": 2, "kernel_size": 2, "groups": 0}, None),
+    ("Conv1D", {"filters": 4, "kernel_size": 2, "groups": 2}, (2, 5, 3)),
+    ("Conv1D", {"filters": 4, "kernel_size": 6}, (2, 5, 3)),
+    ("Conv1D", {"filters": 4, "kernel_size": 2}, (2, 5)),
+    ("Conv1D", {"filters": 4, "kernel_size": 2, "activation": "none such"}, None),
+    ("Conv2D", {"filters": 4, "kernel_size": 2, "padding": "causal"}, None),
+    ("Conv2D", {"filters": 4, "kernel_size": (2, 2, 2)}, None),
+    ("Conv2D", {"filters": 4, "kernel_size": (6, 1)}, (2, 5, 3, 1)),
+    ("Conv2D", {"filters": 4, "kernel_size": 2}, (2, 5, 3)),
     ("Dot", {"axes": "a"}, None),
     ("Dot", {"axes": (1, 1, 1)}, None),
     ("Dot", {"axes": (1, 1.5)}, None),

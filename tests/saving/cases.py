@@ -78,8 +78,8 @@ OF_INDICES = {"CategoryEncoding", "Embedding"}
 
 for _name, _cases in CASES.items():
     if not _cases[0].several:
-        LAYERS[_name] = lambda ns, name=_name, case=_cases[-1]: getattr(ns, name)(**case.options)
-        INPUTS[_name] = _cases[-1].shapes[0]
+        LAYERS[_name] = lambda ns, name=_name, case=_cases[0]: getattr(ns, name)(**case.options)
+        INPUTS[_name] = _cases[0].shapes[0]
 
 # These say nothing by themselves: a base class, the input, the model around.
 WITHOUT_CASE = {"InputLayer", "Sequential", "Wrapper"}
