@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.config import epsilon
-from rnn_engine.registry import Registry
+from rnn_engine.registry import Registry, made_of
 
 __all__ = [
     "Constraint",
@@ -239,7 +239,7 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     `custom_objects` maps class names to a user's own classes.
     """
     if custom_objects and isinstance(config, dict) and config.get("class_name") in custom_objects:
-        return custom_objects[config["class_name"]].from_config(config.get("config", {}))
+        return made_of(custom_objects[config["class_name"]], config.get("config"))
     return registry.deserialize(config)
 
 

@@ -14,6 +14,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from rnn_engine.sharing import find_read, note_read, note_written
+
 _REGISTRIES: "dict[str, Registry]" = {}
 _REGISTERED: dict[str, Any] = {}
 _CUSTOM: ContextVar[Mapping[str, Any]] = ContextVar("custom", default=MappingProxyType({}))
@@ -236,7 +238,10 @@ class Registry:
         if entry is None or isinstance(entry, str):
             return entry
         if hasattr(entry, "get_config"):
-            return {"class_name": type(entry).__name__, "config": entry.get_config()}
+            config = {"class_name": type(entry).__name__, "config": entry.get_config()}
+            if self.kind == "layer":
+                note_written(entry, config)
+            return config
         return entry.__name__
 
     def deserialize(self, config: Any) -> Any:
@@ -245,6 +250,27 @@ class Registry:
             return self.get(config)
         if "class_name" not in config:
             raise ValueError(f"A {self.kind} config needs the key 'class_name', got {config!r}.")
-        cls = self.lookup(config["class_name"])
-        settings = config.get("config", {})
-        return cls.from_config(settings) if hasattr(cls, "from_config") else cls(**settings)
+        return self.deserialize_as(self.lookup(config["class_name"]), config)
+
+    def deserialize_as(self, cls: Any, config: dict[str, Any]) -> Any:
+        """Rebuild what `serialize` wrote of an object of a class that is at hand."""
+        if self.kind != "layer":
+            return made_of(cls, config.get("config"))
+        entry = find_read(config)
+        if entry is None:
+            entry = made_of(cls, config.get("config"))
+            note_read(config, entry)
+        return entry
+
+
+def made_of(entry: Any, settings: Any) -> Any:
+    """Return an instance of a class by its settings; a function comes back uncalled, as in Keras.
+
+    A config may come out of a file. What it names is called with its arguments only if it
+    is a class: functions that a user has registered are for training, not for files to call.
+    """
+    if not isinstance(entry, type):
+        return entry
+    settings = {} if settings is None else settings
+    cls: Any = entry
+    return cls.from_config(settings) if hasattr(cls, "from_config") else cls(**settings)

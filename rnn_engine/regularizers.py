@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.config import epsilon
-from rnn_engine.registry import Registry
+from rnn_engine.registry import Registry, made_of
 
 __all__ = [
     "L1",
@@ -351,7 +351,7 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     if isinstance(config, dict):
         class_name, settings = config.get("class_name"), config.get("config", {})
         if class_name in custom:
-            return custom[class_name].from_config(settings)
+            return made_of(custom[class_name], settings)
         if class_name == "CustomRegularizer":
             if settings.get("name") not in custom:
                 raise ValueError(

@@ -87,6 +87,8 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         Whether an optimizer updates it.
     regularizer, constraint : callable, optional
         As given to the layer; applied by the training loop and the optimizer.
+    adopt : bool
+        Take `value` as it is if its type and order fit: nobody else has it.
     """
 
     def __init__(
@@ -99,9 +101,11 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         dtype: Any = None,
         regularizer: Any = None,
         constraint: Any = None,
+        adopt: bool = False,
     ) -> None:
+        make = np.asarray if adopt else np.array
         # A view, so that nobody can resize the memory that kernels write to.
-        self._value: np.ndarray = np.array(value, dtype=dtype, order="C", copy=True)[...]
+        self._value: np.ndarray = make(value, dtype=dtype, order="C")[...]
         self.name = name
         self.path = path or name
         self.trainable = trainable

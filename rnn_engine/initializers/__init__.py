@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.registry import made_of
 from rnn_engine.initializers.constants import Constant, Identity, Ones, Zeros
 from rnn_engine.initializers.distributions import RandomNormal, RandomUniform, TruncatedNormal
 from rnn_engine.initializers.initializer import (
@@ -115,7 +116,7 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     `custom_objects` maps class names to a user's own classes.
     """
     if custom_objects and isinstance(config, dict) and config.get("class_name") in custom_objects:
-        return custom_objects[config["class_name"]].from_config(config.get("config", {}))
+        return made_of(custom_objects[config["class_name"]], config.get("config"))
     return registry.deserialize(config)
 
 

@@ -29,6 +29,7 @@ from rnn_engine.checks import (
     too_large,
 )
 from rnn_engine.config import standardize_dtype
+from rnn_engine.initializers.deferred import blank
 from rnn_engine.initializers.initializer import check_shape
 from rnn_engine.layers.guard import check_change, describe_sizes, is_ours
 from rnn_engine.layers.proofs import Proved, proved, shape_of
@@ -194,6 +195,24 @@ class Layer:
             is a `MemoryError` too), or the initializer returns another shape, or no numbers.
         """
         shape = check_shape(shape)
+        path = f"{self.path_prefix}{self.name}/{name}"
+        to_come = blank(shape, self.dtype, path)
+        array = self._first_value(name, shape, initializer) if to_come is None else to_come
+        variable = Variable(
+            array,
+            name=name.rsplit("/", 1)[-1],
+            path=path,
+            trainable=trainable,
+            dtype=self.dtype,
+            regularizer=regularizers.get(regularizer),
+            constraint=constraints.get(constraint),
+            adopt=to_come is not None,
+        )
+        self._variables.append(variable)
+        return variable
+
+    def _first_value(self, name: str, shape: tuple[int, ...], initializer: Any) -> np.ndarray:
+        """Return what the initializer gives for a weight, proved."""
         what = f"Weight {name!r} of layer {self.name!r} ({describe_sizes(self)})"
         check_memory(what, shape, self.dtype)
         try:
@@ -206,17 +225,7 @@ class Layer:
                 f"The initializer of weight {name!r} of layer {self.name!r} must return an array "
                 f"of the shape that it is called with. Expected {shape}, got {array.shape}."
             )
-        variable = Variable(
-            array,
-            name=name.rsplit("/", 1)[-1],
-            path=f"{self.path_prefix}{self.name}/{name}",
-            trainable=trainable,
-            dtype=self.dtype,
-            regularizer=regularizers.get(regularizer),
-            constraint=constraints.get(constraint),
-        )
-        self._variables.append(variable)
-        return variable
+        return array
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the shape that `build` saw, None before it."""

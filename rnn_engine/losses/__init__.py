@@ -6,6 +6,7 @@
 
 from typing import Any
 
+from rnn_engine.registry import made_of
 from rnn_engine.losses.base import (
     Loss,
     registry,
@@ -190,8 +191,7 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
         if kind == "function":  # Keras's form of a serialized function
             return deserialize(config, custom_objects)
         if custom_objects and kind in custom_objects:
-            cls = custom_objects[kind]
-            return cls.from_config(config) if hasattr(cls, "from_config") else cls(**config)
+            return made_of(custom_objects[kind], config)
     elif custom_objects and name in custom_objects:
         return custom_objects[name]
     return registry.deserialize(name)

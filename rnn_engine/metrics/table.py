@@ -7,7 +7,7 @@ A metric is one class with one `@metric(...)` line; a per-sample function that
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from rnn_engine.registry import Registry
+from rnn_engine.registry import Registry, made_of
 from rnn_engine.utils.naming import to_snake_case
 
 registry = Registry("metric")
@@ -70,7 +70,7 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     if isinstance(config, dict) and config.get("class_name") == "function":
         return find_function(config, custom)
     if isinstance(config, dict) and config.get("class_name") in custom:
-        return custom[config["class_name"]].from_config(config.get("config", {}))
+        return made_of(custom[config["class_name"]], config.get("config"))
     return registry.deserialize(config)
 
 

@@ -2,19 +2,33 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-import numpy as np
-
-from rnn_engine.saving import keras_h5, keras_zip, native
+from rnn_engine.initializers.deferred import values_come_later
+from rnn_engine.saving import keras_h5, keras_zip, legacy_h5, native
 from rnn_engine.saving.archive import open_archive
 from rnn_engine.saving.atomic import may_write, replacing
-from rnn_engine.saving.config import model_from_config, model_to_config, parse_json, to_json
-from rnn_engine.saving.state import groups, restore
+from rnn_engine.saving.errors import RefusedError, damage_named
+from rnn_engine.saving.hdf5 import MAGIC, open_hdf5
+from rnn_engine.saving.keras2 import from_old_json
+from rnn_engine.saving.reading import model_from_config, parse_json
+from rnn_engine.saving.restore import restore
+from rnn_engine.saving.state import groups
+from rnn_engine.saving.stored import Content
+from rnn_engine.saving.writing import model_to_config, to_json
+
+_OLD = (".h5", ".hdf5")
+_MODELS = (".keras", ".npz", *_OLD)
 
 
 def save_model(
-    model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True
+    model: Any,
+    filepath: Any,
+    overwrite: bool = True,
+    include_optimizer: bool = True,
+    **kwargs: Any,
 ) -> None:
     """Save a model: layers, weights, what it was compiled with, state of the optimizer.
 
@@ -22,21 +36,25 @@ def save_model(
 
     Parameters
     ----------
-    model : Sequential
+    model : Model
     filepath : str or path
-        Ends in ``.keras`` for Keras's format (needs the extra ``keras-files``) or in
-        ``.npz`` for the library's own. The file is replaced at once when the new one
-        is whole: a kill in the middle leaves the old one.
+        Ends in ``.keras`` for Keras's format, in ``.h5`` or ``.hdf5`` for the one Keras
+        had before version 3, which it still reads, or in ``.npz`` for the library's own
+        (all but ``.npz`` need the extra ``keras-files``). The file is replaced at once
+        when the new one is whole: a kill in the middle leaves the old one.
     overwrite : bool
         If False and the file exists, ask on the terminal.
     include_optimizer : bool
         If False, the model will not be compiled when it is loaded. Keras does not
         look at this for its ``.keras`` files.
+    **kwargs
+        ``save_format`` is accepted with a warning, as in Keras: the ending tells it.
 
     Raises
     ------
     ValueError
-        At another ending, or if a config holds what is no data, such as a function.
+        At another ending, or if a config holds what is no data, such as a function, or the
+        model holds a shared layer in a way that a file cannot tell.
     FileExistsError
         If the file exists, `overwrite` is False and nobody can be asked.
     OSError
@@ -49,10 +67,11 @@ def save_model(
     file, and itself writes the layer once.
     """
     path = os.fspath(filepath)
-    if not path.endswith((".keras", ".npz")):
+    _check_format(path, kwargs)
+    if not path.endswith(_MODELS):
         raise ValueError(
-            f"Invalid filepath extension for saving: a model goes into a .keras or a .npz file. "
-            f"Received: filepath={path}."
+            f"Invalid filepath extension for saving: a model goes into a .keras, .h5 or .npz "
+            f"file. Received: filepath={path}."
         )
     if not model.built:
         warnings.warn(
@@ -60,11 +79,37 @@ def save_model(
             "weights yet. Consider building the model first by calling it on some data.",
             stacklevel=3,
         )
-    if may_write(path, overwrite):
-        found = groups(model, include_optimizer)
-        config = to_json(model_to_config(model, include_optimizer))
-        with replacing(path) as file:
+    if not may_write(path, overwrite):
+        return
+    found = groups(model, include_optimizer)
+    config = to_json(model_to_config(model, include_optimizer))
+    if path.endswith(_OLD):  # as Keras does for these, and for no others
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with replacing(path) as file:
+        if path.endswith(_OLD):
+            legacy_h5.write(file, model, include_optimizer)
+        else:
             (keras_zip if path.endswith(".keras") else native).write(file, found, config)
+
+
+def _check_format(path: str, kwargs: dict[str, Any]) -> None:
+    """Take Keras's old argument `save_format`, and refuse others."""
+    save_format = kwargs.pop("save_format", None)
+    if kwargs:
+        raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
+    if save_format and not path.endswith(_MODELS):
+        raise ValueError(
+            f"The `save_format` argument is deprecated in Keras 3. Please remove this argument and "
+            f"pass a file path with either `.keras` or `.h5` extension. Received: "
+            f"save_format={save_format}"
+        )
+    if save_format:
+        warnings.warn(
+            f"The `save_format` argument is deprecated in Keras 3. We recommend removing this "
+            f"argument as it can be inferred from the file path. Received: "
+            f"save_format={save_format}",
+            stacklevel=4,
+        )
 
 
 def load_model(
@@ -73,12 +118,13 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
-    """Load a model that this library or Keras 3 saved (`keras.saving.load_model`).
+    """Load a model that this library or Keras saved (`keras.saving.load_model`).
 
     Parameters
     ----------
     filepath : str or path
-        A ``.keras`` or ``.npz`` file.
+        A ``.keras`` file, an ``.h5`` file with a whole model, of Keras 2 or 3, or an
+        ``.npz`` file of this library's; what it is shows in its content.
     custom_objects : dict, optional
         A user's own classes and functions, by name.
     compile : bool
@@ -90,24 +136,47 @@ def load_model(
     ------
     ValueError
         If there is no such file (as in Keras), it is damaged, or holds a layer or a
-        setting that is not here.
+        setting that is not here. No more memory is taken than the file is worth.
     OSError
         If it cannot be read.
     """
     path = os.fspath(filepath)
     if not os.path.exists(path):
         raise ValueError(f"File not found: filepath={path}.")
-    with open(path, "rb") as file:
-        config, arrays = _read(file, path)
-    if config is None:
-        raise ValueError(f"{path} holds weights only: build the model, then load_weights.")
-    model = model_from_config(parse_json(config, path), custom_objects, compile, path)
-    saved = arrays.get("optimizer")
-    optimizer = model.optimizer
-    if saved is not None and optimizer is not None and len(saved) != len(optimizer.variables):
-        optimizer.build(model.trainable_variables)
-    restore(model, arrays, path, optimizer=saved is not None)
+    if os.path.isdir(path):
+        raise ValueError(_about_folder(path))
+    with open(path, "rb") as file, _opened(file, path) as content:
+        if content.config is None:
+            raise RefusedError(
+                f"No model config found in the file at {path}: it holds weights only; build the "
+                f"model, then load_weights."
+            )
+        with values_come_later(content.elements(), path):
+            model = model_from_config(content.config, custom_objects, compile, path)
+        if model.optimizer is not None and (content.optimizer or "optimizer" in content.arrays):
+            _build_optimizer(model, content)
+            restore(model, content, path, fresh=True)
+        else:
+            restore(model, content, path, optimizer=False, fresh=True)
     return model
+
+
+def _build_optimizer(model: Any, content: Content) -> None:
+    saved = content.optimizer or content.arrays["optimizer"]
+    if len(saved) != len(model.optimizer.variables):
+        model.optimizer.build(model.trainable_variables)
+
+
+def _about_folder(path: str) -> str:
+    """Return what to do with a folder that somebody wants to load."""
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
+        return (
+            f"File format not supported: filepath={path} is a TensorFlow SavedModel, which holds "
+            f"a program and not only a model; neither Keras 3 nor rnn_engine loads it. Where "
+            f"TensorFlow with Keras 2 is installed, load it with tf.keras.models.load_model and "
+            f"save it anew: model.save('model.keras') or model.save('model.h5')."
+        )
+    return f"File format not supported: filepath={path} is a folder; a model is a file."
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
@@ -117,7 +186,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
 
     Parameters
     ----------
-    model : Sequential
+    model : Model
     filepath : str or path
         Ends in ``.weights.h5`` for Keras's format (needs the extra ``keras-files``)
         or in ``.npz`` for the library's own.
@@ -146,22 +215,27 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
                 keras_h5.write(file, found)
 
 
-def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
+def load_weights(
+    model: Any, filepath: Any, skip_mismatch: bool = False, by_name: bool | None = None
+) -> None:
     """Load weights and, into a compiled model, the state of the optimizer.
 
     Mirrors `keras.saving.load_weights`: layers are met in their order, their names do
     not count. The state of an optimizer that is not built yet, or of another kind, is
-    left out with a warning.
+    left out with a warning. Files of Keras's format before version 3 give weights only.
 
     Parameters
     ----------
-    model : Sequential
+    model : Model
         Built.
     filepath : str or path
-        What `save_weights` or `save_model` wrote, here or in Keras 3; what kind it is
+        What `save_weights` or `save_model` wrote, here or in any Keras; what kind it is
         shows in its content.
     skip_mismatch : bool
         Leave out, with a warning, layers whose weights do not fit.
+    by_name : bool, optional
+        For files of Keras's format before version 3: layers are met by their names, those
+        without a namesake stay as they are.
 
     Raises
     ------
@@ -173,9 +247,12 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     """
     path = os.fspath(filepath)
     _require_built(model, "loading weights into")
-    with open(path, "rb") as file:
-        _, arrays = _read(file, path)
-    restore(model, arrays, path, skip_mismatch)
+    with open(path, "rb") as file, _opened(file, path) as content:
+        if by_name is not None and content.layers is None:
+            raise RefusedError(
+                f"`by_name` only supports loading legacy '.h5' or '.hdf5' files. Received: {path}"
+            )
+        restore(model, content, path, skip_mismatch, by_name=bool(by_name))
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -193,7 +270,8 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     >>> model_from_json(model.to_json()).output_shape
     (None, 2)
     """
-    return model_from_config(parse_json(json_string, "json_string"), custom_objects)
+    config = from_old_json(parse_json(json_string, "json_string"))
+    return model_from_config(config, custom_objects)
 
 
 def _require_built(model: Any, doing: str) -> None:
@@ -204,17 +282,25 @@ def _require_built(model: Any, doing: str) -> None:
         )
 
 
-def _read(file: BinaryIO, path: str) -> tuple[bytes | None, dict[str, list[np.ndarray]]]:
-    """Return config and arrays of a file, whose format shows in its first bytes."""
-    start = file.read(8)
-    file.seek(0)
-    if start == keras_h5.MAGIC:
-        return None, keras_h5.read(file, path)
-    if not start.startswith(b"PK"):
-        raise ValueError(
-            f"{path} is damaged or of no format that is known here: it starts with {start!r}."
-        )
-    with open_archive(file, path) as archive:
-        is_keras = keras_zip.WEIGHTS in archive.namelist()
-    file.seek(0)
-    return (keras_zip if is_keras else native).read(file, path)
+@contextmanager
+def _opened(file: BinaryIO, path: str) -> Iterator[Content]:
+    """Open a file, whose format shows in its first bytes."""
+    with damage_named(path):
+        start = file.read(len(MAGIC))
+        file.seek(0)
+        if start == MAGIC:
+            with open_hdf5(file, path) as h5:
+                if legacy_h5.is_old(h5):
+                    yield legacy_h5.content_of(h5)
+                else:
+                    yield Content(arrays=keras_h5.arrays_of(h5))
+            return
+        if not start.startswith(b"PK"):
+            raise RefusedError(
+                f"{path} is damaged or of no format that is known here: it starts with {start!r}."
+            )
+        with open_archive(file, path) as archive:
+            is_keras = keras_zip.WEIGHTS in archive.names
+        file.seek(0)
+        with (keras_zip if is_keras else native).opened(file, path) as content:
+            yield content

@@ -1,9 +1,15 @@
 """Files that are whole or not there: written beside their name, then renamed."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows, which lets nobody remove a file that is open
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -12,19 +18,26 @@ def replacing(filepath: Any) -> Iterator[BinaryIO]:
 
     Until then the old file stays as it is, whatever happens: the new one lies in
     the same folder under another name, and is on the disk before it is renamed. A
-    process killed in between leaves that other file, a hidden one, behind.
+    process killed in between leaves that other file, a hidden one, behind; the next
+    save of the same target removes it.
 
     Raises
     ------
     OSError
-        If the folder cannot be written.
+        If the folder is not there or cannot be written, or the target is a folder.
     """
     # A link keeps pointing to its file, whose content is what changes.
     target = os.path.realpath(os.fspath(filepath))
     folder, name = os.path.split(target)
-    fresh = os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    # Not tempfile: its files are closed to other users, saved ones follow the umask.
-    with open(fresh, "x+b") as file:
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            errno.ENOENT, f"The folder to save {name!r} into does not exist", folder
+        )
+    if os.path.isdir(target):
+        raise IsADirectoryError(errno.EISDIR, "A model is saved as a file, and this is", target)
+    _remove_leftovers(folder, name)
+    file, fresh = _fresh_file(folder, name)
+    with file:
         try:
             with suppress(FileNotFoundError):
                 os.chmod(fresh, os.stat(target).st_mode & 0o7777)
@@ -37,6 +50,44 @@ def replacing(filepath: Any) -> Iterator[BinaryIO]:
                 os.unlink(fresh)
             raise
     _sync_folder(folder)
+
+
+def _fresh_file(folder: str, name: str) -> tuple[BinaryIO, str]:
+    """Create a hidden file beside the target, locked for as long as it is open."""
+    while True:
+        fresh = os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+        # Not tempfile: its files are closed to other users, saved ones follow the umask.
+        file = open(fresh, "x+b")  # noqa: SIM115  # the caller closes it
+        if _locked(file) and os.path.exists(fresh):
+            return file, fresh
+        file.close()  # another save took it for a leftover before the lock was there
+
+
+def _remove_leftovers(folder: str, name: str) -> None:
+    """Remove the hidden files of this target whose writers are dead: nobody locks them."""
+    found = [
+        entry
+        for entry in os.listdir(folder)
+        if entry.startswith(f".{name}.") and entry.endswith(".tmp")
+    ]
+    for entry in found:
+        path = os.path.join(folder, entry)
+        with suppress(OSError), open(path, "rb") as file:
+            if _locked(file):
+                os.unlink(path)
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Take the lock of a file if it is free; True where there are no locks."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def _sync_folder(folder: str) -> None:

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from rnn_engine import sharing
+from rnn_engine.layers.base import registry as layers
+
 
 def clone_model(
     model: Any,
@@ -13,7 +16,7 @@ def clone_model(
     """Return a model of new layers with new weights (`keras.models.clone_model`).
 
     Compiled as the model is, with a new optimizer. A layer that stands in the model
-    twice does so in the clone.
+    twice does so in the clone, inside other layers too; there, Keras makes two of it.
 
     Parameters
     ----------
@@ -41,16 +44,29 @@ def clone_model(
     if not (hasattr(model, "layers") and hasattr(model, "add")):
         raise ValueError(f"clone_model needs a Sequential, got {model!r} of type {type(model)}.")
     copies: dict[int, Any] = {}
+    with sharing.writing() as written:
+        if clone_function is None:
+            layers.serialize(model)
+            written.mark()
 
     def copy(layer: Any) -> Any:
         if id(layer) not in copies:
             if recursive and hasattr(layer, "layers") and hasattr(layer, "add"):
-                new = clone_model(layer, None, clone_function, recursive)
+                copies[id(layer)] = _clone(layer, None, copy)
+            elif clone_function is not None:
+                copies[id(layer)] = clone_function(layer)
             else:
-                new = (clone_function or _same)(layer)
-            copies[id(layer)] = new
+                copies[id(layer)] = layers.deserialize_as(
+                    type(layer), written.configs[id(layer)][0]
+                )
         return copies[id(layer)]
 
+    with sharing.reading():
+        return _clone(model, input_tensors, copy)
+
+
+def _clone(model: Any, input_tensors: Any, copy: Callable[[Any], Any]) -> Any:
+    """Return a model of copies of the layers."""
     clone = type(model)(name=model.name, trainable=model.trainable)
     first = input_tensors[0] if isinstance(input_tensors, list | tuple) else input_tensors
     if first is None and model._input_layer is not None:

@@ -1,27 +1,7 @@
 """What is wrong with a file, told in one way."""
 
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from zipfile import BadZipFile
-
-# zipfile and h5py tell of damage by any of these; RuntimeError and NotImplementedError
-# also of encrypted members and of compressions that are not known.
-_DAMAGE = (
-    ArithmeticError,
-    BadZipFile,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 
 class RefusedError(ValueError):
@@ -32,6 +12,9 @@ class RefusedError(ValueError):
 def damage_named(source: str) -> Iterator[None]:
     """Turn whatever a damaged file makes a reader raise into one kind of error.
 
+    Parsers tell of damage by nearly every exception there is: of a syntax, a type, a key,
+    of memory, of recursion, of tokens. A package that is missing is no damage.
+
     Raises
     ------
     RefusedError
@@ -39,7 +22,8 @@ def damage_named(source: str) -> Iterator[None]:
     """
     try:
         yield
-    except RefusedError:
+    except (RefusedError, ImportError):
         raise
-    except _DAMAGE as error:
-        raise RefusedError(f"{source} is damaged, or no file of a model: {error}") from error
+    except Exception as error:
+        told = str(error) or type(error).__name__
+        raise RefusedError(f"{source} is damaged, or no file of a model: {told}") from error

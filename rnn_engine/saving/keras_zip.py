@@ -1,20 +1,26 @@
 """`.keras`: a whole model as Keras 3 keeps it, a zip archive.
 
 ``config.json`` says of which classes it is made, ``model.weights.h5`` holds the
-weights and the state of the optimizer.
+weights and the state of the optimizer, ``assets/`` the vocabularies of text layers.
 """
 
 import io
+import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from rnn_engine.saving import keras_h5
-from rnn_engine.saving.archive import open_archive, read_member
-from rnn_engine.saving.config import to_json
+from rnn_engine.saving.archive import Archive, open_archive
+from rnn_engine.saving.assets import assets_of, write_assets
+from rnn_engine.saving.hdf5 import open_hdf5
+from rnn_engine.saving.keras2 import from_keras2_archive, is_keras2
+from rnn_engine.saving.reading import parse_json
 from rnn_engine.saving.state import Group
+from rnn_engine.saving.stored import Content
+from rnn_engine.saving.writing import to_json
 
 WEIGHTS = "model.weights.h5"
 # The version of Keras whose files these are like; Keras only shows it.
@@ -31,10 +37,12 @@ def write(file: BinaryIO, groups: list[Group], config: str) -> None:
         archive.writestr("metadata.json", to_json(metadata))
         archive.writestr("config.json", config)
         archive.writestr(WEIGHTS, weights.getbuffer())
+        write_assets(archive, groups)
 
 
-def read(file: BinaryIO, source: str) -> tuple[bytes, dict[str, list[np.ndarray]]]:
-    """Return the JSON of the config and the arrays by their group.
+@contextmanager
+def opened(file: BinaryIO, source: str) -> Iterator[Content]:
+    """Open a file for reading.
 
     Raises
     ------
@@ -42,6 +50,19 @@ def read(file: BinaryIO, source: str) -> tuple[bytes, dict[str, list[np.ndarray]
         If the file is damaged or no file of Keras 3.
     """
     with open_archive(file, source) as archive:
-        config = read_member(archive, "config.json", source)
-        weights = read_member(archive, WEIGHTS, source)
-    return config, keras_h5.read(io.BytesIO(weights), f"{WEIGHTS} in {source}")
+        config = parse_json(archive.text("config.json"), source)
+        name = f"{WEIGHTS} in {source}"
+        with open_hdf5(archive.seekable(WEIGHTS), name, archive.budget) as weights:
+            arrays = keras_h5.arrays_of(weights)
+            if is_keras2(_metadata(archive)):
+                state = arrays.get("optimizer")
+                config, state = from_keras2_archive(config, state, source)
+                arrays = {**arrays, "optimizer": state or []}
+            yield Content(config, arrays, assets=assets_of(archive))
+
+
+def _metadata(archive: Archive) -> dict[str, Any]:
+    if "metadata.json" not in archive.names:
+        return {}
+    metadata = json.loads(archive.text("metadata.json"))
+    return metadata if isinstance(metadata, dict) else {}

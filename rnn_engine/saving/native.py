@@ -14,18 +14,26 @@ import json
 import math
 import re
 import zipfile
-from typing import BinaryIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
-from rnn_engine.saving.archive import open_archive, read_member
+from rnn_engine.saving.archive import Archive, fill_from, open_archive
+from rnn_engine.saving.assets import assets_of, write_assets
+from rnn_engine.saving.budget import checked_dtype
 from rnn_engine.saving.errors import RefusedError, damage_named
-from rnn_engine.saving.state import Group, in_order
+from rnn_engine.saving.reading import parse_json
+from rnn_engine.saving.state import Group
+from rnn_engine.saving.stored import Content, Stored, in_order
 
 FORMAT = "rnn_engine"
 VERSION = 1
-_ARRAY = re.compile(r"(?:(?P<path>.+)/)?vars/(?P<number>\d+)\.npy")
+_ARRAY = re.compile(r"(?:(?P<path>.+)/)?vars/(?P<number>\d{1,6})\.npy")
+# An array's own header: 128 bytes here, with older NumPy a few more.
+_HEADER = 1 << 12
 
 
 def write(file: BinaryIO, groups: list[Group], config: str | None) -> None:
@@ -39,57 +47,76 @@ def write(file: BinaryIO, groups: list[Group], config: str | None) -> None:
                 name = f"{group.path}/vars/{i}.npy".lstrip("/")
                 with archive.open(name, "w", force_zip64=True) as member:
                     npy.write_array(member, variable.value, allow_pickle=False)
+        write_assets(archive, groups)
 
 
-def read(file: BinaryIO, source: str) -> tuple[bytes | None, dict[str, list[np.ndarray]]]:
-    """Return the JSON of the config, None if it holds weights only, and the arrays.
+@contextmanager
+def opened(file: BinaryIO, source: str) -> Iterator[Content]:
+    """Open a file for reading.
 
     Raises
     ------
     ValueError
-        If the file is damaged, of a later version, or holds pickled objects.
+        If it is damaged, of a later version, or holds pickled objects.
     """
     with open_archive(file, source) as archive:
-        names = archive.namelist()
-        _check_version(read_member(archive, "metadata.json", source), source)
+        _check_version(archive.text("metadata.json"), source)
         config = None
-        if "config.json" in names:
-            config = read_member(archive, "config.json", source)
-        found: dict[str, dict[int, np.ndarray]] = {}
-        for name in names:
+        if "config.json" in archive.names:
+            config = parse_json(archive.text("config.json"), source)
+        found: dict[str, dict[int, Stored]] = {}
+        for name in archive.names:
             if match := _ARRAY.fullmatch(name):
                 values = found.setdefault(match["path"] or "", {})
-                values[int(match["number"])] = _array(
-                    read_member(archive, name, source), f"{name} in {source}"
-                )
-    return config, {path: in_order(values, path, source) for path, values in found.items()}
+                values[int(match["number"])] = _stored(archive, name)
+        arrays = {path: in_order(values, path, source) for path, values in found.items()}
+        yield Content(config, arrays, assets=assets_of(archive))
 
 
 def _check_version(text: bytes, source: str) -> None:
     try:
         metadata = json.loads(text)
         version = metadata["version"] if metadata["format"] == FORMAT else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         version = None
     if not isinstance(version, int):
         raise RefusedError(f"{source} is not a file of {FORMAT}: its metadata are {text[:60]!r}.")
     if version > VERSION:
         raise RefusedError(
             f"{source} is of version {version} of the format, later than {VERSION}, which this "
-            f"{FORMAT} reads."
+            f"{FORMAT} reads: install a newer {FORMAT}, or save the model as .keras there."
         )
 
 
-def _array(content: bytes, source: str) -> np.ndarray:
-    """Return the array in the bytes of a ``.npy`` file, checked before memory is taken."""
-    file = io.BytesIO(content)
-    with damage_named(source):
-        version = npy.read_magic(file)
-        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = header(file)
-    if dtype.kind not in "biuf":
-        raise RefusedError(f"{source} must be an array of numbers, got dtype {dtype}.")
-    data = content[file.tell() :]
-    if len(data) != math.prod(shape) * dtype.itemsize:
-        raise RefusedError(f"{source} is damaged: {len(data)} bytes for {shape} of {dtype}.")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+def _stored(archive: Archive, name: str) -> Stored:
+    """Return the array of a ``.npy`` member; its header must agree with its size."""
+    source = f"{name} in {archive.source}"
+    with damage_named(source), archive.open(name) as member:
+        head = member.read(_HEADER)
+        shape, fortran, dtype, start = _header(head)
+    checked_dtype(dtype, source)
+    data = archive.info(name).file_size - start
+    if not all(size >= 0 for size in shape) or data != math.prod(shape) * dtype.itemsize:
+        raise RefusedError(f"{source} is damaged: {data} bytes for {shape} of {dtype}.")
+
+    def fill(target: np.ndarray) -> None:
+        archive.budget.take(target.nbytes, name)
+        with archive.open(name) as member:
+            member.read(start)
+            if not fortran:
+                fill_from(member, target)
+            else:
+                swapped = np.empty(shape[::-1], dtype)
+                fill_from(member, swapped)
+                target[...] = swapped.T
+
+    return Stored(shape, dtype, source, fill, data // max(1, dtype.itemsize))
+
+
+def _header(head: bytes) -> tuple[tuple[int, ...], bool, Any, int]:
+    """Return shape, order and type of the numbers, and where they begin."""
+    file = io.BytesIO(head)
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read(file, max_header_size=_HEADER)
+    return shape, fortran, dtype, file.tell()

@@ -6,30 +6,23 @@ names come from classes and places, not from the names of layers, so that they a
 the same in every process.
 """
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.simple_rnn import SimpleRNN
-from rnn_engine.saving.errors import RefusedError
 from rnn_engine.utils.naming import to_snake_case
-from rnn_engine.variable import Variable, writing
-
-Arrays = Mapping[str, Sequence[np.ndarray]]
-"""What a file holds: from the path of a group to its arrays."""
-
+from rnn_engine.variable import Variable
 
 @dataclass(frozen=True)
 class Group:
-    """Variables with one owner: the path of the group, the owner's name."""
+    """Variables with one owner: the path of the group, the owner's name, its other files."""
 
     path: str
     name: str
     variables: tuple[Variable, ...]
+    assets: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def groups(model: Any, optimizer: bool = True) -> list[Group]:
@@ -91,102 +84,3 @@ def _numbered(name: str, counts: dict[str, int]) -> str:
 
 def _join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
-
-
-def restore(
-    model: Any,
-    arrays: Arrays,
-    source: str,
-    skip_mismatch: bool = False,
-    optimizer: bool = True,
-) -> None:
-    """Write what a file holds into the variables of a model; all of it or nothing.
-
-    The state of the optimizer is left out, with a warning, if the file holds that
-    of another number of variables, as Keras does.
-
-    Parameters
-    ----------
-    model : Sequential
-        Built; its optimizer, if any, takes the state of the saved one.
-    arrays : mapping
-        From groups to arrays.
-    source : str
-        Name of the file, for messages.
-    skip_mismatch : bool
-        Leave out, with a warning, the groups that do not fit.
-    optimizer : bool
-        Restore the state of the optimizer too.
-
-    Raises
-    ------
-    ValueError
-        If number, shapes or types differ. Nothing has been changed then.
-    """
-    writes: list[tuple[Variable, np.ndarray]] = []
-    problems: list[str] = []
-    found = groups(model, optimizer)
-    for group in found:
-        values = arrays.get(group.path, ())
-        if group.path == "optimizer" and len(values) != len(group.variables):
-            warnings.warn(
-                f"Skipping variable loading for optimizer {group.name!r}: it has "
-                f"{len(group.variables)} variables, the optimizer in {source} {len(values)}.",
-                stacklevel=4,
-            )
-            continue
-        problem = _mismatch(group, values)
-        if problem:
-            problems.append(problem)
-        else:
-            for variable, value in zip(group.variables, values, strict=True):
-                with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite
-                    writes.append((variable, value.astype(variable.dtype)))
-    ours = {group.path for group in found}
-    problems += [
-        f"{path!r} has {len(values)} arrays in the file and is not in the model"
-        for path, values in arrays.items()
-        if values and path not in ours and _belongs_to_layers(path)
-    ]
-    if problems:
-        text = f"{source} does not fit model {model.name!r}: " + "; ".join(problems)
-        if not skip_mismatch:
-            raise ValueError(f"{text}. Nothing was loaded; skip_mismatch=True loads the rest.")
-        warnings.warn(f"{text}. Left out.", stacklevel=3)
-    with writing([variable for variable, _ in writes]):
-        for variable, value in writes:
-            variable.write(value)
-
-
-def _belongs_to_layers(path: str) -> bool:
-    """Whether a group holds weights; some versions of Keras save the state of seeds, too."""
-    return path.startswith("layers/") and not path.endswith("seed_generator")
-
-
-def _mismatch(group: Group, values: Sequence[np.ndarray]) -> str:
-    """Return what does not fit, or an empty text."""
-    place = f"{group.path!r} (of {group.name!r})"
-    if len(values) != len(group.variables):
-        return f"{place} has {len(group.variables)} variables and {len(values)} in the file"
-    for variable, value in zip(group.variables, values, strict=True):
-        if variable.shape != value.shape:
-            return (
-                f"{place}: {variable.path!r} has shape {variable.shape} and "
-                f"{value.shape} in the file"
-            )
-        if value.dtype.kind not in "biuf":
-            return f"{place}: {variable.path!r} has values of type {value.dtype} in the file"
-    return ""
-
-
-def in_order(members: Mapping[int, np.ndarray], path: str, source: str) -> list[np.ndarray]:
-    """Return the arrays of a group, which a file numbers from zero.
-
-    Raises
-    ------
-    ValueError
-        If a number is missing.
-    """
-    if sorted(members) != list(range(len(members))):
-        raise RefusedError(f"{source} is damaged: group {path!r} has the arrays {sorted(members)}.")
-    return [members[i] for i in range(len(members))]

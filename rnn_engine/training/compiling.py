@@ -132,7 +132,7 @@ class Compiled:
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with what `get_compile_config` returned."""
         settings = dict(config)
-        settings["optimizer"] = optimizers.deserialize(settings["optimizer"])
+        settings["optimizer"] = optimizers.get(settings["optimizer"])
         settings["loss"] = _map_nested(_read_loss, settings.get("loss"))
         for name in ("metrics", "weighted_metrics"):
             settings[name] = _map_nested(_read_metric, settings.get(name))

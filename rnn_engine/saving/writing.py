@@ -1,0 +1,100 @@
+"""Configs as Keras writes them: JSON that names classes, never code.
+
+An object is ``{"module", "class_name", "config", "registered_name"}``, a model has
+``build_config`` and ``compile_config`` beside these. Ours are ``{"class_name",
+"config"}``; what an object is follows from the key it stands under.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from rnn_engine import sharing
+from rnn_engine.layers.base import Layer
+from rnn_engine.layers.base import registry as layers
+from rnn_engine.registry import get_custom_objects
+from rnn_engine.saving.kinds import OF_COMPILE, module_of
+
+_FUNCTION = {"module": "builtins", "class_name": "function", "registered_name": "function"}
+# Settings that are left out at their default, as older versions of Keras 3 lack them.
+_LATER = {"input_axes": None, "output_axes": None}
+
+
+def model_to_config(model: Any, compiled: bool = True) -> dict[str, Any]:
+    """Return the config of a model as Keras writes it; `compiled` with that of `compile`.
+
+    A layer that stands in several places, inside other layers too, is marked so.
+    """
+    with sharing.writing() as written:
+        config = _written("layers", layers.serialize(model))
+        written.mark()
+    if model.built:
+        config["build_config"] = {"input_shape": _written("", model.build_shape)}
+    if compiled and model.compiled:
+        settings = model.get_compile_config()
+        config["compile_config"] = {key: _written(key, value) for key, value in settings.items()}
+    return config
+
+
+def to_json(config: Any, **options: Any) -> str:
+    """Return a config as JSON.
+
+    Raises
+    ------
+    ValueError
+        If it holds what JSON cannot: a function, an object without a config.
+    """
+
+    def refuse(value: Any) -> Any:
+        raise ValueError(
+            f"The model cannot be saved: its config holds {value!r} of type "
+            f"{type(value).__name__}, which is no data. Give its class a get_config."
+        )
+
+    return json.dumps(config, default=refuse, **options)
+
+
+def _written(key: str, value: Any) -> Any:
+    if isinstance(value, dict) and "class_name" in value:
+        return _object(key, value)
+    if isinstance(value, dict):
+        return {name: _written(name, entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_written(key, entry) for entry in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, np.dtype):
+        return value.name
+    if isinstance(value, Layer) or hasattr(value, "get_config"):
+        return _object(key, layers.serialize(value))
+    return value
+
+
+def _object(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    name = value["class_name"]
+    config = value.get("config")
+    if name == "function":
+        return {**_FUNCTION, "config": config}
+    if key in OF_COMPILE and isinstance(config, dict) and any(map(callable, config.values())):
+        # What is made of functions goes by its name, and comes back by custom_objects.
+        name = config.get("name") or name
+        return {**_FUNCTION, "config": name}
+    module = module_of(key, name)
+    if isinstance(config, dict):
+        kept = {k: v for k, v in config.items() if k not in _LATER or v is not _LATER[k]}
+        config = _written(key, kept)
+    written = {
+        "module": module,
+        "class_name": name,
+        "config": config,
+        "registered_name": None if module else _registered(name),
+    }
+    sharing.note_copy(value, written)
+    return written
+
+
+def _registered(name: str) -> str:
+    """Return the name by which a user has registered the class called `name`, or `name`."""
+    found = [key for key, entry in get_custom_objects().items() if entry.__name__ == name]
+    return found[0] if found else name
