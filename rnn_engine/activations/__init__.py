@@ -90,7 +90,7 @@ def _from_config(config: dict[str, Any]) -> Activation:
         return registry.lookup(arguments)
     if not isinstance(name, str) or not isinstance(arguments, dict | None):
         raise ValueError(f"Could not interpret activation function identifier: {config!r}.")
-    activation = get(registry.lookup(name))
+    activation: Any = get(registry.lookup(name))
     # The arguments may come out of a file: they are for the library's own activations.
     known = activation is registry.entries.get(name)
     return activation.with_arguments(**arguments) if arguments and known else activation

@@ -52,9 +52,8 @@ class ModelCheckpoint(MonitorCallback):
     ----------
     filepath : str or path
         May hold ``{epoch:02d}`` (counted from one), ``{batch}`` and names of the
-        logs. Ends in ``.weights.h5`` or ``.npz`` for weights, in ``.keras`` or ``.npz``
-        for models (``.npz``, the library's own format, needs no other package). Keras
-        takes ``.h5`` for models, too: its format before version 3, not written here.
+        logs. Ends in ``.weights.h5`` or ``.npz`` for weights, in ``.keras``, ``.h5`` or
+        ``.npz`` for models (``.npz``, the library's own format, needs no other package).
     monitor, mode
         As in `EarlyStopping`.
     verbose : 0 or 1
@@ -93,7 +92,8 @@ class ModelCheckpoint(MonitorCallback):
         self.save_freq = save_freq
         self._counter = None if save_freq == "epoch" else BatchCounter(save_freq)
         self._epoch = 0
-        endings = (".weights.h5", ".npz") if save_weights_only else (".keras", ".npz")
+        whole = (".keras", ".h5", ".hdf5", ".npz")
+        endings = (".weights.h5", ".npz") if save_weights_only else whole
         if not self.filepath.endswith(endings):
             raise ValueError(
                 f"The filepath of ModelCheckpoint with save_weights_only={save_weights_only} "

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.registry import made_of
 from rnn_engine.initializers.constants import Constant, Identity, Ones, Zeros
 from rnn_engine.initializers.distributions import RandomNormal, RandomUniform, TruncatedNormal
 from rnn_engine.initializers.initializer import (
@@ -30,6 +29,7 @@ from rnn_engine.initializers.scaling import (
     VarianceScaling,
     compute_fans,
 )
+from rnn_engine.registry import made_of
 
 constant, identity, ones, zeros = Constant, Identity, Ones, Zeros
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal

@@ -6,7 +6,6 @@
 
 from typing import Any
 
-from rnn_engine.registry import made_of
 from rnn_engine.losses.base import (
     Loss,
     registry,
@@ -79,6 +78,7 @@ from rnn_engine.losses.sparse import (
 from rnn_engine.losses.wrapper import (
     LossFunctionWrapper,
 )
+from rnn_engine.registry import made_of
 
 # The short names that `keras.losses` also has.
 mse = MSE = mean_squared_error

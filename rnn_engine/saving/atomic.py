@@ -8,8 +8,10 @@ from typing import Any, BinaryIO
 
 try:
     import fcntl
+
+    HAS_LOCKS = True
 except ImportError:  # Windows, which lets nobody remove a file that is open
-    fcntl = None  # type: ignore[assignment]
+    HAS_LOCKS = False
 
 
 @contextmanager
@@ -79,7 +81,7 @@ def _remove_leftovers(folder: str, name: str) -> None:
 
 def _locked(file: BinaryIO) -> bool:
     """Take the lock of a file if it is free; True where there are no locks."""
-    if fcntl is None:
+    if not HAS_LOCKS:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine import losses
 from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.hdf5 import Hdf5, h5py
 from rnn_engine.saving.keras2 import from_old_file
@@ -91,6 +92,7 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
         h5.attrs["model_config"] = to_json(settings)
         if compiled:
             training = {key: value for key, value in compiled.items() if key != "optimizer"}
+            training["loss"] = _long_names(training.get("loss"))
             training["optimizer_config"] = compiled["optimizer"]
             h5.attrs["training_config"] = json.dumps(training)
         weights = h5.create_group(_WEIGHTS)
@@ -103,6 +105,17 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
         _write_arrays(weights.create_group("top_level_model_weights"), [])
         if compiled and model.optimizer.variables:
             _write_arrays(h5.create_group(_OPTIMIZER), model.optimizer.variables)
+
+
+def _long_names(loss: Any) -> Any:
+    """Return losses by the names of their functions; of the short ones Keras 3 reads none."""
+    if isinstance(loss, list):
+        return [_long_names(entry) for entry in loss]
+    if isinstance(loss, dict) and "class_name" not in loss:
+        return {key: _long_names(entry) for key, entry in loss.items()}
+    if isinstance(loss, str) and loss in losses.registry.entries:
+        return losses.registry.entries[loss].__name__
+    return loss
 
 
 def _write_arrays(group: Any, variables: Sequence[Variable]) -> None:

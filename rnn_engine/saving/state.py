@@ -15,6 +15,7 @@ from rnn_engine.layers.simple_rnn import SimpleRNN
 from rnn_engine.utils.naming import to_snake_case
 from rnn_engine.variable import Variable
 
+
 @dataclass(frozen=True)
 class Group:
     """Variables with one owner: the path of the group, the owner's name, its other files."""

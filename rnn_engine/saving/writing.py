@@ -28,6 +28,7 @@ def model_to_config(model: Any, compiled: bool = True) -> dict[str, Any]:
     """
     with sharing.writing() as written:
         config = _written("layers", layers.serialize(model))
+        _check_shared(model, written)
         written.mark()
     if model.built:
         config["build_config"] = {"input_shape": _written("", model.build_shape)}
@@ -35,6 +36,30 @@ def model_to_config(model: Any, compiled: bool = True) -> dict[str, Any]:
         settings = model.get_compile_config()
         config["compile_config"] = {key: _written(key, value) for key, value in settings.items()}
     return config
+
+
+def _check_shared(model: Any, written: sharing.Written) -> None:
+    """Check that the config tells of each place in which a shared layer stands.
+
+    Raises
+    ------
+    ValueError
+        If the `get_config` of a layer around it does not: loading would make two of it.
+    """
+    holders: dict[int, list[Any]] = {}
+    waiting = [model]
+    while waiting:
+        layer = waiting.pop()
+        for inner in layer.sublayers:
+            holders.setdefault(id(inner), []).append((layer.name, inner.name))
+            waiting.append(inner)
+    for key, places in holders.items():
+        if 1 < len(places) != len(written.configs.get(key, ())):
+            raise ValueError(
+                f"The model cannot be saved: layer {places[0][1]!r} is shared by "
+                f"{sorted({repr(name) for name, _ in places})}, and the get_config of one of "
+                f"these does not hold it, so that it would be loaded as several layers."
+            )
 
 
 def to_json(config: Any, **options: Any) -> str:

@@ -370,8 +370,8 @@ def test_names_rights_and_links(trained, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.npz", "link.npz"]
     with pytest.raises(FileNotFoundError, match=r"folder.*does not exist.*/missing'$"):
         trained.save(tmp_path / "missing" / "a.npz")
+    (tmp_path / "folder.npz").mkdir()
     with pytest.raises(IsADirectoryError, match="saved as a file"):
-        (tmp_path / "folder.npz").mkdir()
         trained.save(tmp_path / "folder.npz")
 
 
