@@ -375,15 +375,19 @@ class Layer:
         what = f"The gradient by its input that layer {self.name!r} returns"
         return None if dx is None else proved(dx, saved.x_shape, dtype, what)
 
-    def gradient_like(self, dy: Any, shape: tuple[int, ...]) -> np.ndarray:
+    def gradient_like(self, dy: Any, shape: tuple[int, ...]) -> Any:
         """Return a gradient that `backward` is handed, proved to be of the output's `shape`.
+
+        None stays None: on the way to logits, layers that return their input have no other.
 
         Raises
         ------
         ValueError
             If it is of another, or holds no numbers.
         """
-        if type(dy) is np.ndarray and dy.dtype is self._np_dtype and dy.shape == shape:
+        if dy is None or (
+            type(dy) is np.ndarray and dy.dtype is self._np_dtype and dy.shape == shape
+        ):
             return dy
         return as_gradient(dy, shape, self._np_dtype, f"The gradient for layer {self.name!r}")
 

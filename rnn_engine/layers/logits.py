@@ -37,6 +37,8 @@ class LogitsPath:
         layers = stack.sublayers
         for index in range(len(layers) - 1, -1, -1):
             layer: Any = layers[index]
+            if layer._foreign:  # what a user's `forward` puts out is its own affair
+                return None
             if hasattr(layer, "backward_from_logits"):
                 if layer.activation.leaves_logits:
                     return cls(stack, index, None)

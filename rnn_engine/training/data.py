@@ -58,13 +58,23 @@ class BatchReader:
 
 
 class IterableSource(Source):
-    """Batches of an iterable; of an iterator (a generator) they come only once."""
+    """Batches of an iterable; of an iterator (a generator) they come only once.
+
+    Raises
+    ------
+    ValueError
+        If a generator has nothing to give.
+    """
 
     def __init__(self, data: Iterable[Any], reader: BatchReader) -> None:
         self.data = data
         self.reader = reader
         self.restarts = not hasattr(data, "__next__")
         self.num_batches = None
+        self._waiting: deque[Batch] = deque()
+        self._count = 0
+        if not self.restarts and not self.has_more():
+            raise_empty("generator")
         if self.restarts and hasattr(data, "__len__"):
             self.num_batches = self._length(data)
 
@@ -75,10 +85,40 @@ class IterableSource(Source):
         except TypeError:  # such as an endless tf.data.Dataset
             return None
 
+    def has_more(self) -> bool:
+        """Whether there is a next batch; that of a generator is read and kept."""
+        if not self.restarts and not self._waiting:
+            for data in self.data:
+                self._waiting.append(self._read(data))
+                break
+        return self.restarts or bool(self._waiting)
+
+    def preview(self) -> list[Batch]:
+        """Return the first batch of a generator; to others nobody has asked yet."""
+        return list(self._waiting)
+
+    def _read(self, data: Any) -> Batch:
+        batch = self.reader.read(data, self._count)
+        self._count += 1
+        return batch
+
     def batches(self) -> Iterator[Batch]:
         """Yield one pass, or what is left of a generator."""
-        for index, data in enumerate(self.data):
-            yield self.reader.read(data, index)
+        if not self.restarts:
+            while self.has_more():
+                yield self._waiting.popleft()
+            return
+        self._count = 0
+        for data in self.data:
+            yield self._read(data)
+
+
+def raise_empty(kind: str) -> None:
+    """Raise the ValueError for data without a batch, in Keras's words."""
+    raise ValueError(
+        f"When passing a Python {kind} to a Keras model, the {kind} must yield at least one "
+        f"batch. Received an empty {kind}."
+    )
 
 
 _worker_dataset: Any = None
@@ -103,9 +143,15 @@ class DatasetSource(Source):
         self.reader = reader
         self.shuffle = shuffle
         self.rng = rng
-        self.num_batches = data.num_batches if hasattr(data, "num_batches") else len(data)
+        self.num_batches = self._length()
         if self.num_batches is not None and self.num_batches < 1:
-            raise ValueError(f"x is a {type(data).__name__} without batches (length 0).")
+            raise ValueError(
+                f"The PyDataset has length 0: x is a {type(data).__name__} without batches."
+            )
+
+    def _length(self) -> int | None:
+        data = self.data
+        return data.num_batches if hasattr(data, "num_batches") else len(data)
 
     def on_epoch_begin(self) -> None:
         """Tell the dataset."""
@@ -116,11 +162,13 @@ class DatasetSource(Source):
         getattr(self.data, "on_epoch_end", lambda: None)()
 
     def _indices(self) -> Iterable[int]:
-        if self.num_batches is None:
+        length = self._length()
+        if self.num_batches is None or length is None:
             return count()
+        length = min(length, self.num_batches)  # as in Keras: it may get shorter, not longer
         if self.shuffle and self.rng is not None:
-            return self.rng.permutation(self.num_batches).tolist()
-        return range(self.num_batches)
+            return self.rng.permutation(length).tolist()
+        return range(length)
 
     def _pool(self) -> "tuple[Executor, Any] | None":
         """Return a pool and the function that fetches a batch in it, if workers are wanted."""
@@ -159,7 +207,19 @@ class DatasetSource(Source):
 
     def batches(self) -> Iterator[Batch]:
         """Yield one pass, in a new order each time if `shuffle`."""
-        for index, data in self._raw():
+        raw, index = self._raw(), -1
+        while True:
+            try:
+                index, data = next(raw)
+            except StopIteration:
+                return
+            except IndexError:
+                # What the dataset itself raises ends the training, but not where it has
+                # got shorter since the pass began.
+                length, known = self._length(), self.num_batches
+                if length is None or known is None or not length <= index + 1 < known:
+                    raise
+                return
             yield self.reader.read(data, index)
 
 

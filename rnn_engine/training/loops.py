@@ -9,8 +9,8 @@ import numpy as np
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.training.arrays import ArraySource
 from rnn_engine.training.compiling import Compiled
-from rnn_engine.training.data import make_source
-from rnn_engine.training.source import Batch, Epochs, Source, warn_out_of_data
+from rnn_engine.training.data import make_source, raise_empty
+from rnn_engine.training.source import Batch, Epochs, Source
 from rnn_engine.training.window import WindowSource, check_stateful
 from rnn_engine.variable import writes
 
@@ -161,8 +161,8 @@ class Loops(Compiled):
         self.reset_metrics()
         seen = self._pass("test", epochs, callbacks)
         if not seen:
-            warn_out_of_data()
-        logs = self.get_metrics_result() if seen else {}
+            raise_empty("iterable")
+        logs = self.get_metrics_result()
         callbacks.on_test_end(logs)
         return logs
 

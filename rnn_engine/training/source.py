@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ class Source:
         """Return one batch of each size in a pass, unshuffled; none if it is not known yet."""
         return []
 
+    def has_more(self) -> bool:
+        """Whether a source that does not restart has another batch, which is then read."""
+        return True
+
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of one pass."""
         raise TypeError(f"{type(self).__name__} does not yield batches.")
@@ -53,15 +58,23 @@ class Epochs:
 
     Without `steps` an epoch is one pass. With `steps`, a pass goes on where the
     last epoch stopped, and an epoch ends early, with a warning, where the pass
-    does. A generator that is exhausted gives empty epochs; Keras then trains on
+    does. A generator that is exhausted ends the training; Keras then trains on
     its first two batches again, which nobody wants.
+
+    With `anew` every epoch starts from the first batch, as each validation of a training
+    does, so that the same samples validate every time. The batches of a generator, which
+    come only once, are kept for that: those that a validation takes. (Keras keeps two, and
+    goes on in the generator behind them.)
     """
 
-    def __init__(self, source: Source, steps: int | None = None) -> None:
+    def __init__(self, source: Source, steps: int | None = None, anew: bool = False) -> None:
         self.source = source
         self.steps = steps
+        self._anew = anew
         self._pass: Iterator[Batch] | None = None
         self._seen = 0
+        self._kept: list[Batch] = []
+        self._ended = False  # whether a generator is known to be exhausted
 
     @property
     def num_batches(self) -> int | None:
@@ -73,28 +86,71 @@ class Epochs:
         """Whether the source can be read again."""
         return self.source.restarts
 
+    def has_more(self) -> bool:
+        """Whether there is a next epoch; warns where a generator has nothing left."""
+        if self.source.restarts or self._ended or self.source.has_more():
+            return not self._ended
+        warn_out_of_data()
+        return False
+
     def epoch(self) -> Iterator[Batch]:
         """Yield the batches of the next epoch."""
         self.source.on_epoch_begin()
         try:
-            if self.steps is None:
-                yield from self.source.batches()
+            if self._anew and not self.source.restarts:
+                yield from self._again()
+            elif self.steps is None:
+                yield from self._whole()
             else:
                 yield from self._counted(self.steps)
         finally:
             self.source.on_epoch_end()
 
+    def _whole(self) -> Iterator[Batch]:
+        seen = 0
+        for batch in self.source.batches():
+            seen += 1
+            yield batch
+        if self.source.restarts and seen < (self.source.num_batches or 0):  # it has got shorter
+            warn_out_of_data()
+
     def _counted(self, steps: int) -> Iterator[Batch]:
-        if self._pass is None:
-            self._pass, self._seen = self.source.batches(), 0
         known = self.source.num_batches
-        for _ in range(steps):
+        for step in range(steps):
+            if self._pass is None or (self._anew and step == 0):
+                self._pass, self._seen = self.source.batches(), 0
             batch = next(self._pass, None)
+            if batch is None and step == 0 and self._seen and self.source.restarts:
+                self._pass, self._seen = self.source.batches(), 0
+                batch = next(self._pass, None)
             if batch is None:
                 warn_out_of_data()
-                self._pass = None
+                self._pass, self._ended = None, not self.source.restarts
                 return
             self._seen += 1
             yield batch
         if known is not None and self._seen >= known:
             self._pass = None
+
+    def _again(self) -> Iterator[Batch]:
+        """Yield the batches that were kept, and then new ones as far as they are wanted."""
+        if self._pass is None:
+            self._pass = self.source.batches()
+        for step in count() if self.steps is None else range(self.steps):
+            if step == len(self._kept):
+                batch = next(self._pass, None)
+                if batch is None:
+                    if self.steps is not None:
+                        warn_out_of_data()
+                    return
+                self._kept.append(_copied(batch))
+            yield self._kept[step]
+
+
+def _copied(value: Any) -> Any:
+    """Return a batch in arrays of its own: a generator may fill the same ones again."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(_copied, value))
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    return value.copy() if isinstance(value, np.ndarray) else value

@@ -9,8 +9,9 @@ from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.random import make_generator
 from rnn_engine.training import arguments as check
 from rnn_engine.training.arrays import ArraySource, split_validation
+from rnn_engine.training.data import raise_empty
 from rnn_engine.training.one_batch import OneBatch
-from rnn_engine.training.source import Epochs, warn_out_of_data
+from rnn_engine.training.source import Epochs
 from rnn_engine.utils.dataset import unpack_x_y_sample_weight
 from rnn_engine.variable import writes
 
@@ -76,7 +77,10 @@ class Trainer(OneBatch):
         sample_weight : array-like, optional
             Weight of each sample or time step in the loss.
         steps_per_epoch, validation_steps : int, optional
-            Batches in an epoch or a validation.
+            Batches in an epoch or a validation. Every validation begins with the first batch,
+            so that the same samples validate each time; the batches that it takes from a
+            generator are kept in memory for that (Keras keeps the first two, and goes on
+            behind them).
         validation_batch_size : int, optional
             `batch_size` if None.
         validation_freq : int or list of int
@@ -107,7 +111,8 @@ class Trainer(OneBatch):
         history of finished epochs stays in ``model.history`` and the weights, moving
         averages and states are those of the last whole step. Keras calls no hook
         then. A generator that has nothing left ends the training with a warning,
-        where Keras repeats its first two batches.
+        where Keras repeats its first two batches; one that is empty is a ValueError. A
+        `PyDataset` that has become shorter gives what it has, with a warning.
         """
         self._require_compiled()
         epochs = check.check_count(epochs, "epochs", 0)
@@ -139,6 +144,7 @@ class Trainer(OneBatch):
             validation = Epochs(
                 self._source(val_x, val_y, val_weight, batch_size=size or batch_size, steps=limit),
                 limit,
+                anew=True,
             )
         training = Epochs(source, steps)
         span = range(initial_epoch, epochs)
@@ -178,11 +184,12 @@ class Trainer(OneBatch):
                 callbacks.on_train_begin()
                 first = self._initial_epoch or initial_epoch  # BackupAndRestore sets it
                 for epoch in range(first, epochs):
+                    if not training.has_more():
+                        break
                     self.reset_metrics()
                     callbacks.on_epoch_begin(epoch)
-                    if not self._pass("train", training, callbacks) and not training.restarts:
-                        warn_out_of_data()
-                        break
+                    if not self._pass("train", training, callbacks):
+                        raise_empty("iterable")
                     logs = self.get_metrics_result()
                     if validation is not None and check.validates(epoch, frequency):
                         results = self._evaluate(validation, callbacks)
@@ -324,7 +331,7 @@ def join_outputs(outputs: list[np.ndarray]) -> Any:
         If there are none.
     """
     if not outputs:
-        raise ValueError("x yielded no batch; at least one is needed.")
+        raise_empty("iterable")
     if len(outputs) == 1:
         return outputs[0]
     if len({output.shape[1:] for output in outputs}) > 1:

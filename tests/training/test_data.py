@@ -134,7 +134,7 @@ def test_steps_without_a_batch_size_cut_the_samples_evenly():
         (np.array(["a", "b"]), "x must hold real numbers"),
         (np.array([1j]), "x must hold real numbers"),
         (np.array([object()]), "x must hold real numbers"),
-        ([[1.0], [1.0, 2.0]], "x cannot be read as one array"),
+        ([[1.0], [1.0, 2.0]], "x cannot be read as an array"),
         (np.float32(3), "Unrecognized data type|at least one axis"),
         ({"a": np.zeros(3)}, "Unrecognized data type"),
         ("text", "Unrecognized data type"),
