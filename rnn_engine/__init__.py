@@ -35,15 +35,17 @@ try:
         saving,
         utils,
     )
+    from rnn_engine.graph import KerasTensor, Operation
     from rnn_engine.initializers import Initializer
     from rnn_engine.kernels.threads import get_num_threads, set_num_threads
     from rnn_engine.layers import Input, Layer
     from rnn_engine.lazy import MissingModules, SecondName, lazily
     from rnn_engine.losses import Loss
     from rnn_engine.metrics import Metric
-    from rnn_engine.model import Model, Sequential
+    from rnn_engine.model import Model
     from rnn_engine.optimizers import Optimizer
     from rnn_engine.regularizers import Regularizer
+    from rnn_engine.sequential import Sequential
     from rnn_engine.system import info, warmup
     from rnn_engine.variable import Variable
 finally:
@@ -102,10 +104,12 @@ def version() -> str:
 __all__ = [
     "Initializer",
     "Input",
+    "KerasTensor",
     "Layer",
     "Loss",
     "Metric",
     "Model",
+    "Operation",
     "Optimizer",
     "Regularizer",
     "Sequential",

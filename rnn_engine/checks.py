@@ -46,11 +46,6 @@ def as_float_array(value: Any, dtype: Any, argument: str = "x") -> np.ndarray:
     """
     if type(value) is np.ndarray and value.dtype is dtype:
         return value
-    if hasattr(value, "batch_shape"):  # an Input, in the style of functional models
-        raise ValueError(
-            f"{argument} must hold real numbers, got {value!r}. Layers are joined with "
-            f"Sequential here, not by calling them on an Input."
-        )
     return as_numbers(value, argument).astype(dtype, copy=False)
 
 

@@ -16,11 +16,13 @@ RUNTIME = {"numpy", "numba", "rnn_engine"}
 LAZY = {"tqdm", "h5py", "matplotlib", "IPython", "tensorboardX", "tensorboard", "threadpoolctl"}
 FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "scipy", "onnxruntime", "openvino"}
 
-SUPPORT = {"config", "registry", "random", "variable", "checks", "utils"}
+SUPPORT = {"config", "registry", "random", "variable", "checks", "utils", "graph"}
 FUNCTIONS = {
     "activations", "losses", "metrics", "optimizers", "initializers", "regularizers", "constraints",
 }  # fmt: skip
-ABOVE_LAYERS = {"model", "models", "training", "callbacks", "saving"}
+ABOVE_LAYERS = {
+    "model", "sequential", "functional", "models", "training", "callbacks", "saving",
+}  # fmt: skip
 
 # What a part of the engine must not know.
 FORBIDDEN = {
@@ -28,8 +30,8 @@ FORBIDDEN = {
     **dict.fromkeys(SUPPORT, FUNCTIONS | ABOVE_LAYERS | {"layers"}),
     **dict.fromkeys(FUNCTIONS, ABOVE_LAYERS | {"layers"}),
     "layers": ABOVE_LAYERS,
-    "training": {"layers", "model", "models", "saving"},
-    "callbacks": {"layers", "model", "models", "saving"},
+    "training": {"layers", "model", "sequential", "functional", "models", "saving"},
+    "callbacks": {"layers", "model", "sequential", "functional", "models", "saving"},
 }
 
 

@@ -83,11 +83,13 @@ def test_losses_of_layers_and_models() -> None:
     assert model.losses == []
 
 
-def test_models_are_sequential_ones() -> None:
-    model = keras.Sequential([keras.layers.Dense(1)])
-    assert isinstance(model, keras.Model)
-    assert isinstance(model, keras.models.Model)
+def test_models_are_of_one_class() -> None:
+    x = keras.Input((3,))
+    for model in keras.Sequential([keras.layers.Dense(1)]), keras.Model(x, x):
+        assert isinstance(model, keras.Model)
+        assert isinstance(model, keras.models.Model)
+    assert type(model) is keras.models.Functional
     with pytest.raises(TypeError, match="Sequential"):
+        keras.Model()
+    with pytest.raises(ValueError, match="must be KerasTensors"):
         keras.Model(inputs=1, outputs=2)
-    with pytest.raises(ValueError, match="Sequential"):
-        keras.layers.Dense(1)(keras.Input((3,)))

@@ -29,6 +29,7 @@ from rnn_engine.checks import (
     too_large,
 )
 from rnn_engine.config import standardize_dtype
+from rnn_engine.graph import KerasTensor, Node, Operation, is_symbolic, map_structure
 from rnn_engine.initializers.deferred import blank
 from rnn_engine.initializers.initializer import check_shape
 from rnn_engine.layers.guard import check_change, describe_sizes, is_ours
@@ -61,8 +62,11 @@ class Penalized:
     penalty: float
 
 
-class Layer:
+class Layer(Operation):
     """Base class of the layers (`keras.layers.Layer`).
+
+    Called on an array, a layer computes; called on a symbolic tensor, such as `Input`
+    returns, it becomes a node of a graph, of which `Model` makes a model.
 
     Parameters
     ----------
@@ -126,6 +130,16 @@ class Layer:
             check_change(self, name, state.get(name), value)
         object.__setattr__(self, name, value)
 
+    # Whether `forward` takes a list of arrays (with a list of masks, or None) rather than one
+    # array; `backward` then returns a list of gradients.
+    several_inputs = False
+    # Whether, in a graph, the masks of the inputs reach a call that has tensors among its other
+    # arguments. Keras hands them on only where an argument is called ``mask`` or ``NAME_mask``:
+    # a recurrent layer with an `initial_state` sees none, though its output has it.
+    masks_beside_options = False
+    # Names of the arguments of a call that may follow the input without a name.
+    call_arguments: tuple[str, ...] = ()
+
     def __init__(
         self,
         *,
@@ -156,6 +170,7 @@ class Layer:
             )
         self._trainable = trainable
         self._variables: list[Variable] = []
+        self._inbound_nodes: list[Node] = []
         self.path_prefix = ""
         self.built = False
         self.build_shape: Shape | None = None
@@ -169,7 +184,7 @@ class Layer:
         """
         with build_lock:
             if not self.built:
-                shape = tuple(input_shape)
+                shape: Any = input_shape if isinstance(input_shape, dict) else tuple(input_shape)
                 self.create_weights(shape)
                 self.build_shape = shape
                 self.built = True
@@ -253,20 +268,24 @@ class Layer:
     # --- the way of the data --------------------------------------------------
 
     def __call__(
-        self, inputs: Any, *, training: bool | None = None, mask: Any = None, **kwargs: Any
+        self, inputs: Any, *args: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
     ) -> Any:
         """Apply the layer to an array, building it first if needed.
 
         Parameters
         ----------
-        inputs : array-like
-            Anything NumPy reads as numbers; converted to the layer's dtype.
+        inputs : array-like or KerasTensor
+            Anything NumPy reads as numbers, converted to the layer's dtype; layers of several
+            inputs take a list. For symbolic tensors the output is symbolic.
         training : bool, optional
-            False if None.
+            False if None. In a graph, that of the call of the model comes first, as in Keras.
         mask : array-like of bool, optional
             False marks time steps to leave out. A NumPy array cannot carry its mask
-            with it, as Keras's tensors do: pass it on, or use a `Sequential`.
+            with it, as Keras's tensors do: pass it on, or use a model.
         """
+        if type(inputs) is not np.ndarray and is_symbolic(inputs, args, list(kwargs.values())):
+            return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
+        inputs, options = self.bind(inputs, *args, **kwargs)
         x = self.convert(inputs)
         if not self.built:
             self.build(self.shape_for(x))
@@ -274,9 +293,9 @@ class Layer:
             mask = as_bools(mask)
         before = writes.count
         try:
-            y = self.forward(x, bool(training), mask, **kwargs)[0]
+            y = self.forward(x, bool(training), mask, **options)[0]
             if writes.count != before or before & 1:
-                y = self._again(y, x, training, mask, **kwargs)
+                y = self._again(y, x, training, mask, **options)
         except MemoryError as error:
             raise self._too_large(error, x) from None
         return self._proved_output(y) if self._foreign else y
@@ -302,15 +321,74 @@ class Layer:
             f"for an input of shape {np.shape(x)}: {error}"
         )
 
+    def bind(self, inputs: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Return the input, or the nest of inputs, of a call and its other arguments by name.
+
+        `forward` gets them as ``forward(x, training, mask, **options)``. Where tensors are
+        among the options, `backward` returns the tuple of dx and their gradients.
+        """
+        if len(args) > len(self.call_arguments):
+            raise TypeError(
+                f"{type(self).__name__} takes {1 + len(self.call_arguments)} positional "
+                f"argument(s), got {1 + len(args)}."
+            )
+        return inputs, {**dict(zip(self.call_arguments, args, strict=False)), **kwargs}
+
+    def symbolic_call(
+        self, *args: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
+    ) -> Any:
+        """Return symbolic outputs for symbolic inputs, and remember the call as a node."""
+        inputs, options = self.bind(*args, **kwargs)
+        shapes = map_structure(lambda leaf: getattr(leaf, "shape", None), inputs)
+        if self.built:
+            self._check_symbolic(inputs)
+        else:
+            self.build(shapes)
+        outputs = self.compute_output_spec(inputs, **options)
+        given = {"training": training, "mask": mask}
+        kwargs.update((name, value) for name, value in given.items() if value is not None)
+        Node(self, args, kwargs, outputs)
+        return self.nested_outputs(outputs, options)
+
+    def compute_output_spec(self, inputs: Any, **options: Any) -> Any:
+        """Return the symbolic output, or the tuple of outputs, for symbolic inputs."""
+        shape = self.compute_output_shape(map_structure(lambda leaf: leaf.shape, inputs))
+        if any(isinstance(size, list | tuple) for size in shape):  # several outputs
+            return tuple(KerasTensor(part, self.output_dtype) for part in shape)
+        return KerasTensor(shape, self.output_dtype)
+
+    def nested_outputs(self, outputs: Any, options: dict[str, Any]) -> Any:
+        """Return the outputs in the form in which a call of the layer returns them."""
+        return outputs
+
+    def _check_symbolic(self, inputs: Any) -> None:
+        """Check the shapes of symbolic inputs, as far as they are known, as `forward` would."""
+        stateful = _is_stateful(self)
+
+        def sample(tensor: Any) -> Any:
+            known = None not in tensor.shape[-1:] and (tensor.shape[:1] != (None,) or not stateful)
+            if not known or tensor.dtype == "string":
+                return None
+            shape = tuple(1 if size is None else size for size in tensor.shape)
+            return np.broadcast_to(np.zeros((), tensor.dtype), shape)
+
+        samples = map_structure(sample, inputs)
+        if all(part is not None for part in (samples if self.several_inputs else [samples])):
+            self.check_input(samples)
+
     def shape_for(self, x: np.ndarray) -> Shape:
         """Return the shape to build for, given the first data.
 
         Its batch size is only fixed where a stateful layer needs it.
         """
+        if self.several_inputs:
+            return [(None, *part.shape[1:]) for part in x]  # type: ignore[return-value]
         return (len(x) if _is_stateful(self) else None, *x.shape[1:])
 
-    def convert(self, inputs: Any) -> np.ndarray:
-        """Return the inputs as an array of the layer's type."""
+    def convert(self, inputs: Any) -> Any:
+        """Return the inputs as arrays of the layer's type: one, or a list of them."""
+        if self.several_inputs:
+            return [as_float_array(x, self._np_dtype, "inputs") for x in inputs]
         if self.takes_integers:
             return np.asarray(inputs)
         return as_float_array(inputs, self._np_dtype, "inputs")
@@ -324,13 +402,18 @@ class Layer:
         raise TypeError(f"{type(self).__name__} must define backward(dy, saved, need_dx).")
 
     def forward_with_mask(
-        self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
+        self,
+        x: Any,
+        training: bool = False,
+        mask: Any = None,
+        keep: bool = False,
+        **options: Any,
     ) -> Any:
         """Return ``(y, mask of y, saved)``; `keep` if backward will follow out of training."""
         if self.saves_on_demand:
-            y, saved = self.forward(x, training, mask, keep=keep)
+            y, saved = self.forward(x, training, mask, keep=keep, **options)
         else:
-            y, saved = self.forward(x, training, mask)
+            y, saved = self.forward(x, training, mask, **options)
         if self._foreign:
             y = self._proved_output(y)
             saved = Proved(saved, shape_of(x), shape_of(y))
@@ -373,6 +456,9 @@ class Layer:
         dy = proved(dy, saved.y_shape, dtype, f"The gradient for layer {self.name!r}")
         dx = self.backward(dy, saved.saved, need_dx)
         what = f"The gradient by its input that layer {self.name!r} returns"
+        if isinstance(dx, tuple) and not isinstance(saved.x_shape, list):  # by its options too
+            first = None if dx[0] is None else proved(dx[0], saved.x_shape, dtype, what)
+            return (first, *(part if part is None else as_numbers(part, what) for part in dx[1:]))
         return None if dx is None else proved(dx, saved.x_shape, dtype, what)
 
     def gradient_like(self, dy: Any, shape: tuple[int, ...]) -> Any:
@@ -402,7 +488,7 @@ class Layer:
     def _add_activity_gradient(self, dy: Any, y: Any) -> Any:
         """Return dy plus the gradient of the penalty; both may be tuples."""
         if isinstance(y, list | tuple):
-            return tuple(map(self._add_activity_gradient, dy, y))
+            return tuple(map(self._add_activity_gradient, dy or [None] * len(y), y))
         what = f"The gradient of the activity regularizer of layer {self.name!r}"
         slope = as_gradient(self.activity_regularizer.gradient(y), y.shape, y.dtype, what)
         slope = slope / y.dtype.type(len(y))
@@ -560,6 +646,10 @@ class Layer:
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Build a layer from what `get_config` returned."""
         return cls(**config)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The graphs that a layer stands in are no part of it: a model brings its own along.
+        return {**vars(self), "_inbound_nodes": []}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer, Penalized, registry
 from rnn_engine.layers.rnn import pack_like
 from rnn_engine.layers.wrapper import build_inside, deserialize_layer, penalized, remake
@@ -51,6 +52,7 @@ class Bidirectional(Layer):
     """
 
     saves_on_demand = True
+    call_arguments = ("initial_state",)
 
     def __init__(
         self,
@@ -172,14 +174,20 @@ class Bidirectional(Layer):
         mask: Any = None,
     ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
+        if is_symbolic(inputs):
+            given = {} if initial_state is None else {"initial_state": initial_state}
+            return self.symbolic_call(inputs, training=training, mask=mask, **given)
         x = self.convert(inputs)
         if not self.built:
             self.build(x.shape if self.stateful else (None, *x.shape[1:]))
         result = self.forward(x, bool(training), mask, initial_state)[0]
-        return self._nest(result, initial_state) if self.return_state else result
+        return self.nested_outputs(result, {"initial_state": initial_state})
 
-    def _nest(self, result: Any, initial_state: Any) -> Any:
+    def nested_outputs(self, outputs: Any, options: dict[str, Any]) -> Any:
         """Return the outputs with the states of stacked cells in lists, as Keras has them."""
+        if not self.return_state:
+            return outputs
+        result, initial_state = outputs, options.get("initial_state")
         outputs = 2 if self.merge_mode is None else 1
         half = outputs + (len(result) - outputs) // 2
         forms = self._halves(initial_state)

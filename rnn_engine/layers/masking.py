@@ -54,7 +54,12 @@ class Masking(Layer):
         return out.reshape(x.shape), (is_open, x.shape)
 
     def forward_with_mask(
-        self, x: np.ndarray, training: bool = False, mask: Any = None, keep: bool = False
+        self,
+        x: np.ndarray,
+        training: bool = False,
+        mask: Any = None,
+        keep: bool = False,
+        **options: Any,
     ) -> Any:
         """Return ``(y, mask of y, saved)``, the mask computed once."""
         if self.activity_regularizer is not None:

@@ -13,8 +13,8 @@ class Proved:
     """What a layer of the user's saves: its own `saved`, and the shapes that its arrays have."""
 
     saved: Any
-    x_shape: tuple[int, ...]
-    y_shape: tuple[int, ...]
+    x_shape: Any
+    y_shape: Any
 
 
 def shape_of(value: Any) -> Any:

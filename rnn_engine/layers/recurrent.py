@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import as_float_array, as_mask, compact
+from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer
 from rnn_engine.variable import Variable
 
@@ -31,6 +32,7 @@ class Recurrent(Layer):
     """
 
     saves_on_demand = True
+    call_arguments = ("initial_state",)
 
     def __init__(
         self,
@@ -117,10 +119,19 @@ class Recurrent(Layer):
         """Apply the layer; a stateful one is built for the batch size it meets first."""
         x = inputs
         if type(x) is not np.ndarray or x.dtype is not self._np_dtype:
+            if is_symbolic(inputs):
+                return self.symbolic_recurrence(inputs, initial_state, training, mask)
             x = self.convert(inputs)
         if not self.built:
             self.build(x.shape if self.stateful else (None, *x.shape[1:]))
         return self.forward(x, bool(training), mask, initial_state)[0]
+
+    def symbolic_recurrence(
+        self, inputs: Any, initial_state: Any, training: bool | None, mask: Any
+    ) -> Any:
+        """Return symbolic outputs for symbolic inputs; see `Layer.symbolic_call`."""
+        given = {} if initial_state is None else {"initial_state": initial_state}
+        return self.symbolic_call(inputs, training=training, mask=mask, **given)
 
     def reset_state(self) -> None:
         """Make the states of a stateful layer zero."""

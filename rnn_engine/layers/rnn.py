@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import as_mask
+from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.cell import build_cell, check_cell, output_size, state_sizes
 from rnn_engine.layers.cell_loop import CellLoop
@@ -157,11 +158,17 @@ class RNN(Recurrent):
         mask: Any = None,
     ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
+        if is_symbolic(inputs):
+            return self.symbolic_recurrence(inputs, initial_state, training, mask)
         result = super().__call__(inputs, initial_state, training=training, mask=mask)
+        return self.nested_outputs(result, {"initial_state": initial_state})
+
+    def nested_outputs(self, outputs: Any, options: dict[str, Any]) -> Any:
+        """Return the outputs with the states in the form that Keras gives them."""
         if not self.return_state:
-            return result
-        y, *states = result
-        return (y, *pack_like(self, states, initial_state))
+            return outputs
+        y, *states = outputs
+        return (y, *pack_like(self, states, options.get("initial_state")))
 
     # --- the way of the data --------------------------------------------------
 

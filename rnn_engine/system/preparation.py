@@ -10,7 +10,7 @@ from rnn_engine import layers, optimizers
 from rnn_engine import random as engine_random
 from rnn_engine.config import standardize_dtype
 from rnn_engine.kernels import threads
-from rnn_engine.model import Sequential
+from rnn_engine.sequential import Sequential
 from rnn_engine.utils import naming
 
 SAMPLES, STEPS, FEATURES, CLASSES = 6, 3, 2, 3

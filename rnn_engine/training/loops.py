@@ -4,8 +4,6 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
 
-import numpy as np
-
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.training.arrays import ArraySource
 from rnn_engine.training.compiling import Compiled
@@ -72,33 +70,14 @@ class Loops(Compiled):
             self._fits = {}
         elif fits == self._fits.get(kind):
             return
-        shape = self.checked_output_shape(x)
+        model: Any = self
+        shape = model.checked_output_shape(x)
         if kind != "predict":
             self._loss_for(x, y)  # where its name means one that fits the shapes
             check = getattr(self._loss, "check_shapes", None)
             if check is not None and shape is not None:
                 check(y, shape, weight)
         self._fits[kind] = fits
-
-    def checked_output_shape(self, x: np.ndarray) -> Any:
-        """Check the shape of the input of every layer; return the output's, None if unknown."""
-        model: Any = self
-        shape = model._adjust_rank(x).shape
-        for layer in model.layers:
-            layer.check_input(np.broadcast_to(np.zeros((), x.dtype), shape))
-            if not layer.tells_shapes:
-                return None
-            try:
-                shape = layer.compute_output_shape(shape)
-            except (IndexError, TypeError, ValueError):  # the layer says better what is wrong
-                return None
-            if not all(isinstance(size, int) for size in shape):  # several outputs
-                return None
-        return shape
-
-    def check_input(self, x: np.ndarray) -> None:
-        """Raise as `forward` would where the shape of `x` does not fit; values do not count."""
-        self.checked_output_shape(x)
 
     def _batches(self, epochs: Epochs, kind: str) -> Generator[Batch]:
         """Yield the batches of an epoch; those that were not seen before are checked."""
@@ -176,7 +155,7 @@ class Loops(Compiled):
             steps=epochs.num_batches,
         )
 
-    def _predict_batch(self, x: np.ndarray) -> Any:
+    def _predict_batch(self, x: Any) -> Any:
         """Return the output for a batch, by one set of weights."""
         model: Any = self
         before = writes.count

@@ -240,13 +240,6 @@ def test_what_is_not_here_is_named(make, text, tmp_path):
     assert path in str(caught.value)
 
 
-def test_functional_models_are_named(tmp_path):
-    first = keras.Input((3,))
-    keras.Model(first, keras.layers.Dense(2)(first)).save(str(tmp_path / "f.keras"))
-    with pytest.raises(ValueError, match="is a Functional"):
-        load_model(tmp_path / "f.keras")
-
-
 def test_weights_of_a_layer_used_twice(tmp_path):
     """Keras writes its weights once, and the layer once into a .keras file."""
     models = []

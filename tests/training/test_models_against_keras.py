@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnn_engine import layers
-from rnn_engine.model import Sequential
+from rnn_engine.sequential import Sequential
 from tests.tolerances import PER_KERAS_PROPERTY, TRAINING
 
 keras = pytest.importorskip("keras")

@@ -71,16 +71,18 @@ class CategoryEncoding(Layer):
         """Return the mask where each index has a vector of its own."""
         return mask if self.output_mode == "one_hot" else None
 
-    def __call__(self, inputs: Any, count_weights: Any = None, **kwargs: Any) -> Any:
-        """Return the vectors; `count_weights`, like `inputs`, is what each index counts."""
-        if count_weights is None:
-            return super().__call__(inputs, **kwargs)
-        if self.output_mode != "count":
+    call_arguments = ("count_weights",)
+
+    def bind(self, inputs: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Return the indices, and `count_weights`: what each of them counts."""
+        inputs, options = super().bind(inputs, *args, **kwargs)
+        weights = options.get("count_weights")
+        if weights is not None and self.output_mode != "count":
             raise ValueError(
                 f"`count_weights` is not used when `output_mode` is not `'count'`. Received "
-                f"`count_weights={count_weights}`."
+                f"`count_weights={weights}`."
             )
-        return super().__call__(inputs, count_weights=count_weights, **kwargs)
+        return inputs, options
 
     def forward(
         self, x: np.ndarray, training: bool = False, mask: Any = None, count_weights: Any = None
