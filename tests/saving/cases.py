@@ -82,7 +82,7 @@ for _name, _cases in CASES.items():
         INPUTS[_name] = _cases[0].shapes[0]
 
 # These say nothing by themselves: a base class, the input, the model around.
-WITHOUT_CASE = {"InputLayer", "Sequential", "Wrapper"}
+WITHOUT_CASE = {"Functional", "InputLayer", "Sequential", "Wrapper"}
 # These do not stand in a chain.
 WITHOUT_CASE |= {name for name, cases in CASES.items() if cases[0].several}
 
