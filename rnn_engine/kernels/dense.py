@@ -196,8 +196,8 @@ def backward(
     for j in range(size):
         store(zeros, j, 0.0)
     before = flush_denormals()
-    add_outer(rows, 1, address(dz), u, address(x), f, 0, f, address(dw), zeros, 0, 0, 0, zeros, 0,
-              address(db), scratch, task, tasks, zeros, int(overwrites))  # fmt: skip
+    add_outer(rows, 1, address(dz), u, u, address(x), f, 0, f, address(dw), zeros, 0, 0, 0, zeros,
+              0, u, address(db), scratch, task, tasks, zeros, int(overwrites))  # fmt: skip
     if dx.size:
         top, bottom, first, end = 0, rows, 0, f
         if panels >= tasks:

@@ -298,7 +298,7 @@ def _gradient_share(
         count, at = starts[group, stop] - starts[group, start], chunk * first
         states, dz = offset(base, places[A] + at * u), offset(base, places[OPEN_DZ] + at * u)
         inputs, out = offset(base, places[X] + at * f), offset(base, places[DX] + at * f)
-        add_outer(count, 1, dz, u, inputs, f, 0, f, dw_at, states, u, 0, u, dr_at, 1, db_at,
+        add_outer(count, 1, dz, u, u, inputs, f, 0, f, dw_at, states, u, 0, u, dr_at, 1, u, db_at,
                   scratch, member, members, zeros, 0)  # fmt: skip
         if dx.size:
             low, high = count * member // members, count * (member + 1) // members
@@ -314,12 +314,12 @@ def _gradient_share(
             states = offset(states, -a_step)
             if start == 0:
                 skip, states = 1, offset(address(a), first * u)
-                add_outer(rows, 1, dz, u, inputs, f, x_step, f, dw_at,
-                          offset(address(h0), first * u), u, a_step, u, dr_at, 1, db_at, scratch,
+                add_outer(rows, 1, dz, u, u, inputs, f, x_step, f, dw_at,
+                          offset(address(h0), first * u), u, a_step, u, dr_at, 1, u, db_at, scratch,
                           member, members, zeros, 0)  # fmt: skip
-        add_outer(rows, count - skip, offset(dz, skip * rows * u), u,
+        add_outer(rows, count - skip, offset(dz, skip * rows * u), u, u,
                   offset(inputs, skip * x_step), f, x_step, f, dw_at, states, u, a_step, u, dr_at,
-                  1, db_at, scratch, member, members, zeros, 0)  # fmt: skip
+                  1, u, db_at, scratch, member, members, zeros, 0)  # fmt: skip
         if dx.size:
             for t in range(count * member // members, count * (member + 1) // members):
                 out = offset(address(dx), (start + t) * x_step + first * f)

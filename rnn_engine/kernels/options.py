@@ -97,20 +97,29 @@ def _lightly(compile_it: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+class Table:
+    """Annotates a parameter of a `linked` function that is a pointer to int64."""
+
+
+_FIXED: dict[Any, Any] = {int: types.intp, Table: types.CPointer(types.int64)}
+
+
 def linked(function: Callable[..., Any]) -> Any:
     """Compile a function once for each float type and have kernels call its address.
 
     An ordinary kernel that another one calls is translated anew for every caller, which
-    for the larger ones takes longer than all the rest. It returns nothing; a parameter that
-    is annotated with `int` is an integer, every other one a pointer to the float type.
+    for the larger ones takes longer than all the rest. It returns nothing; a parameter that is
+    annotated with `int` is an integer, one with `Table` a pointer to int64, every other one a
+    pointer to the float type.
     """
     parameters = signature_of(function).parameters
     names = list(parameters)
-    integers = [parameter.annotation is int for parameter in parameters.values()]
+    kinds = [parameter.annotation for parameter in parameters.values()]
+    floats = [kind not in _FIXED for kind in kinds]
 
     def signature(dtype: Any) -> Any:
         pointer = types.CPointer(dtype)
-        return types.void(*(types.intp if integer else pointer for integer in integers))
+        return types.void(*(_FIXED.get(kind, pointer) for kind in kinds))
 
     def symbol(dtype: Any) -> str:
         return f"rnn_engine_{function.__module__}_{function.__name__}_{dtype.name}"
@@ -121,7 +130,7 @@ def linked(function: Callable[..., Any]) -> Any:
         binding.add_symbol(symbol(dtype), address)
 
     def typing(typingctx: Any, *arguments: Any) -> Any:
-        dtype = arguments[integers.index(False)].dtype
+        dtype = arguments[floats.index(True)].dtype
         provide(dtype)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:

@@ -138,16 +138,17 @@ def _multiply_left(
 
 @linked
 def add_outer(
-    rows: int, count: int, dz: Any, n: int, x: Any, x_row: int, x_step: int, f: int, dw: Any,
-    h: Any, h_row: int, h_step: int, u: int, dr: Any, adds_dr: int, db: Any, scratch: Any,
-    task: int, tasks: int, zeros: Any, overwrites: int,
+    rows: int, count: int, dz: Any, dz_row: int, n: int, x: Any, x_row: int, x_step: int, f: int,
+    dw: Any, h: Any, h_row: int, h_step: int, u: int, dr: Any, adds_dr: int, out_row: int, db: Any,
+    scratch: Any, task: int, tasks: int, zeros: Any, overwrites: int,
 ) -> None:  # fmt: skip
     """Add one task's share of dW (f × n), dR (u × n) and db (n) over `rows` rows of `count` steps.
 
-    x and h have strides for a row and a step, dz lies together step by step; `scratch`
-    points to the task's own. dR is left alone unless `adds_dr`. With `overwrites` what dW held
-    counts as `zeros`, of a row or STRIP registers. Which task owns an element follows from f, u,
-    n and `tasks` alone: tasks do not wait for each other between calls.
+    x and h have strides for a row and a step, dz one for its rows, which follow each other step
+    by step; rows of dW and dR lie `out_row` numbers apart. `scratch` points to the task's own.
+    dR is left alone unless `adds_dr`. With `overwrites` what dW held counts as `zeros`, of a row
+    or STRIP registers. Which task owns an element follows from f, u, n and `tasks` alone: tasks
+    do not wait for each other between calls.
     """
     width = lane_count(dz)
     f_panels, u_panels = (f + PANEL - 1) // PANEL, (u + PANEL - 1) // PANEL
@@ -171,7 +172,7 @@ def add_outer(
             if column + columns == n and n % width <= _MOST_ALONE:
                 alone = n % width
             for j in range(0, columns, _VECTORS * width):
-                _pack_right(offset(dz, start * n + column + j), n, depth,
+                _pack_right(offset(dz, start * dz_row + column + j), dz_row, depth,
                             min(columns - j, _VECTORS * width), offset(right, j * depth),
                             offset(db, column + j), int(top == 0))  # fmt: skip
             for panel in range(top, bottom):
@@ -188,16 +189,16 @@ def add_outer(
                     _pack_left(offset(h, low), h_row, h_step, high - low, rows, start, depth,
                                scratch)  # fmt: skip
                     target = dr
-                target = offset(target, low * n + column)
-                init, init_row = target, n
+                target = offset(target, low * out_row + column)
+                init, init_row = target, out_row
                 if overwrites and start == 0:
                     init, init_row = zeros, 0
                 gemm(high - low, columns - alone, depth, scratch, 1, PANEL, right, init, init_row,
-                     target, n, 1, 0, target, 0)  # fmt: skip
+                     target, out_row, 1, 0, target, 0)  # fmt: skip
                 last_panel = offset(right, (columns - alone) * depth)
                 for c in range(alone):
                     _multiply_left(depth, scratch, offset(last_panel, c), width, sums)
                     j = columns - alone + c
                     for i in range(high - low):
-                        store(target, i * n + j, load(init, i * init_row + j) + load(sums, i))
+                        store(target, i * out_row + j, load(init, i * init_row + j) + load(sums, i))
             place += vectors * (bottom - top)

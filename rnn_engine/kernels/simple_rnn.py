@@ -480,11 +480,11 @@ def _gradient_share(
     if start == 0:
         # The first step multiplied h0, the others the state of the step before.
         states, skip = begun, 1
-        add_outer(rows, 1, dz, u, inputs, x_row, x_step, f, dw_at, offset(address(h0), first * u),
-                  u, 0, u, dr_at, int(h0.size > 0), db_at, scratch, member, members, zeros,
-                  0)  # fmt: skip
-    add_outer(rows, count - skip, offset(dz, skip * rows * u), u, offset(inputs, skip * x_step),
-              x_row, x_step, f, dw_at, states, u, step, u, dr_at, 1, db_at, scratch, member,
+        add_outer(rows, 1, dz, u, u, inputs, x_row, x_step, f, dw_at,
+                  offset(address(h0), first * u), u, 0, u, dr_at, int(h0.size > 0), u, db_at,
+                  scratch, member, members, zeros, 0)  # fmt: skip
+    add_outer(rows, count - skip, offset(dz, skip * rows * u), u, u, offset(inputs, skip * x_step),
+              x_row, x_step, f, dw_at, states, u, step, u, dr_at, 1, u, db_at, scratch, member,
               members, zeros, 0)  # fmt: skip
     if dx.size:
         low, high = count * member // members, count * (member + 1) // members
@@ -576,9 +576,9 @@ def backward_brief(
            int(dy.shape[0] == steps), 0, act, 0, steps, steps)  # fmt: skip
     # h0 is zero: the first step has no share in dR.
     for start, stop, adds_dr in ((0, 1, 0), (1, steps, 1)):
-        add_outer(batch, stop - start, offset(dz, start * numbers), u,
+        add_outer(batch, stop - start, offset(dz, start * numbers), u, u,
                   offset(address(x), start * f), steps * f, f, f, address(dw),
-                  offset(states, (start - 1) * numbers), u, numbers, u, address(dr), adds_dr,
+                  offset(states, (start - 1) * numbers), u, numbers, u, address(dr), adds_dr, u,
                   address(db), scratch, 0, 1, zeros, 0)  # fmt: skip
     if dx.size:
         multiply(steps * batch, f, u, dz, u, w_t, zeros, 0, address(dx))

@@ -1,0 +1,244 @@
+"""What the sizes of a pass decide: blocks, chunks, groups, places and calls. All of it is here.
+
+Looked up, not computed again: a call on small work is a matter of microseconds.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnn_engine.kernels import threads
+from rnn_engine.kernels.outer import scratch_size
+from rnn_engine.kernels.panels import packed_size, whole_registers
+from rnn_engine.kernels.recurrent.cells import Activation, Cell
+from rnn_engine.kernels.recurrent.places import P
+from rnn_engine.kernels.recurrent.weights import stage_places
+from rnn_engine.kernels.vector import REGISTER_BYTES
+
+# Numbers of a block's sums, all rows and gates, that stay in the first-level cache until the
+# cell's step takes them: 8 KiB in float32.
+BLOCK_NUMBERS = 2048
+# Inputs are projected ahead where there are fewer rows: a tall product waits less for each sum.
+# The numbers of a chunk should stay in the second-level cache until the walk reads them.
+AHEAD_ROWS = 4
+AHEAD_NUMBERS = 32768
+AHEAD_LEAST = 32
+# So should the dz of a chunk until the weight gradients are added; but each block of rows
+# passes over all of dW and dR.
+BACKWARD_NUMBERS = 65536
+BACKWARD_ROWS = 256
+# A batch goes back in so many groups of rows, each with sums of its own. Two threads then
+# share nothing but the weights.
+GROUPS = 2
+# Multiply-adds below which there is one group. It decides about bits: it does not follow
+# the threads.
+GROUP_WORK = 400_000
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """What a pass is planned for. Plans are looked up by the object, so there should be one."""
+
+    cell: Cell
+    codes: tuple[int, ...]
+    dtype: np.dtype
+    features: int
+    units: int
+    batch: int = 1
+    steps: int = 1
+
+    @property
+    def lanes(self) -> int:
+        """Numbers of a register."""
+        return REGISTER_BYTES // self.dtype.itemsize
+
+    @property
+    def keeps(self) -> int:
+        """Numbers of a unit that a step keeps besides the states."""
+        return self.cell.keeps([Activation(code) for code in self.codes])
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds of a pass forward."""
+        wide = self.cell.gates * self.units
+        return self.batch * self.steps * wide * (self.features + self.units)
+
+    def up(self, count: int) -> int:
+        """Return a count rounded up to whole cache lines."""
+        line = 64 // self.dtype.itemsize
+        return -(-count // line) * line
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan, what it points to, and what is to be allocated and called."""
+
+    table: np.ndarray
+    bounds: np.ndarray
+    space: int  # numbers of scratch, or of the work array
+    calls: list[tuple[int, int]]
+    tasks: int
+
+
+def new_table(sizes: Sizes) -> np.ndarray:
+    """Return a plan with the sizes and the stages."""
+    cell, table = sizes.cell, np.zeros(P.END, np.int64)
+    stages, _ = stage_places(cell, sizes.features, sizes.units, sizes.dtype)
+    table[P.STAGE :] = stages
+    table[P.BATCH], table[P.STEPS] = sizes.batch, sizes.steps
+    table[P.FEATURES], table[P.UNITS] = sizes.features, sizes.units
+    table[P.GATES], table[P.SLOTS], table[P.KEEPS] = cell.gates, cell.width, sizes.keeps
+    table[P.STATES], table[P.STAGES] = cell.states, len(cell.stages)
+    table[P.PASSES], table[P.CARRIES] = cell.carries, cell.carries
+    table[P.BIASES] = 1 + cell.apart
+    only = cell.stages[0]
+    table[P.JOINT] = len(cell.stages) == 1 and not only.apart and only.slots is None
+    table[P.STOP] = sizes.steps
+    return table
+
+
+def block_units(sizes: Sizes, rows: int, gates: int) -> int:
+    """Return the units of a block: whole registers."""
+    lanes = sizes.lanes
+    return lanes * max(1, min(sizes.units // lanes, BLOCK_NUMBERS // (rows * gates * lanes)))
+
+
+def steps_ahead(sizes: Sizes, rows: int) -> int:
+    """Return the steps whose inputs are projected at once, or 0."""
+    wide = sizes.cell.gates * sizes.units
+    if rows >= AHEAD_ROWS:
+        return 0
+    return min(sizes.steps, max(AHEAD_NUMBERS // (rows * wide), -(-AHEAD_LEAST // rows)))
+
+
+def _is_flat(sizes: Sizes, block: int) -> bool:
+    """Whether rows of a step lie together in all of a cell's arrays."""
+    cell = sizes.cell
+    one = cell.gates == cell.states == len(cell.stages) == cell.width == 1
+    return one and sizes.keeps <= 1 and block + sizes.lanes > sizes.units
+
+
+@functools.lru_cache(maxsize=512)
+def forward_plan(sizes: Sizes, tasks: int, kept_states: int, keeps: bool, rows: int = 0) -> Plan:
+    """Return the plan of a pass forward.
+
+    Parameters
+    ----------
+    sizes : Sizes
+    tasks : int
+        Threads.
+    kept_states : int
+        How many of the states are kept at every step.
+    keeps : bool
+        Whether backward follows.
+    rows : int
+        With a mask or dropout, the most rows of a task: they may not be shared out evenly.
+    """
+    cell, units, features, batch = sizes.cell, sizes.units, sizes.features, sizes.batch
+    regular = not rows
+    rows = rows or -(-batch // tasks)
+    table = new_table(sizes)
+    gates = max(stage.gates for stage in cell.stages)
+    chunk = steps_ahead(sizes, rows) if regular else 0
+    block = block_units(sizes, rows, gates) if regular else units + sizes.lanes
+    widest = min(units, block + sizes.lanes)
+    table[P.CHUNK], table[P.BLOCK] = chunk, block
+    table[P.FLAT] = regular and _is_flat(sizes, block)
+    table[P.KEPT_STATES] = kept_states
+    table[P.KEPT_STEP] = batch * sizes.keeps * units if keeps else 0
+    table[P.OPERAND_STEP] = batch * units if keeps and len(cell.stages) > 1 else 0
+    table[P.X_ROW], table[P.X_STEP] = sizes.steps * features, features
+    handed = (1 + sizes.keeps) * rows * units if len(cell.stages) > 1 else 0
+    turning = cell.states - kept_states + (kept_states == 0)
+    spaces = {
+        P.Z: rows * max(chunk * cell.gates * units, gates * widest),
+        P.ZH: rows * gates * widest if cell.apart else 0,
+        P.LAID: rows * features * (chunk * (rows > 1) if regular else 1),
+        P.TURNS: turning * rows * units,
+        P.OWN: handed,
+        P.DROPPED: 0 if regular else rows * (features + (1 + gates) * units),
+    }
+    table[P.SCRATCH_SIZE] = _lay(table, sizes, spaces)
+    bounds = batch * np.arange(tasks + 1) // tasks
+    table[P.BOUNDS] = bounds.ctypes.data
+    calls = threads.calls(sizes.steps, chunk or 1, sizes.work)
+    return Plan(table, bounds, tasks * int(table[P.SCRATCH_SIZE]), calls, tasks)
+
+
+def _lay(table: np.ndarray, sizes: Sizes, spaces: dict[P, int]) -> int:
+    """Give spaces their places, one behind the other; return where they end."""
+    place = 0
+    for name, size in spaces.items():
+        table[name] = place
+        place += sizes.up(size)
+    return place
+
+
+def group_count(sizes: Sizes) -> int:
+    """Return how many groups of rows go back with sums of their own."""
+    return 1 if 2 * sizes.work < GROUP_WORK else min(sizes.batch, GROUPS)
+
+
+@functools.lru_cache(maxsize=512)
+def backward_plan(sizes: Sizes, tasks: int, rows: int = 0) -> Plan:
+    """Return the plan of a pass back on up to `tasks` threads.
+
+    With a mask or dropout `rows` is the most rows of a group: they may not be shared out evenly,
+    and nobody shares a group.
+    """
+    cell, units, features, batch = sizes.cell, sizes.units, sizes.features, sizes.batch
+    groups = group_count(sizes)
+    regular = not rows
+    members = max(1, tasks // groups) if regular else 1
+    rows = rows or -(-batch // groups)
+    table, dtype = new_table(sizes), sizes.dtype
+    row, wide = cell.width * units, cell.gates * units
+    chunk = max(BACKWARD_NUMBERS // (rows * row), -(-BACKWARD_ROWS // rows))
+    chunk = min(sizes.steps, chunk)
+    share = -(-rows // members)
+    block = block_units(sizes, share, cell.width) if regular else units + sizes.lanes
+    widest = min(units, block + sizes.lanes)
+    table[P.CHUNK], table[P.BLOCK], table[P.GROUPS], table[P.MEMBERS] = (
+        chunk,
+        block,
+        groups,
+        members,
+    )
+    table[P.FLAT] = regular and _is_flat(sizes, block)
+    table[P.KEPT_STEP] = batch * sizes.keeps * units
+    table[P.OPERAND_STEP] = batch * units
+    table[P.DH_SIZE] = sizes.up(share * widest * (1 if regular else 2))
+    table[P.OUTER_SIZE] = sizes.up(scratch_size(chunk * rows, wide, dtype))
+    table[P.SUMS_SIZE] = sizes.up((features + units + int(table[P.BIASES])) * wide)
+    spaces = {
+        P.RT: packed_size(wide, units, dtype),
+        P.WT: packed_size(wide, features, dtype),
+        P.ZEROS: whole_registers(max(units, features), dtype),
+        P.DZ: (chunk + 1) * rows * row,
+        P.DH: members * int(table[P.DH_SIZE]),
+        P.CARRY: cell.states * rows * units,
+        P.TRASH: wide,
+        P.OUTER: members * int(table[P.OUTER_SIZE]),
+    }
+    if not regular:
+        spaces[P.OPEN_X] = chunk * rows * features
+        spaces[P.OPEN_H] = chunk * rows * units
+        spaces[P.OPEN_DZ] = chunk * rows * row
+        spaces[P.OPEN_DX] = chunk * rows * features
+    table[P.GROUP_SIZE] = _lay(table, sizes, spaces)
+    space = groups * int(table[P.GROUP_SIZE]) + (groups - 1) * int(table[P.SUMS_SIZE])
+    bounds = np.array([_bound(batch, groups, members, i) for i in range(groups * members + 1)])
+    table[P.BOUNDS] = bounds.ctypes.data
+    calls = threads.calls(sizes.steps, chunk, 2 * sizes.work)
+    return Plan(table, bounds, space, calls, groups * members)
+
+
+def _bound(batch: int, groups: int, members: int, task: int) -> int:
+    """Return the row at which a task's rows begin."""
+    group, member = divmod(task, members)
+    first = batch * group // groups
+    if group == groups:
+        return first
+    rows = batch * (group + 1) // groups - first
+    return first + rows * member // members

@@ -1,0 +1,222 @@
+"""A cell's step as C functions: step(frame, like, low, high) over some rows of a block of units.
+
+The sums of a block lie in each row as [register of units][gate][lane], and those of the units
+that fill no register as [gate][unit]; what is kept lies in the same order, dz as
+[slot][unit] in whole rows.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from rnn_engine.kernels.formulas import TABLE as FORMULAS
+from rnn_engine.kernels.options import c_function
+from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy
+from rnn_engine.kernels.recurrent.places import F
+from rnn_engine.kernels.recurrent.tables import TABLE, place_in
+from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
+
+
+@functools.lru_cache(maxsize=256)
+def address_of(
+    cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtype: types.Float
+) -> int:
+    """Return the address of a stage's step, forward or back; it is compiled if it is new."""
+    signature = types.void(TABLE, types.CPointer(dtype), types.intp, types.intp)
+    compiled = c_function(signature, _make(cell, stage, codes, back))
+    _ALIVE.append(compiled)
+    return int(compiled.address)
+
+
+_ALIVE: list[Any] = []
+
+
+def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callable[..., None]:
+    part = cell.stages[stage]
+    # Of a cell that is not one of this package's the cache on disk cannot see an edit.
+    code = [function.__code__ for function in (part.step, part.back)]
+    text = hashlib.sha256(repr([(c.co_code, c.co_names, c.co_consts[1:]) for c in code]).encode())
+    version = text.hexdigest()
+
+    @intrinsic
+    def emit(typingctx: Any, frame: Any, like: Any, low: Any, high: Any) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+            allow_widest(builder.function)
+            ops = VectorBuilder(builder, sig.args[1].dtype)
+            _Emitter(ops, args[0], cell, stage, codes).walk(args[2], args[3], back)
+            return context.get_dummy_value()
+
+        return types.void(frame, like, types.intp, types.intp), codegen
+
+    def step(frame: Any, like: Any, low: int, high: int) -> None:
+        version  # noqa: B018  # part of the key in the cache
+        emit(frame, like, low, high)
+
+    names = "_".join(FORMULAS[code].name for code in codes)
+    step.__qualname__ = f"{cell.name}_{stage}_{'back' if back else 'step'}_{names}"
+    return step
+
+
+class _Emitter:
+    """Emits the code of one stage."""
+
+    def __init__(
+        self, ops: VectorBuilder, frame: Any, cell: Cell, stage: int, codes: tuple[int, ...]
+    ) -> None:
+        self.ops, self.b, self.frame = ops, ops.builder, frame
+        self.cell, self.stage = cell, cell.stages[stage]
+        self.activations = [Activation(code) for code in codes]
+        self.keeps = cell.keeps(self.activations)
+        self.is_last = stage == len(cell.stages) - 1
+        self.unit = self.number(F.UNIT)
+
+    def number(self, place: int) -> Any:
+        """Return a number of the frame."""
+        return self.b.load(place_in(self.b, self.frame, INT64(place)), typ=INT64, align=8)
+
+    def pointer(self, place: int) -> Any:
+        """Return a pointer of the frame."""
+        return self.b.load(place_in(self.b, self.frame, INT64(place)), typ=POINTER, align=8)
+
+    def walk(self, low: Any, high: Any, back: bool) -> None:
+        """Emit the loop over rows and registers."""
+        b, lanes = self.b, INT64(self.ops.lanes)
+        columns = self.number(F.COLUMNS)
+        filled = b.and_(b.add(columns, INT64(self.ops.lanes - 1)), INT64(-self.ops.lanes))
+        heads = self._backward_heads() if back else self._forward_heads()
+
+        def row(r: Any) -> None:
+            at = b.add(low, r)
+            starts = {
+                name: self.ops.offset(pointer, b.mul(at, stride))
+                for name, (pointer, stride) in heads.items()
+            }
+
+            def register(j: Any) -> None:
+                left = b.sub(columns, j)
+                gate = b.select(b.icmp_signed("<", left, lanes), left, lanes)
+                place = _Place(self, starts, j, gate, self.ops.first_lanes(left))
+                (self._back if back else self._step)(place)
+
+            self.ops.loop(filled, self.ops.lanes, register)
+
+        self.ops.loop(b.sub(high, low), 1, row)
+
+    def _whole(self, place: int, width: Any = 1) -> Any:
+        """Return a pointer of whole rows of `width` numbers a unit, moved to the block."""
+        wide = INT64(width)
+        return self.ops.offset(self.pointer(place), self.b.mul(self.unit, wide))
+
+    def _forward_heads(self) -> dict[str, Any]:
+        heads: dict[str, Any] = {"z": (self.pointer(F.Z), self.number(F.Z_ROW))}
+        if self.stage.apart:
+            heads["zh"] = self.pointer(F.ZH), self.number(F.ZH_ROW)
+        row = self.number(F.UNITS_ROW)
+        for s in range(self.cell.states):
+            heads[f"before{s}"] = self._whole(F.BEFORE + s), row
+            heads[f"after{s}"] = self._whole(F.AFTER + s), row
+        if self.keeps:
+            heads["kept"] = self._whole(F.KEPT, self.keeps), self.number(F.KEPT_ROW)
+        if len(self.cell.stages) > 1:
+            heads["operand"] = self._whole(F.OPERAND), row
+        return heads
+
+    def _backward_heads(self) -> dict[str, Any]:
+        row = self.number(F.UNITS_ROW)
+        heads: dict[str, Any] = {"d0": (self.pointer(F.D), self.number(F.D_ROW))}
+        for s in range(self.cell.states):
+            heads[f"before{s}"] = self._whole(F.BEFORE + s), row
+            heads[f"after{s}"] = self._whole(F.AFTER + s), row
+            heads[f"carry{s}"] = self._whole(F.CARRY + s), row
+        if self.keeps:
+            heads["kept"] = self._whole(F.KEPT, self.keeps), self.number(F.KEPT_ROW)
+        heads["dz"] = self._whole(F.DZ), self.number(F.DZ_ROW)
+        # With a row of 0 there is one row of zeros.
+        start = self.b.select(
+            self.b.icmp_signed("==", self.number(F.EARLIER_ROW), INT64(0)), INT64(0), self.unit
+        )
+        earlier = self.ops.offset(self.pointer(F.EARLIER), start)
+        heads["earlier"] = earlier, self.number(F.EARLIER_ROW)
+        return heads
+
+    def _step(self, at: "_Place") -> None:
+        made = self.stage.step(self.activations, at.here(back=False))
+        if made.kept:
+            keeping = self.b.icmp_signed("!=", self.number(F.KEPT_ROW), INT64(0))
+            with self.b.if_then(keeping):
+                for k, value in made.kept.items():
+                    at.store(value, at.gate_place("kept", self.keeps, k))
+        for s, value in made.states.items():
+            at.store(value, at.unit_place(f"after{s}"))
+        if made.operand is not None:
+            at.store(made.operand, at.unit_place("operand"))
+
+    def _back(self, at: "_Place") -> None:
+        back = self.stage.back(self.activations, at.here(back=True))
+        for k, value in back.dz.items():
+            at.store(value, at.slot_place(k))
+        for s, value in back.states.items():
+            if s == 0:
+                # dy of the step before belongs to the same sum.
+                value += at.load(at.unit_place("earlier" if self.is_last else "carry0"))
+            at.store(value, at.unit_place(f"carry{s}"))
+
+
+class _Place:
+    """Loads and stores of one register of units, of one row."""
+
+    def __init__(
+        self, emitter: _Emitter, starts: dict[str, Any], j: Any, gate: Any, mask: Any
+    ) -> None:
+        self.emitter, self.starts, self.j, self.gate, self.mask = emitter, starts, j, gate, mask
+        self.ops, self.b = emitter.ops, emitter.b
+
+    def load(self, place: Any) -> Vector:
+        """Read a register under the mask."""
+        return Vector(self.ops, self.ops.masked_load(place, self.mask))
+
+    def store(self, value: Vector, place: Any) -> None:
+        """Write a register under the mask."""
+        self.ops.masked_store(value.value, place, self.mask)
+
+    def unit_place(self, name: str) -> Any:
+        """Return where the units lie in an array with one number a unit."""
+        return self.ops.offset(self.starts[name], self.j)
+
+    def gate_place(self, name: str, gates: int, k: int) -> Any:
+        """Return where gate k lies in an array of `gates` numbers a unit, interleaved."""
+        at = self.b.add(self.b.mul(self.j, INT64(gates)), self.b.mul(self.gate, INT64(k)))
+        return self.ops.offset(self.starts[name], at)
+
+    def slot_place(self, k: int) -> Any:
+        """Return where slot k lies in dz."""
+        units = self.emitter.number(F.UNITS_ROW)
+        return self.ops.offset(self.starts["dz"], self.b.add(self.j, self.b.mul(units, INT64(k))))
+
+    def here(self, back: bool) -> Here:
+        """Return what the cell sees."""
+        gates, keeps = self.emitter.stage.gates, self.emitter.keeps
+
+        def units(name: str) -> Lazy:
+            return Lazy(lambda s: self.load(self.unit_place(f"{name}{s}")))
+
+        def in_gates(name: str, width: int) -> Lazy:
+            return Lazy(lambda k: self.load(self.gate_place(name, width, k)))
+
+        def gradient(s: int) -> Vector:
+            return self.load(self.unit_place("d0" if s == 0 else f"carry{s}"))
+
+        return Here(
+            z=in_gates("z", gates),
+            zh=in_gates("zh", gates),
+            before=units("before"),
+            after=units("after"),
+            kept=in_gates("kept", keeps),
+            d=Lazy(gradient),
+            dz=Lazy(lambda k: self.load(self.slot_place(k))),
+        )
