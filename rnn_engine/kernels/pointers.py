@@ -85,7 +85,10 @@ def lane_count(typingctx: Any, pointer: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def stack(typingctx: Any, pointer: Any, numbers: Any) -> Any:
-    """Return a pointer to `numbers` (a constant) numbers on the stack, of the pointer's type."""
+    """Return a pointer to `numbers` (a constant) numbers on the stack, of the pointer's type.
+
+    They begin with a cache line.
+    """
     if not isinstance(pointer, types.CPointer) or not isinstance(numbers, types.IntegerLiteral):
         return None
 
@@ -94,6 +97,7 @@ def stack(typingctx: Any, pointer: Any, numbers: Any) -> Any:
         # Numba's own helper would fill it with zeros.
         with builder.goto_entry_block():
             space = builder.alloca(kind)
+            space.align = 64
         place = builder.gep(space, [INT64(0), INT64(0)], source_etype=kind)
         place.type = POINTER
         return place

@@ -12,6 +12,7 @@ from rnn_engine.kernels import threads
 from rnn_engine.kernels.outer import scratch_size
 from rnn_engine.kernels.panels import packed_size, whole_registers
 from rnn_engine.kernels.recurrent.cells import Activation, Cell
+from rnn_engine.kernels.recurrent.launch import BRIEF_NUMBERS
 from rnn_engine.kernels.recurrent.places import P
 from rnn_engine.kernels.recurrent.weights import stage_places
 from rnn_engine.kernels.vector import REGISTER_BYTES
@@ -70,15 +71,34 @@ class Sizes:
         return -(-count // line) * line
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
-    """A plan, what it points to, and what is to be allocated and called."""
+    """A plan, and what is to be allocated and called.
+
+    Attributes
+    ----------
+    table : (P.END,) of int64, without the addresses of arrays
+    bounds : what the table points to
+    scratch : numbers of scratch, or of the work array
+    kept : numbers of what the pass keeps
+    calls : steps (begin, stop) of each call
+    tasks : how many there are
+    brief : whether it is small work, one call on one thread
+    shape : (states, B, U)
+    work : multiply-adds
+    ready : whether the addresses of code are there
+    """
 
     table: np.ndarray
     bounds: np.ndarray
-    space: int  # numbers of scratch, or of the work array
+    scratch: int
+    kept: int
     calls: list[tuple[int, int]]
     tasks: int
+    brief: bool
+    shape: tuple[int, int, int]
+    work: int
+    ready: bool = False
 
 
 def new_table(sizes: Sizes) -> np.ndarray:
@@ -95,6 +115,7 @@ def new_table(sizes: Sizes) -> np.ndarray:
     only = cell.stages[0]
     table[P.JOINT] = len(cell.stages) == 1 and not only.apart and only.slots is None
     table[P.STOP] = sizes.steps
+    table[P.X_ROW], table[P.X_STEP] = sizes.steps * sizes.features, sizes.features
     return table
 
 
@@ -120,7 +141,9 @@ def _is_flat(sizes: Sizes, block: int) -> bool:
 
 
 @functools.lru_cache(maxsize=512)
-def forward_plan(sizes: Sizes, tasks: int, kept_states: int, keeps: bool, rows: int = 0) -> Plan:
+def forward_plan(
+    sizes: Sizes, tasks: int, kept_states: int, keeps: bool, rows: int = 0, drops: bool = False
+) -> Plan:
     """Return the plan of a pass forward.
 
     Parameters
@@ -134,6 +157,8 @@ def forward_plan(sizes: Sizes, tasks: int, kept_states: int, keeps: bool, rows: 
         Whether backward follows.
     rows : int
         With a mask or dropout, the most rows of a task: they may not be shared out evenly.
+    drops : bool
+        Whether there is dropout: another plan, since other code runs.
     """
     cell, units, features, batch = sizes.cell, sizes.units, sizes.features, sizes.batch
     regular = not rows
@@ -145,10 +170,7 @@ def forward_plan(sizes: Sizes, tasks: int, kept_states: int, keeps: bool, rows: 
     widest = min(units, block + sizes.lanes)
     table[P.CHUNK], table[P.BLOCK] = chunk, block
     table[P.FLAT] = regular and _is_flat(sizes, block)
-    table[P.KEPT_STATES] = kept_states
-    table[P.KEPT_STEP] = batch * sizes.keeps * units if keeps else 0
-    table[P.OPERAND_STEP] = batch * units if keeps and len(cell.stages) > 1 else 0
-    table[P.X_ROW], table[P.X_STEP] = sizes.steps * features, features
+    kept = _lay_kept(table, sizes, kept_states, keeps)
     handed = (1 + sizes.keeps) * rows * units if len(cell.stages) > 1 else 0
     turning = cell.states - kept_states + (kept_states == 0)
     spaces = {
@@ -163,7 +185,27 @@ def forward_plan(sizes: Sizes, tasks: int, kept_states: int, keeps: bool, rows: 
     bounds = batch * np.arange(tasks + 1) // tasks
     table[P.BOUNDS] = bounds.ctypes.data
     calls = threads.calls(sizes.steps, chunk or 1, sizes.work)
-    return Plan(table, bounds, tasks * int(table[P.SCRATCH_SIZE]), calls, tasks)
+    scratch = tasks * int(table[P.SCRATCH_SIZE])
+    brief = scratch <= BRIEF_NUMBERS and tasks == len(calls) == 1
+    shape = cell.states, batch, units
+    return Plan(table, bounds, scratch, kept, calls, tasks, brief, shape, sizes.work)
+
+
+def _lay_kept(table: np.ndarray, sizes: Sizes, kept_states: int, keeps: bool) -> int:
+    """Give what a pass keeps its places: states (T + 1, B, U), numbers of the steps, operands."""
+    step, steps = sizes.batch * sizes.units, sizes.steps
+    own = keeps and len(sizes.cell.stages) > 1
+    table[P.KEPT_STATES] = kept_states
+    table[P.KEPT_STEP] = step * sizes.keeps if keeps else 0
+    table[P.OPERAND_STEP] = step if own else 0
+    place = 0
+    for s in range(kept_states):
+        table[P.STATE + s] = place
+        place += sizes.up((steps + 1) * step)
+    table[P.KEPT] = place
+    place += sizes.up(steps * int(table[P.KEPT_STEP]))
+    table[P.OPERAND] = place
+    return place + steps * int(table[P.OPERAND_STEP])
 
 
 def _lay(table: np.ndarray, sizes: Sizes, spaces: dict[P, int]) -> int:
@@ -181,7 +223,7 @@ def group_count(sizes: Sizes) -> int:
 
 
 @functools.lru_cache(maxsize=512)
-def backward_plan(sizes: Sizes, tasks: int, rows: int = 0) -> Plan:
+def backward_plan(sizes: Sizes, tasks: int, rows: int = 0, drops: bool = False) -> Plan:
     """Return the plan of a pass back on up to `tasks` threads.
 
     With a mask or dropout `rows` is the most rows of a group: they may not be shared out evenly,
@@ -206,8 +248,7 @@ def backward_plan(sizes: Sizes, tasks: int, rows: int = 0) -> Plan:
         members,
     )
     table[P.FLAT] = regular and _is_flat(sizes, block)
-    table[P.KEPT_STEP] = batch * sizes.keeps * units
-    table[P.OPERAND_STEP] = batch * units
+    _lay_kept(table, sizes, cell.states, True)
     table[P.DH_SIZE] = sizes.up(share * widest * (1 if regular else 2))
     table[P.OUTER_SIZE] = sizes.up(scratch_size(chunk * rows, wide, dtype))
     table[P.SUMS_SIZE] = sizes.up((features + units + int(table[P.BIASES])) * wide)
@@ -231,7 +272,9 @@ def backward_plan(sizes: Sizes, tasks: int, rows: int = 0) -> Plan:
     bounds = np.array([_bound(batch, groups, members, i) for i in range(groups * members + 1)])
     table[P.BOUNDS] = bounds.ctypes.data
     calls = threads.calls(sizes.steps, chunk, 2 * sizes.work)
-    return Plan(table, bounds, space, calls, groups * members)
+    brief = space <= BRIEF_NUMBERS and groups == members == len(calls) == 1
+    shape = cell.states, batch, units
+    return Plan(table, bounds, space, 0, calls, groups * members, brief, shape, 2 * sizes.work)
 
 
 def _bound(batch: int, groups: int, members: int, task: int) -> int:

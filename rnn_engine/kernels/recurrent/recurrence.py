@@ -1,7 +1,6 @@
 """`Recurrence`: a cell of some sizes, run through time forward and back."""
 
 import weakref
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,47 +11,85 @@ from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.kernels.recurrent import cells, launch, steps, walker
 from rnn_engine.kernels.recurrent.places import P, S
-from rnn_engine.kernels.recurrent.plan import Plan, Sizes, backward_plan, forward_plan, group_count
+from rnn_engine.kernels.recurrent.plan import (
+    Plan,
+    Sizes,
+    backward_plan,
+    forward_plan,
+    group_count,
+)
 from rnn_engine.kernels.recurrent.rows import by_length, shares
 from rnn_engine.kernels.recurrent.weights import pack_weights, stage_places
 
 
-@dataclass(frozen=True, slots=True)
 class Packed:
-    """Weights as `Recurrence.pack` packed them, and as they were given."""
+    """Weights as `Recurrence.pack` packed them, and as they were given, which `backward` reads."""
 
-    weights: np.ndarray
-    kernel: np.ndarray
-    recurrent_kernel: np.ndarray
+    __slots__ = ("kernel", "recurrent_kernel", "weights")
+
+    def __init__(
+        self, weights: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray
+    ) -> None:
+        self.weights, self.kernel, self.recurrent_kernel = weights, kernel, recurrent_kernel
 
 
-@dataclass(slots=True)
+class Rules:
+    """What makes some steps different: a mask, dropout, and the order of the rows.
+
+    Attributes
+    ----------
+    mask : (T, B) of bool, or None
+    drop_x : (G, B, F), or None
+    drop_h : (1 or G, B, U), or None
+    order : (B,), the row of the batch that each row is, of all of them, or None
+    """
+
+    __slots__ = ("drop_h", "drop_x", "mask", "order")
+
+    def __init__(self, mask: Any, drop_x: Any, drop_h: Any) -> None:
+        # Sorted by length, rows that are closed lie behind the open ones and cost nothing.
+        self.order = order = None if mask is None else by_length(mask)
+        if order is not None:
+            mask = np.take(mask, order, axis=1)
+            drop_x, drop_h = (
+                None if d is None else np.take(d, order, axis=1) for d in (drop_x, drop_h)
+            )
+        self.mask, self.drop_x, self.drop_h = mask, drop_x, drop_h
+
+    @property
+    def drops(self) -> bool:
+        """Whether there is dropout."""
+        return self.drop_x is not None or self.drop_h is not None
+
+    def write(self, table: np.ndarray) -> None:
+        """Write them into a plan."""
+        if self.mask is not None:
+            table[P.MASK], table[P.CARRIES] = _address(self.mask), 1
+        if self.drop_x is not None:
+            table[P.DROP_X], table[P.DROPS_X] = _address(self.drop_x), 1
+        if self.drop_h is not None:
+            table[P.DROP_H], table[P.DROP_GATES] = _address(self.drop_h), len(self.drop_h)
+
+
 class Saved:
-    """What `backward` reads of a pass forward.
+    """What `Recurrence.backward` reads of a pass forward.
 
     Attributes
     ----------
     packed : Packed
     x : (B, T, F) as the kernels took it
-    states : (states, T + 1, B, U), the initial ones in slot 0
-    kept : (T, B, keeps · U), what the steps kept
-    operand : (T, B, U), what a stage made for R, or empty
+    space : flat, what the steps kept
     started : whether there were initial states
-    mask : (T, B) of bool or None, in the order of `order`
-    drop_x, drop_h : factors, or None, in that order
-    order : (B,), the row of the batch that each row is, or None
+    rules : Rules or None
     """
 
-    packed: Packed
-    x: np.ndarray
-    states: np.ndarray
-    kept: np.ndarray
-    operand: np.ndarray
-    started: bool
-    mask: np.ndarray | None
-    drop_x: np.ndarray | None
-    drop_h: np.ndarray | None
-    order: np.ndarray | None
+    __slots__ = ("packed", "rules", "space", "started", "x")
+
+    def __init__(
+        self, packed: Packed, x: np.ndarray, space: np.ndarray, started: bool, rules: Any = None
+    ) -> None:
+        self.packed, self.x, self.space = packed, x, space
+        self.started, self.rules = started, rules
 
 
 _made: "weakref.WeakValueDictionary[Any, Recurrence]" = weakref.WeakValueDictionary()
@@ -91,11 +128,13 @@ class Recurrence:
         self.activations, self.features, self.units = activations, features, units
         self.dtype = dtype
         self._type = types.float32 if dtype.itemsize == 4 else types.float64
-        self._stages, self._weights_size = stage_places(self.cell, features, units, dtype)
-        self._used = self._stages[: len(self.cell.stages) * S.SIZE]
-        self._like = np.empty(0, dtype)
+        table, self._weights_size = stage_places(self.cell, features, units, dtype)
+        self._stages = table[: len(self.cell.stages) * S.SIZE].copy()
+        self._none = np.empty(0, dtype)
+        self._none3 = np.empty((0, 0, 0), dtype)
         self._buffers = BufferPool(most=24)
         self._sizes: dict[tuple[int, int], Sizes] = {}
+        self._quick: dict[Any, Plan] = {}
 
     def __reduce__(self) -> Any:
         key = self.cell.name, self.activations, self.features, self.units, self.dtype
@@ -116,25 +155,64 @@ class Recurrence:
         bias : (G·U,), or (2, G·U) for a cell that has two, or None
         """
         packed = self._buffers.empty((self._weights_size,), self.dtype)
-        flat = self._like if bias is None else bias.reshape(-1)
-        pack_weights(kernel, recurrent_kernel, flat, self._used, packed)
+        flat = self._none if bias is None else bias.reshape(-1)
+        pack_weights(kernel, recurrent_kernel, flat, self._stages, packed)
         return Packed(packed, kernel, recurrent_kernel)
 
-    # --- forward ----------------------------------------------------------------
+    # --- plans ------------------------------------------------------------------
 
-    def sizes(self, batch: int, steps: int) -> Sizes:
-        """Return the sizes of a pass."""
-        found = self._sizes.get((batch, steps))
+    def _sizes_of(self, batch: int, count: int) -> Sizes:
+        found = self._sizes.get((batch, count))
         if found is None:
             if len(self._sizes) > 256:
                 self._sizes.clear()
-            found = self._sizes[batch, steps] = Sizes(
-                self.cell, self.activations, self.dtype, self.features, self.units, batch, steps
+            found = self._sizes[batch, count] = Sizes(
+                self.cell, self.activations, self.dtype, self.features, self.units, batch, count
             )
         return found
 
+    def _ready(self, plan: Plan, back: bool, rules: Rules | None) -> Plan:
+        """Fill in the addresses of the code that a pass runs, compiled now if it is new."""
+        table, drops = plan.table, rules is not None and rules.drops
+        for index in range(len(self.cell.stages)):
+            at = P.STAGE + index * S.SIZE + (S.BACK if back else S.STEP)
+            table[at] = steps.address_of(self.cell, index, self.activations, back, self._type)
+        product: Any = walker
+        if drops:
+            from rnn_engine.kernels.recurrent import dropout
+
+            product = dropout
+        if back:
+            from rnn_engine.kernels.recurrent import chain, gather, gradients
+
+            sums = gradients if rules is None else gather
+            product = product if drops else chain
+            table[P.ARRIVE] = launch.address_of(product.arrive, self._type, True)
+            table[P.GRADIENTS] = launch.address_of(sums.gradients, self._type, True)
+            table[P.BODY] = launch.address_of(gradients.backward, self._type)
+        else:
+            table[P.RUN_STAGE] = launch.address_of(product.run_stage, self._type, True)
+            table[P.BODY] = launch.address_of(walker.forward, self._type)
+        plan.ready = True
+        return plan
+
+    # --- forward ----------------------------------------------------------------
+
     def last(self, packed: Packed, x: np.ndarray) -> np.ndarray:
-        """Return the last output (B, U) of x (B, T, F), from zeros, and nothing else."""
+        """Return the last output (B, U) of x (B, T, F), from zeros, and nothing else.
+
+        Small calls are a matter of a microsecond: no more Python than needed.
+        """
+        plan = self._quick.get(x.shape)
+        if plan is not None and x.flags.carray and plan.work < threads.SERIAL_WORK:
+            last = np.empty(plan.shape, self.dtype)
+            launch.run_forward(plan.table, x, packed.weights, self._none, last)
+            return last[0]
+        batch, count, _ = x.shape
+        sizes = self._sizes_of(batch, count)
+        plan = forward_plan(sizes, 1, 0, False)
+        if plan.brief and len(self._quick) < 256:
+            self._quick[x.shape] = self._ready(plan, False, None)
         return self.forward(packed, x)[1][0]
 
     def forward(
@@ -154,11 +232,11 @@ class Recurrence:
         ----------
         packed : from `pack`
         x : (B, T, F) with B, T >= 1, any strides
-        initial : a (B, U) for each state, C-contiguous, or None for zeros
+        initial : a (B, U) for each state, or None for zeros
         mask : (T, B) of bool, C-contiguous, in order of reading, or None. A closed step repeats
             states and output
-        drop_x : (G, B, F), factors of the inputs, one mask a gate, or None
-        drop_h : (1 or G, B, U), factors of what R multiplies, or None
+        drop_x : (G, B, F), C-contiguous, factors of the inputs, one mask a gate, or None
+        drop_h : (1 or G, B, U), C-contiguous, factors of what R multiplies, or None
         sequence : whether the outputs of all steps are wanted
         keep : whether `backward` follows
 
@@ -168,62 +246,62 @@ class Recurrence:
         last : a fresh (B, U) for each state
         saved : for `backward`, or None unless `keep`
         """
-        batch, steps, _ = x.shape
-        sizes, cell, units = self.sizes(batch, steps), self.cell, self.units
-        if x.strides[2] != x.itemsize:
-            x = np.ascontiguousarray(x)
-        order = None
-        regular = mask is None and drop_x is None and drop_h is None
-        if mask is not None:
-            order = by_length(mask)
-            if order is not None:
-                mask = np.take(mask, order, axis=1)
-                x = self._in_order(x, order)
-                initial = initial and [state[order] for state in initial]
-                drop_x, drop_h = (
-                    d if d is None else np.take(d, order, axis=1) for d in (drop_x, drop_h)
-                )
-        kept_states = cell.states if keep else int(sequence)
+        batch, count, _ = x.shape
+        sizes, cell = self._sizes_of(batch, count), self.cell
         tasks = threads.tasks(sizes.work, batch)
-        bounds, rows = None, 0
-        if not regular:
-            bounds = shares(mask, batch, tasks)
-            rows = int(np.diff(bounds).max())
-        plan = forward_plan(sizes, tasks, kept_states, keep, rows)
+        kept_states = cell.states if keep else int(sequence)
+        rules, bounds, most = None, None, 0
+        if mask is not None or drop_x is not None or drop_h is not None:
+            rules = Rules(mask, drop_x, drop_h)
+            bounds = shares(rules.mask, batch, tasks)
+            most = int(np.diff(bounds).max())
+            if rules.order is not None:
+                x = self._in_order(x, rules.order)
+                initial = initial and [state[rules.order] for state in initial]
+        plan = forward_plan(
+            sizes, tasks, kept_states, keep, most, rules is not None and rules.drops
+        )
+        if not plan.ready:
+            self._ready(plan, False, rules)
+        space = self._buffers.empty((plan.kept,), self.dtype) if plan.kept else self._none
+        last = np.empty((cell.states, batch, self.units), self.dtype)
+        if plan.brief and rules is None and initial is None and x.flags.carray:
+            launch.run_forward(plan.table, x, packed.weights, space, last)
+        else:
+            x = self._run(plan, packed, x, space, last, initial, rules, bounds)
+        h = None
+        if sequence:
+            step = batch * self.units
+            h = space[step : (count + 1) * step].reshape(count, batch, self.units)
+        saved = Saved(packed, x, space, initial is not None, rules) if keep else None
+        if rules is not None and rules.order is not None:
+            back = np.argsort(rules.order)
+            last = np.take(last, back, axis=1)
+            h = None if h is None else self._rows(h, back)
+        return h, list(last), saved
+
+    def _run(
+        self, plan: Plan, packed: Packed, x: np.ndarray, space: np.ndarray, last: np.ndarray,
+        initial: Any, rules: Rules | None, bounds: Any,
+    ) -> np.ndarray:  # fmt: skip
+        """Run a pass forward that is not brief; return x as it was taken."""
         table = plan.table.copy()
-        if bounds is not None:
-            table[P.BOUNDS] = _address(bounds)
-            self._set_rules(table, mask, drop_x, drop_h)
-        states = self._buffers.empty((kept_states, steps + 1, batch, units), self.dtype)
-        kept = self._buffers.empty((steps if keep else 0, batch, sizes.keeps * units), self.dtype)
-        own = keep and len(cell.stages) > 1
-        operand = self._buffers.empty((steps if own else 0, batch, units), self.dtype)
-        last = np.empty((cell.states, batch, units), self.dtype)
-        scratch = self._buffers.empty((plan.space,), self.dtype)
+        if not x.flags.carray:
+            x = _with_rows(x)
+            table[P.X_ROW], table[P.X_STEP] = _strides(x)
         start = None
         if initial is not None:
             start = np.stack(initial)
             table[P.START], table[P.STARTED] = _address(start), 1
-        table[P.X], table[P.WEIGHTS] = _address(x), _address(packed.weights)
-        table[P.X_ROW], table[P.X_STEP] = (stride // x.itemsize for stride in x.strides[:2])
-        table[P.LAST], table[P.SCRATCH] = _address(last), _address(scratch)
-        for s in range(kept_states):
-            table[P.STATE + s] = _address(states[s])
-        table[P.KEPT], table[P.OPERAND] = _address(kept), _address(operand)
-        self._choose(table, False, drop_x is not None or drop_h is not None, not regular)
-        self._run(table, walker.forward, plan)
-        saved = None
-        if keep:
-            started = initial is not None
-            saved = Saved(packed, x, states, kept, operand, started, mask, drop_x, drop_h, order)
-        h = states[0, 1:] if sequence else None
-        if order is not None:
-            back = np.argsort(order)
-            last = np.take(last, back, axis=1)
-            if h is not None:
-                out = self._buffers.empty(h.shape, self.dtype)
-                h = np.take(h, back, axis=1, out=out, mode="clip")
-        return h, list(last), saved
+        if rules is not None:
+            rules.write(table)
+            table[P.BOUNDS] = _address(bounds)
+        scratch = self._buffers.empty((plan.scratch,), self.dtype)
+        launch.bind_forward(table, x, packed.weights, space, last, scratch)
+        go = launch.run if plan.tasks == 1 else launch.launch
+        for table[P.BEGIN], table[P.STOP] in plan.calls:
+            go(table, self._none, plan.tasks)
+        return x
 
     def _in_order(self, x: np.ndarray, order: np.ndarray) -> np.ndarray:
         """Return the rows of x (B, T, F) in an order, time-major in memory."""
@@ -233,44 +311,6 @@ class Recurrence:
         else:
             np.take(x.transpose(1, 0, 2), order, axis=1, out=laid, mode="clip")
         return laid.transpose(1, 0, 2)
-
-    def _set_rules(
-        self, table: np.ndarray, mask: Any, drop_x: np.ndarray | None, drop_h: np.ndarray | None
-    ) -> None:
-        """Write masks and factors into a plan."""
-        if mask is not None:
-            table[P.MASK], table[P.CARRIES] = _address(mask), 1
-        if drop_x is not None:
-            table[P.DROP_X], table[P.DROPS_X] = _address(drop_x), 1
-        if drop_h is not None:
-            table[P.DROP_H], table[P.DROP_GATES] = _address(drop_h), len(drop_h)
-
-    def _choose(self, table: np.ndarray, back: bool, drops: bool, gathers: bool) -> None:
-        """Fill in the addresses of the code that a pass runs."""
-        for index in range(len(self.cell.stages)):
-            at = P.STAGE + index * S.SIZE + (S.BACK if back else S.STEP)
-            table[at] = steps.address_of(self.cell, index, self.activations, back, self._type)
-        product: Any = walker
-        if drops:
-            from rnn_engine.kernels.recurrent import dropout
-
-            product = dropout
-        if not back:
-            table[P.RUN_STAGE] = launch.address_of(product.run_stage, self._type, True)
-            return
-        from rnn_engine.kernels.recurrent import chain, gather, gradients
-
-        product, sums = product if drops else chain, gather if gathers else gradients
-        table[P.ARRIVE] = launch.address_of(product.arrive, self._type, True)
-        table[P.GRADIENTS] = launch.address_of(sums.gradients, self._type, True)
-
-    def _run(self, table: np.ndarray, body: Any, plan: Plan) -> None:
-        """Run a body over all calls of a plan, those going back from the last one."""
-        table[P.BODY], table[P.TASKS] = launch.address_of(body, self._type), plan.tasks
-        go = launch.run if plan.tasks == 1 else launch.launch
-        for begin, stop in plan.calls:
-            table[P.BEGIN], table[P.STOP] = begin, stop
-            go(table, self._like, plan.tasks)
 
     # --- backward ---------------------------------------------------------------
 
@@ -297,82 +337,108 @@ class Recurrence:
         dx : (B, T, F), or None
         dinitial : a (B, U) for each state, or None where `forward` began with zeros
         """
-        from rnn_engine.kernels.recurrent import gradients as module
-
-        batch, steps, features = saved.x.shape
-        sizes, cell = self.sizes(batch, steps), self.cell
-        regular = saved.mask is None and saved.drop_x is None and saved.drop_h is None
+        batch, count, features = saved.x.shape
+        sizes, rules = self._sizes_of(batch, count), saved.rules
         tasks = threads.tasks(2 * sizes.work, threads.get_num_threads())
-        bounds, rows = None, 0
-        if not regular:
-            bounds = shares(saved.mask, batch, group_count(sizes))
-            rows = int(np.diff(bounds).max())
-        plan = backward_plan(sizes, tasks, rows)
-        table, order = plan.table.copy(), saved.order
-        if bounds is not None:
-            table[P.BOUNDS] = _address(bounds)
-            self._set_rules(table, saved.mask, saved.drop_x, saved.drop_h)
-        if order is not None:
-            if dy is not None:
-                taken = self._buffers.empty(dy.shape, self.dtype)
-                dy = np.take(dy, order, axis=1, out=taken, mode="clip")
-            dlast = [d if d is None else d[order] for d in dlast]
-            table[P.ORDER] = _address(order)
-        dx: Any = self._buffers.empty((steps if need_dx else 0, batch, features), self.dtype)
-        work = self._buffers.empty((plan.space,), self.dtype)
-        dstart = np.empty((cell.states if saved.started else 0, batch, self.units), self.dtype)
+        bounds, most = None, 0
+        if rules is not None:
+            bounds = shares(rules.mask, batch, group_count(sizes))
+            most = int(np.diff(bounds).max())
+        plan = backward_plan(sizes, tasks, most, rules is not None and rules.drops)
+        if not plan.ready:
+            self._ready(plan, True, rules)
+        dx = self._none3
+        if need_dx:
+            dx = self._buffers.empty((count, batch, features), self.dtype)
         dw, dr, db = gradients
         if db is None:
-            db = np.zeros((1 + cell.apart) * cell.gates * self.units, self.dtype)
-        x = saved.x
-        table[P.X] = _address(x)
-        table[P.X_ROW], table[P.X_STEP] = (stride // x.itemsize for stride in x.strides[:2])
-        for s in range(cell.states):
-            table[P.STATE + s] = _address(saved.states[s])
-            table[P.DLAST + s] = _address(dlast[s])
-        table[P.KEPT], table[P.OPERAND] = _address(saved.kept), _address(saved.operand)
-        table[P.W], table[P.R] = (
-            _address(saved.packed.kernel),
-            _address(saved.packed.recurrent_kernel),
-        )
-        table[P.DY] = _address(dy)
-        table[P.DW], table[P.DR], table[P.DB] = _address(dw), _address(dr), _address(db)
-        table[P.DX] = _address(dx) if need_dx else 0
-        table[P.DSTART], table[P.WANTS_START] = _address(dstart), saved.started
-        table[P.WORK] = _address(work)
-        self._choose(table, True, saved.drop_x is not None or saved.drop_h is not None, not regular)
-        groups, members = int(table[P.GROUPS]), int(table[P.MEMBERS])
+            db = np.zeros(int(plan.table[P.BIASES]) * dr.shape[1], self.dtype)
+        packed, dstart = saved.packed, None
+        arrays = packed.kernel, packed.recurrent_kernel, saved.x, saved.space
+        only = dlast[0] if dy is None else dy if dlast[0] is None else None
+        if (
+            plan.brief
+            and rules is None
+            and only is not None
+            and not (saved.started or any(d is not None for d in dlast[1:]))
+            and saved.x.flags.carray
+        ):
+            launch.run_backward(plan.table, *arrays, only, dw, dr, db, dx)
+        else:
+            table = plan.table.copy()
+            dstart, used = self._begin_back(table, saved, [dy, *dlast], bounds)
+            work = self._buffers.empty((plan.scratch,), self.dtype)
+            launch.bind_backward(table, *arrays, dw, dr, db, dx, work)
+            self._run_back(plan, table, tasks)
+            del used
+            if rules is not None and rules.order is not None and dstart is not None:
+                dstart = np.take(dstart, np.argsort(rules.order), axis=1)
+        out = dx.transpose(1, 0, 2) if need_dx else None
+        return out, None if dstart is None else list(dstart)
+
+    def _begin_back(
+        self, table: np.ndarray, saved: Saved, d: list[Any], bounds: Any
+    ) -> tuple[np.ndarray | None, Any]:
+        """Write into a plan what not every pass back has.
+
+        Return where dinitial will be, and what has to live as long as the plan is used.
+        """
+        batch, rules = saved.x.shape[0], saved.rules
+        table[P.X_ROW], table[P.X_STEP] = _strides(saved.x)
+        if rules is not None:
+            rules.write(table)
+            table[P.BOUNDS], table[P.ORDER] = _address(bounds), _address(rules.order)
+            if rules.order is not None:
+                d = [a if a is None else self._rows(a, rules.order) for a in d]
+        for place, array in zip((P.DY, *range(P.DLAST, P.DLAST + len(d))), d, strict=False):
+            table[place] = _address(array)
+        if not saved.started:
+            return None, d
+        dstart = np.empty((self.cell.states, batch, self.units), self.dtype)
+        table[P.DSTART], table[P.WANTS_START] = _address(dstart), 1
+        return dstart, d
+
+    def _rows(self, array: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """Return rows (..., B, U) in an order."""
+        out = self._buffers.empty(array.shape, self.dtype)
+        return np.take(array, order, axis=-2, out=out, mode="clip")
+
+    def _run_back(self, plan: Plan, table: np.ndarray, tasks: int) -> None:
+        """Run a pass back that is not brief."""
+        from rnn_engine.kernels.recurrent import gradients as bodies
+
+        groups, members, end = (int(table[p]) for p in (P.GROUPS, P.MEMBERS, P.STEPS))
+
+        def call(body: Any, begin: int, stop: int, count: int) -> None:
+            table[P.BODY], table[P.TASKS] = launch.address_of(body, self._type), count
+            table[P.BEGIN], table[P.STOP] = begin, stop
+            go = launch.run if tasks == 1 or count == 1 else launch.launch
+            go(table, self._none, count)
+
         if members == 1:
             for begin, stop in reversed(plan.calls):
-                self._call(table, module.backward, begin, stop, groups, tasks)
+                call(bodies.backward, begin, stop, groups)
         else:
-            self._call(table, module.begin_groups, 0, steps, groups, tasks)
-            chunk, stop = int(table[P.CHUNK]), steps
+            call(bodies.begin_groups, 0, end, groups)
+            chunk, stop = int(table[P.CHUNK]), end
             while stop:
                 start = (stop - 1) // chunk * chunk
-                for body in (module.chain_share, module.gradient_share):
-                    self._call(table, body, start, stop, plan.tasks, tasks)
+                for body in (bodies.chain_share, bodies.gradient_share):
+                    call(body, start, stop, plan.tasks)
                 stop = start
         if groups > 1:
-            self._call(table, module.add_sums, 0, steps, max(1, tasks), tasks)
-        if order is not None:
-            dstart = np.take(dstart, np.argsort(order), axis=1)
-        out = dx.transpose(1, 0, 2) if need_dx else None
-        return out, list(dstart) if saved.started else None
-
-    def _call(
-        self, table: np.ndarray, body: Any, begin: int, stop: int, count: int, tasks: int
-    ) -> None:
-        table[P.BODY], table[P.TASKS] = launch.address_of(body, self._type), count
-        table[P.BEGIN], table[P.STOP] = begin, stop
-        go = launch.run if tasks == 1 or count == 1 else launch.launch
-        go(table, self._like, count)
+            call(bodies.add_sums, 0, end, tasks)
 
 
 def _address(array: np.ndarray | None) -> int:
     return 0 if array is None else int(array.ctypes.data)
 
 
-def _take(array: np.ndarray | None, order: np.ndarray) -> np.ndarray | None:
-    """Return (., B, .) in an order of the rows, contiguous."""
-    return None if array is None else np.take(array, order, axis=1)
+def _with_rows(x: np.ndarray) -> np.ndarray:
+    """Return x (B, T, F) with the features of a row side by side."""
+    return x if x.strides[2] == x.itemsize else np.ascontiguousarray(x)
+
+
+def _strides(x: np.ndarray) -> tuple[int, ...]:
+    """Return how many numbers the rows, and the steps, of x (B, T, F) lie apart."""
+    return tuple(stride // x.itemsize for stride in x.strides[:2])
