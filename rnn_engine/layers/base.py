@@ -107,6 +107,7 @@ class Layer(Operation):
     _foreign = False
     # Whether an inner layer cannot be replaced once this one is built; a model's can.
     _locks_layers = True
+    built = False
     # Attributes, besides the arguments of the constructor, that kernels take sizes from.
     _sizes: tuple[str, ...] = ()
 
@@ -125,9 +126,9 @@ class Layer(Operation):
         ValueError
             If it is a weight, or a layer that comes too late, as in Keras.
         """
-        state = self.__dict__
-        if name == "dtype" or state.get("built"):
-            check_change(self, name, state.get(name), value)
+        # Not through `__dict__`: an instance that has been asked for it is slower ever after.
+        if self.built or name == "dtype":
+            check_change(self, name, getattr(self, name, None), value)
         object.__setattr__(self, name, value)
 
     # Whether `forward` takes a list of arrays (with a list of masks, or None) rather than one

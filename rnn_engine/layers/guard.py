@@ -49,8 +49,9 @@ def _is_layer(value: Any) -> bool:
 
 def describe_sizes(layer: Any) -> str:
     """Return ``units=3, ...`` for an error message."""
-    state, names = vars(layer), _size_names(_class_of(layer))
-    sizes = [f"{name}={state[name]}" for name in state if name in names and _is_size(state[name])]
+    # Not by `vars`: an instance that has been asked for its dict is slower ever after.
+    found = [(name, getattr(layer, name, None)) for name in sorted(_size_names(_class_of(layer)))]
+    sizes = [f"{name}={value}" for name, value in found if _is_size(value)]
     return ", ".join(sizes) or type(layer).__name__
 
 
