@@ -204,15 +204,6 @@ def _is_imported_from() -> bool:
     return frame.f_code.co_code[frame.f_lasti] == opcode.opmap["IMPORT_FROM"]
 
 
-def attribute(instance: Any, kind: str, name: str) -> Any:
-    """Serve as `__getattr__` of a class: raise what tells what to do, or what was raised."""
-    found = advice(kind, name)
-    if found is None:
-        return object.__getattribute__(instance, name)
-    text = f"{type(instance).__name__!r} object has no attribute {name!r}. {found}"
-    raise AttributeError(text, name=name, obj=instance)
-
-
 def renamed(arguments: Mapping[str, Any]) -> str:
     """Return the end of a message about unknown arguments: what they are called today."""
     known = [f"{name!r} is {RENAMED[name]!r} today" for name in arguments if name in RENAMED]

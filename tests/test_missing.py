@@ -38,6 +38,9 @@ def test_no_name_of_the_table_exists(place: str) -> None:
 def test_no_attribute_of_the_table_exists(kind: str) -> None:
     for name in missing.INSTEAD[kind]:
         assert not hasattr(CLASSES[kind], name), name
+        with pytest.raises(AttributeError) as caught:
+            getattr(CLASSES[kind], name)
+        assert missing.advice(kind, name) in str(caught.value)
 
 
 @pytest.mark.parametrize("package", ["rnn_engine", "rnn_engine.keras"])

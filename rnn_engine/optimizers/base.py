@@ -17,6 +17,7 @@ import numpy as np
 
 from rnn_engine.checks import as_numbers
 from rnn_engine.config import floatx
+from rnn_engine.gone import mark_gone
 from rnn_engine.kernels import optimizers as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.optimizers.sparse import SparseGrad
@@ -523,16 +524,14 @@ class Optimizer(OptimizerState):
             )
         return plan
 
-    def __getattr__(self, name: str) -> Any:
-        from rnn_engine.missing import attribute
-
-        return attribute(self, "Optimizer", name)
-
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is looked up by identity: a copy has variables of its own."""
         return {
             **self.__dict__, "_plans": None, "_tables": None, "_hypers": {}, "_scratch": {},
         }  # fmt: skip
+
+
+mark_gone(Optimizer, "Optimizer", "lr get_gradients")
 
 
 def _most_threads() -> int:

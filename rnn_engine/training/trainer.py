@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.callbacks.callback_list import CallbackList
+from rnn_engine.gone import mark_gone
 from rnn_engine.random import make_generator
 from rnn_engine.training import arguments as check
 from rnn_engine.training.arrays import ArraySource, split_validation
@@ -23,11 +24,6 @@ class Trainer(OneBatch):
     stream (`rnn_engine.utils.set_random_seed`), not from Keras's: to compare runs
     sample by sample, shuffle the data beforehand and pass ``shuffle=False``.
     """
-
-    def __getattr__(self, name: str) -> Any:
-        from rnn_engine.missing import attribute
-
-        return attribute(self, "Model", name)
 
     def fit(
         self,
@@ -320,6 +316,14 @@ class Trainer(OneBatch):
                 callbacks.on_predict_batch_end(last, {"outputs": join_outputs(group)})
         callbacks.on_predict_end()
         return outputs
+
+
+mark_gone(
+    Trainer,
+    "Model",
+    "fit_generator evaluate_generator predict_generator predict_classes predict_proba to_yaml "
+    "export quantize",
+)
 
 
 def join_outputs(outputs: list[np.ndarray]) -> Any:
