@@ -204,7 +204,13 @@ class Registry:
         near = get_close_matches(name, self.entries, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         known = ", ".join(sorted(self.entries))
-        raise ValueError(f"Unknown {self.kind} {name!r}.{hint} Known: {known}.")
+        opening = f"Could not interpret {self.kind} identifier: {name}."
+        if self.kind == "layer":
+            opening = (
+                f"Could not locate class {name!r}. Make sure custom classes and functions are "
+                "decorated with `@keras.saving.register_keras_serializable()`."
+            )
+        raise ValueError(f"{opening}{hint} Known: {known}.")
 
     def get(self, identifier: Any) -> Any:
         """Resolve a name, a config dict, a class or an instance, as `keras.*.get` does.

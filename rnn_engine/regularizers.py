@@ -199,7 +199,10 @@ class OrthogonalRegularizer(Regularizer):
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
         self.factor = _factor(factor, "factor")
         if mode not in ("rows", "columns"):
-            raise ValueError(f"mode must be 'rows' or 'columns', got {mode!r}.")
+            raise ValueError(
+                'Invalid value for argument `mode`. Expected one of {"rows", "columns"}. '
+                f"Received: mode={mode}"
+            )
         self.mode = mode
 
     def __call__(self, x: np.ndarray) -> float:
@@ -230,7 +233,10 @@ class OrthogonalRegularizer(Regularizer):
     def _normalize(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = np.asarray(x)
         if x.ndim != 2:
-            raise ValueError(f"OrthogonalRegularizer needs a matrix, got the shape {x.shape}.")
+            raise ValueError(
+                "Inputs to OrthogonalRegularizer must have rank 2. Received: "
+                f"inputs.shape={x.shape}"
+            )
         rows = (x if self.mode == "rows" else x.T).astype(np.float64)
         cap = 1.0 / epsilon()
         length = np.sqrt(np.sum(rows * rows, axis=1, keepdims=True))
@@ -368,5 +374,8 @@ def _sum(x: np.ndarray) -> float:
 
 def _factor(value: Any, name: str) -> float:
     if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be a finite number, not negative, got {value!r}.")
+        raise ValueError(
+            f"Invalid value for argument {name}: expected a non-negative float. "
+            f"Received: {name}={value}"
+        )
     return float(value)

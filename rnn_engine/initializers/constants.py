@@ -112,7 +112,10 @@ class Identity(Initializer):
         """Return the matrix."""
         sizes = check_shape(shape)
         if len(sizes) != 2:
-            raise ValueError(f"Identity fills matrices only, got the shape {sizes}.")
+            raise ValueError(
+                "Identity matrix initializer can only be used for 2D matrices. Received: "
+                f"shape={sizes} of rank {len(sizes)}."
+            )
         matrix = np.zeros(sizes, any_dtype(dtype))
         np.fill_diagonal(matrix, self.gain)
         return matrix

@@ -73,8 +73,8 @@ class RandomInitializer(Initializer):
         whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
         if not (seed is None or whole or isinstance(seed, SeedGenerator)):
             raise ValueError(
-                f"seed must be an integer, a SeedGenerator or None, got {seed!r} "
-                f"of type {type(seed).__name__}."
+                "`seed` argument should be an instance of `keras.random.SeedGenerator()` or an "
+                f"integer. Received: seed={seed} of type {type(seed).__name__}"
             )
         self._init_seed = int(seed) if whole else seed
         if seed is None:

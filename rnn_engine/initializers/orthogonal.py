@@ -99,7 +99,10 @@ class Orthogonal(RandomInitializer):
         """Draw an array of `shape`."""
         sizes, name = check_shape(shape), standardize_dtype(dtype)
         if len(sizes) < 2:
-            raise ValueError(f"Orthogonal needs a shape of rank 2 or more, got {sizes}.")
+            raise ValueError(
+                "The tensor to initialize must be at least two-dimensional. Received: "
+                f"shape={sizes} of rank {len(sizes)}."
+            )
         rows, columns = math.prod(sizes[:-1]), sizes[-1]
         if min(rows, columns) == 0:
             return np.zeros(sizes, name)

@@ -87,13 +87,16 @@ class VarianceScaling(RandomInitializer):
         output_axes: Sequence[int] | None = None,
     ) -> None:
         if not scale > 0.0:
-            raise ValueError(f"scale must be above zero, got {scale!r}.")
+            raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
         if mode not in MODES:
-            raise ValueError(f"mode must be one of {MODES}, got {mode!r}.")
+            raise ValueError(f"Invalid `mode` argument: {mode}. Please use one of {MODES}")
         chosen = distribution.lower()
         chosen = "truncated_normal" if chosen == "normal" else chosen
         if chosen not in DISTRIBUTIONS:
-            raise ValueError(f"distribution must be one of {DISTRIBUTIONS}, got {distribution!r}.")
+            raise ValueError(
+                f"Invalid `distribution` argument: {distribution}. Please use one of "
+                f"{DISTRIBUTIONS}"
+            )
         self.scale = scale
         self.mode = mode
         self.distribution = chosen

@@ -55,8 +55,9 @@ def match(
     if broadcast and same_batch and all(a in (b, 1) for a, b in zip(t.shape, p.shape, strict=True)):
         return np.broadcast_to(t, p.shape), p
     raise ValueError(
-        f"y_true of shape {y_true.shape} does not fit y_pred of shape {y_pred.shape}: "
-        f"expected one target for each prediction."
+        "Arguments `target` and `output` must have the same shape. Received: "
+        f"target.shape={y_true.shape}, output.shape={y_pred.shape}: expected one target "
+        "(y_true) for each prediction (y_pred)."
     )
 
 
@@ -72,9 +73,16 @@ def class_labels(y_true: np.ndarray, y_pred: np.ndarray, axis: int = -1) -> np.n
         raise ValueError(f"axis must be the last one (-1), got {axis!r}.")
     wanted = y_pred.shape[:-1]
     if not y_pred.ndim or y_true.shape not in (wanted, (*wanted, 1)):
+        ranks = y_true.ndim in (len(wanted), len(wanted) + (y_true.shape[-1:] == (1,)))
         raise ValueError(
-            f"y_true of shape {y_true.shape} does not fit y_pred of shape {y_pred.shape}: "
-            f"expected class labels of shape {wanted} or {(*wanted, 1)}."
+            (
+                "Arguments `target` and `output` must have the same shape up until the last "
+                "dimension"
+                if ranks
+                else "Argument `output` must have rank (ndim) `target.ndim - 1`"
+            )
+            + f". Received: target.shape={y_true.shape}, output.shape={y_pred.shape}: expected "
+            f"class labels (y_true) of shape {wanted} or {(*wanted, 1)}."
         )
     if y_true.dtype.kind not in "fiub":
         raise ValueError(f"y_true must hold class labels, got dtype {y_true.dtype}.")

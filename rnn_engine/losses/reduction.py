@@ -19,7 +19,8 @@ def standardize_reduction(reduction: str | None) -> str | None:
     """Return `reduction` if it is one of Keras's, else raise ValueError."""
     if reduction not in REDUCTIONS:
         raise ValueError(
-            f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}."
+            "Invalid value for argument `reduction`. Expected one of "
+            f"{', '.join(map(repr, REDUCTIONS))}. Received: reduction={reduction}"
         )
     return reduction
 

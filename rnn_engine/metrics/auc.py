@@ -15,11 +15,13 @@ _SUMMATIONS = ("interpolation", "majoring", "minoring")
 
 
 def _choice(value: Any, allowed: tuple[str, ...], argument: str) -> str:
+    """Return the one of `allowed` that is meant, in any case."""
     given = str(getattr(value, "value", value))
     for name in allowed:
         if given.lower() == name.lower():
             return name
-    raise ValueError(f"{argument} must be one of {allowed}, got {value!r}.")
+    names = ", ".join(f'"{name}"' for name in allowed)
+    raise ValueError(f'Invalid AUC {argument} value: "{value}". Expected values are [{names}]')
 
 
 def _sigmoid(x: Array) -> Array:
@@ -84,7 +86,7 @@ class AUC(Metric):
         from_logits: bool = False,
     ) -> None:
         self.curve = _choice(curve, _CURVES, "curve")
-        self.summation_method = _choice(summation_method, _SUMMATIONS, "summation_method")
+        self.summation_method = _choice(summation_method, _SUMMATIONS, "summation method")
         if num_labels and not multi_label:
             raise ValueError("num_labels is needed only when multi_label is True.")
         self._init_from_thresholds = thresholds is not None
@@ -92,7 +94,10 @@ class AUC(Metric):
             inner = sorted(thresholds)
             self._even = are_even([0.0, *inner, 1.0])
         elif num_thresholds <= 1:
-            raise ValueError(f"num_thresholds must be an integer > 1, got {num_thresholds}.")
+            raise ValueError(
+                "Argument `num_thresholds` must be an integer > 1. Received: "
+                f"num_thresholds={num_thresholds}"
+            )
         else:
             inner = evenly_spaced(num_thresholds)[1:-1]
             self._even = True

@@ -40,7 +40,7 @@ def parse_thresholds(thresholds: Any, default: float) -> list[float]:
     given = list(thresholds) if isinstance(thresholds, (list, tuple, np.ndarray)) else [thresholds]
     bad = [t for t in given if t is None or not 0 <= t <= 1]
     if bad:
-        raise ValueError(f"thresholds must be in [0, 1], got {bad}.")
+        raise ValueError(f"Threshold values must be in [0, 1]. Received: {bad}")
     return given
 
 

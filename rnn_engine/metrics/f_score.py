@@ -57,11 +57,20 @@ class FBetaScore(Metric):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         if average not in _AVERAGES:
-            raise ValueError(f"average must be one of {_AVERAGES}, got {average!r}.")
+            raise ValueError(
+                f"Invalid `average` argument value. Expected one of: {_AVERAGES}. Received: "
+                f"average={average}"
+            )
         if not isinstance(beta, float) or not beta > 0:
-            raise ValueError(f"beta must be a float > 0, got {beta!r}.")
+            raise ValueError(
+                "Invalid `beta` argument value. It should be a Python float, above 0. Received: "
+                f"beta={beta} of type '{type(beta)}'"
+            )
         if threshold is not None and not (isinstance(threshold, float) and 0 < threshold <= 1):
-            raise ValueError(f"threshold must be a float in (0, 1], got {threshold!r}.")
+            raise ValueError(
+                "Invalid `threshold` argument value. It should be a Python float, above 0 and at "
+                f"most 1. Received: threshold={threshold} of type '{type(threshold)}'"
+            )
         self.average = average
         self.beta = beta
         self.threshold = threshold
@@ -110,8 +119,8 @@ class FBetaScore(Metric):
     def _check(self, true_shape: tuple[int, ...], pred_shape: tuple[int, ...]) -> None:
         if len(pred_shape) != 2 or true_shape != pred_shape:
             raise ValueError(
-                f"{type(self).__name__} expects y_true and y_pred of one shape "
-                f"(samples, classes), got {true_shape} and {pred_shape}."
+                f"{type(self).__name__} expects 2D inputs with shape (batch_size, output_dim). "
+                f"Received input shapes: y_pred.shape={pred_shape} and y_true.shape={true_shape}."
             )
         if self._built and pred_shape[1] != self._classes:
             raise ValueError(

@@ -64,7 +64,9 @@ class IoU(Metric):
         super().__init__(name=name, dtype=dtype or "int64")
         bad = [i for i in target_class_ids if not -num_classes <= i < num_classes]
         if bad:
-            raise ValueError(f"target_class_ids must be in [0, {num_classes}), got {bad}.")
+            raise ValueError(
+                f"Target class id {bad[0]} is out of range, which is [0, {num_classes})."
+            )
         self.num_classes = num_classes
         self.target_class_ids = list(target_class_ids)
         self.ignore_class = ignore_class

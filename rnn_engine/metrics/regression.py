@@ -342,10 +342,14 @@ class R2Score(Metric):
         allowed = (None, "uniform_average", "variance_weighted_average")
         if class_aggregation not in allowed:
             raise ValueError(
-                f"class_aggregation must be one of {allowed}, got {class_aggregation!r}."
+                f"Invalid value for argument `class_aggregation`. Expected one of {allowed}. "
+                f"Received: class_aggregation={class_aggregation}"
             )
         if num_regressors < 0:
-            raise ValueError(f"num_regressors must be at least 0, got {num_regressors}.")
+            raise ValueError(
+                "Invalid value for argument `num_regressors`. Expected a value >= 0. "
+                f"Received: num_regressors={num_regressors}"
+            )
         self.class_aggregation = class_aggregation
         self.num_regressors = num_regressors
         self.num_samples = self._add_sum("num_samples")
@@ -369,7 +373,8 @@ class R2Score(Metric):
         y_true, y_pred = as_pair(y_true, y_pred, self._dtype)
         if y_pred.ndim != 2:
             raise ValueError(
-                f"R2Score expects y_pred of shape (samples, outputs), got {y_pred.shape}."
+                "R2Score expects 2D inputs with shape (batch_size, output_dim). Received input "
+                f"shapes: y_pred.shape={y_pred.shape} and y_true.shape={y_true.shape}."
             )
         weight = as_array(1 if sample_weight is None else sample_weight, "sample_weight", "float64")
         weight = broadcast_weight(weight[:, None] if weight.ndim == 1 else weight, y_true.shape)

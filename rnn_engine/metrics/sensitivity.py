@@ -28,9 +28,15 @@ class _RateAtRate(ThresholdMetric):
         self, value: float, num_thresholds: int, class_id: int | None, name: str | None, dtype: Any
     ) -> None:
         if not 0 <= value <= 1:
-            raise ValueError(f"{self._bounded} must be in [0, 1], got {value}.")
+            raise ValueError(
+                f"Argument `{self._bounded}` must be in the range [0, 1]. Received: "
+                f"{self._bounded}={value}"
+            )
         if num_thresholds <= 0:
-            raise ValueError(f"num_thresholds must be an integer > 0, got {num_thresholds}.")
+            raise ValueError(
+                "Argument `num_thresholds` must be an integer > 0. Received: "
+                f"num_thresholds={num_thresholds}"
+            )
         self.value = value
         self.num_thresholds = num_thresholds
         self.class_id = class_id

@@ -175,7 +175,11 @@ class Optimizer(OptimizerState):
     ) -> list[tuple[Plan, Gradient]]:
         """Pair plans with flat gradients (or sparse ones); reject what does not fit."""
         if len(grads) != len(variables):
-            raise ValueError(f"Got {len(grads)} gradients for {len(variables)} variables.")
+            raise ValueError(
+                "When passing `grads` as a list of gradient tensors, the gradients must match "
+                f"`optimizer.variables` one-to-on. Received a list of {len(grads)} gradients, but "
+                f"the optimizer is tracking {len(variables)} trainable variables."
+            )
         plans = self._lookup()
         work: list[tuple[Plan, Gradient]] = []
         missing = []

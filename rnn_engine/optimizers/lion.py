@@ -68,7 +68,8 @@ class Lion(Optimizer):
         )  # fmt: skip
         if not 0 < beta_1 <= 1:
             raise ValueError(
-                f"beta_1 must be above 0 and at most 1 (at 0 this is signed descent), got {beta_1}."
+                "Argument `beta_1` must be in the [0, 1] range. Otherwise, the optimizer "
+                f"degenerates to SignSGD. Received: beta_1={beta_1}. It does at 0, too."
             )
         self.beta_1 = beta_1
         self.beta_2 = beta_2

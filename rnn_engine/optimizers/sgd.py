@@ -64,7 +64,7 @@ class SGD(Optimizer):
             gradient_accumulation_steps, name, **kwargs,
         )  # fmt: skip
         if not isinstance(momentum, float) or not 0 <= momentum <= 1:
-            raise ValueError(f"momentum must be a float between 0 and 1, got {momentum!r}.")
+            raise ValueError(f"`momentum` must be a float between [0, 1]. Received: {momentum!r}")
         self.momentum = momentum
         self.nesterov = nesterov
 

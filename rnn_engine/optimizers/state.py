@@ -72,8 +72,10 @@ class OptimizerState:
             )
         else:
             raise ValueError(
-                "learning_rate must be a float, a LearningRateSchedule or a callable without "
-                f"arguments, got {learning_rate!r}."
+                "Argument `learning_rate` should be float, or an instance of LearningRateSchedule, "
+                "or a callable (that takes in the current iteration value and returns the "
+                f"corresponding learning rate value). Received instead: "
+                f"learning_rate={learning_rate}"
             )
 
     # State ---------------------------------------------------------------------
@@ -327,21 +329,23 @@ def _check_options(
     """Reject the combinations that Keras rejects."""
     if gradient_accumulation_steps and not gradient_accumulation_steps >= 2:
         raise ValueError(
-            f"gradient_accumulation_steps must be an integer >= 2, got "
-            f"{gradient_accumulation_steps}."
+            "`gradient_accumulation_steps` must be an integer >= 2. Received: "
+            f"gradient_accumulation_steps={gradient_accumulation_steps}"
         )
     if use_ema:
         if not 0 <= ema_momentum <= 1:
-            raise ValueError(f"ema_momentum must be in the range [0, 1], got {ema_momentum}.")
+            raise ValueError(
+                f"`ema_momentum` must be in the range [0, 1]. Received: ema_momentum={ema_momentum}"
+            )
         if ema_overwrite_frequency and (
             not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1
         ):
             raise ValueError(
-                f"ema_overwrite_frequency must be an integer >= 1 or None, got "
-                f"{ema_overwrite_frequency}."
+                "`ema_overwrite_frequency` must be an integer >= 1 or None. Received: "
+                f"ema_overwrite_frequency={ema_overwrite_frequency}"
             )
     if sum(option is not None for option in (clipnorm, clipvalue, global_clipnorm)) > 1:
         raise ValueError(
-            "Only one of clipnorm, clipvalue and global_clipnorm can be set, got "
-            f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}."
+            "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
+            f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}"
         )

@@ -73,6 +73,8 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"Argument `order` must be an int >= 1. Received: order={order}")
     x = np.asarray(x)
     norm = np.atleast_1d(np.linalg.norm(x, order, axis))
     norm[norm == 0] = 1

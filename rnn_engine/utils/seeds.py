@@ -35,8 +35,12 @@ def set_random_seed(seed: int) -> None:
     whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if not whole or not 0 <= seed < 2**32:
         raise ValueError(
-            f"seed must be an integer from 0 to 2**32 - 1, got {seed!r} "
-            f"of type {type(seed).__name__}."
+            (
+                "Seed must be between 0 and 2**32 - 1."
+                if whole
+                else "Expected `seed` argument to be an integer."
+            )
+            + f" Received: seed={seed} (of type {type(seed)})"
         )
     random.seed(int(seed))
     np.random.seed(int(seed))  # noqa: NPY002  # the global generator is what is asked for

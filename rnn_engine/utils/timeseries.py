@@ -147,18 +147,29 @@ def timeseries_dataset_from_array(
 
 def _check_size(argument: str, value: int, below: int | None = None) -> None:
     if value <= 0:
-        raise ValueError(f"{argument} must be above 0, got {value}.")
+        raise ValueError(f"`{argument}` must be higher than 0. Received: {argument}={value}")
     if below is not None and value >= below:
-        raise ValueError(f"{argument} must be below the length of data, {below}, got {value}.")
+        raise ValueError(
+            f"`{argument}` must be lower than the length of the data. Received: "
+            f"{argument}={value}, for data of length {below}"
+        )
 
 
 def _check_range(start: int | None, end: int | None, length: int) -> tuple[int, int]:
     """Return the bounds; as in Keras an explicit end lies before the last element's."""
-    if start is not None and not 0 <= start < length:
-        raise ValueError(f"start_index must lie within 0 and {length - 1}, got {start}.")
-    if end is not None and not (start or 0) < end < length:
+    for argument, value in (("start_index", start), ("end_index", end)):
+        if value is not None and value >= length:
+            raise ValueError(
+                f"`{argument}` must be lower than the length of the data. Received: "
+                f"{argument}={value}, for data of length {length}"
+            )
+    if start is not None and start < 0:
+        raise ValueError(f"`start_index` must be 0 or greater. Received: start_index={start}")
+    if end is not None and end <= 0:
+        raise ValueError(f"`end_index` must be higher than 0. Received: end_index={end}")
+    if end is not None and end <= (start or 0):
         raise ValueError(
-            f"end_index must lie above start_index ({start or 0}) and below the length of data "
-            f"({length}), got {end}."
+            f"`end_index` must be higher than `start_index`. Received: start_index={start}, and "
+            f"end_index={end}"
         )
     return start or 0, length if end is None else end

@@ -188,7 +188,7 @@ def test_what_is_no_number_is_refused_by_name(name, bad):
 @pytest.mark.parametrize("name", LOSSES)
 def test_shapes_that_do_not_fit_are_refused(name):
     t, p = sample(name)
-    with pytest.raises(ValueError, match=r"y_true of shape .* does not fit y_pred of shape"):
+    with pytest.raises(ValueError, match="^Argument"):
         LOSSES[name]().value_and_gradient(t[:3], p)
     with pytest.raises(ValueError, match="sample_weight"):
         LOSSES[name](reduction="none")(t, p, np.ones(7) if name not in ("Dice", "Tversky") else "a")
@@ -196,7 +196,7 @@ def test_shapes_that_do_not_fit_are_refused(name):
 
 def test_a_vector_is_never_broadcast_against_a_matrix():
     for t, p in (((4,), (4, 4)), ((4, 4), (4,)), ((4,), (4, 4, 1)), ((1, 3), (4, 3))):
-        with pytest.raises(ValueError, match="does not fit"):
+        with pytest.raises(ValueError, match="must have the same shape"):
             losses.MeanSquaredError()(np.ones(t), np.ones(p))
     with pytest.raises(ValueError, match="sample_weight"):  # one weight a sample, n = T by chance
         losses.MeanSquaredError()(np.ones((4, 4, 2)), np.ones((4, 4, 2)), np.ones(4))

@@ -49,7 +49,7 @@ def test_a_learning_rate_that_spoils_the_weights_is_rejected_wherever_it_enters(
 
 @pytest.mark.parametrize("rate", [1, "0.1", None, [0.1]])
 def test_a_learning_rate_that_is_no_float_is_rejected(rate: Any) -> None:
-    with pytest.raises(ValueError, match="learning_rate must be a float"):
+    with pytest.raises(ValueError, match="`learning_rate` should be float"):
         SGD(rate)
 
 
@@ -96,7 +96,11 @@ def test_bad_gradients_change_nothing() -> None:
     kernel, bias = gradients()
     stranger = Variable(np.zeros(2), dtype="float32")
     cases: list[tuple[Any, Any, str]] = [
-        ([kernel], None, "1 gradients for 2 variables"),
+        (
+            [kernel],
+            None,
+            "a list of 1 gradients, but the optimizer is tracking 2 trainable variables",
+        ),
         ([kernel, kernel], None, r"grads\[1\] has shape \(3, 2\)"),
         ([kernel.T, bias], None, r"grads\[0\] has shape \(2, 3\)"),
         ([kernel, np.array(["a", "b"])], None, r"grads\[1\] .* must hold real numbers"),

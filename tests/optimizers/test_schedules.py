@@ -104,7 +104,7 @@ def test_bad_steps_are_rejected(cls: type) -> None:
             cls([1, 2], [0.5, 0.25])
         return
     arguments = (0.1, 0, 0.5) if "Cosine" not in cls.__name__ else (0.1, 0)
-    with pytest.raises(ValueError, match="decay_steps must be > 0"):
+    with pytest.raises(ValueError, match="decay_steps` must be > 0"):
         cls(*arguments)
 
 

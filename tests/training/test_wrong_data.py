@@ -46,7 +46,10 @@ def rejects(model, message, method, *args, **kwargs):
 X, Y = data(8)
 VALIDATION = {
     "features": (data(8, features=4), "expected axis -1 to have value 3"),
-    "targets": ((X, np.ones((8, 2), FLOATS)), r"y_true of shape \(4, 2\) does not fit y_pred"),
+    "targets": (
+        (X, np.ones((8, 2), FLOATS)),
+        r"must have the same shape. Received: target.shape=\(4, 2\)",
+    ),
     "no targets": ((X, None), "The loss needs targets"),
     "weights": ((X, Y, np.ones((8, 3), FLOATS)), r"sample_weight of shape \(4, 3\) does not fit"),
 }

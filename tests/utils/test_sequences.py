@@ -51,7 +51,7 @@ def test_strings():
     np.testing.assert_array_equal(
         ours, keras.utils.pad_sequences(given_, None, object, value="<pad>")
     )
-    with pytest.raises(ValueError, match="pass dtype=object"):
+    with pytest.raises(ValueError, match="set `dtype=object`"):
         pad_sequences(given_, value="<pad>")
 
 
@@ -66,12 +66,15 @@ def test_no_steps_and_no_sequences():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sequences": 3}, "list of sequences, got int"),
-        ({"sequences": iter([[1]])}, "list of sequences"),
-        ({"sequences": [[1], 5]}, "got 5 at position 1"),
-        ({"sequences": [[[1, 2]], [[1, 2, 3]]]}, r"expected \(2,\), got \(3,\) at position 1"),
-        ({"sequences": [[1]], "padding": "left"}, "padding must be 'pre' or 'post', got 'left'"),
-        ({"sequences": [[1]], "truncating": 1}, "truncating must be"),
+        ({"sequences": 3}, "`sequences` must be iterable. Received: 3"),
+        ({"sequences": iter([[1]])}, "must be iterable"),
+        ({"sequences": [[1], 5]}, "Found non-iterable: 5 at position 1"),
+        (
+            {"sequences": [[[1, 2]], [[1, 2, 3]]]},
+            r"\(3,\) of sequence at position 1 is different from expected shape \(2,\)",
+        ),
+        ({"sequences": [[1]], "padding": "left"}, 'Padding type "left" not understood'),
+        ({"sequences": [[1]], "truncating": 1}, 'Truncating type "1" not'),
         ({"sequences": [[1]], "maxlen": -1}, "maxlen must not be negative, got -1"),
     ],
 )

@@ -109,15 +109,18 @@ def test_too_short_a_series_yields_nothing():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"start_index": -1}, "start_index must lie within 0 and 9, got -1"),
+        ({"start_index": -1}, "`start_index` must be 0 or greater. Received: start_index=-1"),
         ({"start_index": 10}, "start_index"),
-        ({"end_index": 10}, "end_index must lie above"),
+        ({"end_index": 10}, "`end_index` must be lower than the length"),
         ({"end_index": -1}, "end_index"),
-        ({"start_index": 5, "end_index": 5}, r"start_index \(5\)"),
-        ({"sampling_rate": 0}, "sampling_rate must be above 0, got 0"),
-        ({"sampling_rate": 10}, "sampling_rate must be below the length of data, 10"),
-        ({"sequence_stride": 0}, "sequence_stride must be above 0"),
-        ({"sequence_stride": 10}, "sequence_stride must be below"),
+        (
+            {"start_index": 5, "end_index": 5},
+            "`end_index` must be higher than `start_index`. Received: start_index=5",
+        ),
+        ({"sampling_rate": 0}, "`sampling_rate` must be higher than 0"),
+        ({"sampling_rate": 10}, "`sampling_rate` must be lower than the length of the data"),
+        ({"sequence_stride": 0}, "`sequence_stride` must be higher"),
+        ({"sequence_stride": 10}, "`sequence_stride` must be lower"),
         ({"format": "numpy"}, "format must be"),
     ],
 )
@@ -132,8 +135,8 @@ def test_bad_arguments_as_in_keras(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batch_size": 0}, "batch_size must be above 0, got 0"),
-        ({"sequence_length": 0}, "sequence_length must be above 0"),
+        ({"batch_size": 0}, "`batch_size` must be higher than 0"),
+        ({"sequence_length": 0}, "`sequence_length` must be higher than 0"),
         ({"data": 3.0}, "time axis"),
         ({"targets": np.arange(7), "start_index": 2}, "must reach index 7"),
     ],

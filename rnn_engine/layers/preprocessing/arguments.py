@@ -36,13 +36,21 @@ def check_arguments(
 ) -> None:
     """Raise ValueError at arguments of a lookup that are out of range or contradict."""
     if max_tokens is not None and max_tokens <= 1:
-        raise ValueError(f"max_tokens must be above 1, got {max_tokens}.")
+        raise ValueError(
+            f"If set, `max_tokens` must be greater than 1. Received: max_tokens={max_tokens}"
+        )
     if pad and max_tokens is None:
         raise ValueError("pad_to_max_tokens needs max_tokens.")
     if num_oov_indices < 0:
-        raise ValueError(f"num_oov_indices must not be negative, got {num_oov_indices}.")
+        raise ValueError(
+            "`num_oov_indices` must be greater than or equal to 0. Received: "
+            f"num_oov_indices={num_oov_indices}"
+        )
     if invert and output_mode != "int":
-        raise ValueError(f"invert needs output_mode 'int', got {output_mode!r}.")
+        raise ValueError(
+            f"`output_mode` must be `'int'` when `invert` is true. Received: "
+            f"output_mode={output_mode}"
+        )
 
 
 def read_salt(salt: Any) -> tuple[int, int] | None:
@@ -59,6 +67,6 @@ def read_salt(salt: Any) -> tuple[int, int] | None:
 def read_file(path: str | os.PathLike[str], encoding: str) -> list[str]:
     """Return the lines of a vocabulary file."""
     if not os.path.exists(path):
-        raise ValueError(f"The vocabulary file {os.fspath(path)!r} does not exist.")
+        raise ValueError(f"Vocabulary file {os.fspath(path)} does not exist.")
     with open(path, encoding=encoding) as file:
         return file.read().removesuffix("\n").split("\n")

@@ -19,7 +19,7 @@ from rnn_engine.layers.preprocessing.vocabulary import Vocabulary
 from rnn_engine.utils.naming import auto_name
 
 OUTPUT_MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
-_OLD_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
+OLD_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
 _OOV = -1
 
 
@@ -98,8 +98,8 @@ class StringLookup(Vocabulary):
         self._fixed = bool(kwargs.pop("has_input_vocabulary", vocabulary is not None))
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments: {sorted(kwargs)}.")
-        output_mode = _OLD_MODES.get(output_mode, output_mode)
-        check_choice("output_mode", output_mode, OUTPUT_MODES)
+        output_mode = OLD_MODES.get(output_mode, output_mode)
+        check_choice("StringLookup", "output_mode", output_mode, OUTPUT_MODES)
         check_arguments(max_tokens, num_oov_indices, output_mode, invert, pad_to_max_tokens)
         if sparse:
             raise ValueError("sparse must be False: there are no sparse arrays here.")

@@ -107,8 +107,11 @@ def encode(indices: np.ndarray, mode: str, depth: int) -> np.ndarray:
     return counts if mode == "count" else np.minimum(counts, 1)
 
 
-def check_choice(argument: str, value: Any, allowed: Iterable[str]) -> None:
+def check_choice(layer: str, argument: str, value: Any, allowed: Iterable[str]) -> None:
     """Raise ValueError unless `value` is one of the strings."""
     allowed = tuple(allowed)
     if value not in allowed:
-        raise ValueError(f"{argument} must be one of {allowed}, got {value!r}.")
+        raise ValueError(
+            f"Unknown value for `{argument}` argument of {layer}. Allowed values are: {allowed}. "
+            f"Received: {argument}={value}"
+        )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.layers.preprocessing.arguments import as_list, batches, without_path
-from rnn_engine.layers.preprocessing.string_lookup import StringLookup
+from rnn_engine.layers.preprocessing.string_lookup import OLD_MODES, OUTPUT_MODES, StringLookup
 from rnn_engine.layers.preprocessing.text import (
     SPLIT,
     STANDARDIZE,
@@ -84,9 +84,10 @@ class TextVectorization:
         **kwargs: Any,
     ) -> None:
         if standardize is not None and not callable(standardize):
-            check_choice("standardize", standardize, STANDARDIZE)
+            check_choice("TextVectorization", "standardize", standardize, STANDARDIZE)
         if split is not None and not callable(split):
-            check_choice("split", split, SPLIT)
+            check_choice("TextVectorization", "split", split, SPLIT)
+        check_choice("TextVectorization", "output_mode", output_mode, [*OUTPUT_MODES, *OLD_MODES])
         if ragged:
             raise ValueError("ragged must be False: there are no ragged arrays here.")
         _check_length(output_sequence_length, output_mode)
@@ -299,14 +300,20 @@ def _read_ngrams(ngrams: Any) -> tuple[int, ...] | None:
         return tuple(range(1, ngrams + 1))
     if isinstance(ngrams, tuple) and all(isinstance(width, int) and width > 0 for width in ngrams):
         return ngrams
-    raise ValueError(f"ngrams must be None, a positive integer or a tuple of them, got {ngrams!r}.")
+    raise ValueError(
+        "`ngrams` must be None, an integer, or a tuple of integers. Received: "
+        f"ngrams={ngrams}; all have to be positive."
+    )
 
 
 def _check_length(length: Any, output_mode: str) -> None:
     if length is None:
         return
     if output_mode != "int":
-        raise ValueError(f"output_sequence_length needs output_mode 'int', got {output_mode!r}.")
+        raise ValueError(
+            "`output_sequence_length` must not be set if `output_mode` is not 'int'. Received "
+            f"output_sequence_length={length}, output_mode={output_mode}."
+        )
     if not isinstance(length, int) or length < 0:
         raise ValueError(
             f"output_sequence_length must be None or an integer, not negative, got {length!r}."

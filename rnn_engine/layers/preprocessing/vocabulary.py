@@ -171,7 +171,10 @@ class Vocabulary:
     def _check_tokens(self, tokens: list[str]) -> None:
         repeated = [token for token, count in Counter(tokens).items() if count > 1]
         if repeated:
-            raise ValueError(f"vocabulary must not repeat terms, got {repeated} more than once.")
+            raise ValueError(
+                "The passed vocabulary has at least one repeated term. Please uniquify your "
+                f"dataset. The repeated terms are: {repeated}"
+            )
         reserved = [self.mask_token, self.oov_token if self.invert else None]
         for token in reserved:
             if token is not None and token in tokens:
@@ -182,8 +185,8 @@ class Vocabulary:
         size = self._token_start() + len(tokens)
         if self.max_tokens is not None and size > self.max_tokens:
             raise ValueError(
-                f"vocabulary must have at most max_tokens = {self.max_tokens} terms with the "
-                f"special ones, got {size}."
+                "Attempted to set a vocabulary larger than the maximum vocab size. Received "
+                f"vocabulary size is {size}; `max_tokens` is {self.max_tokens}."
             )
 
     def _install(self, tokens: list[str], weights: np.ndarray | None, padded: bool) -> None:

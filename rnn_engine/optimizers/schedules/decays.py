@@ -216,8 +216,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     ) -> None:
         if len(boundaries) != len(values) - 1 or not boundaries:
             raise ValueError(
-                "boundaries must have at least one element and one less than values, got "
-                f"{len(boundaries)} boundaries and {len(values)} values."
+                "The length of boundaries should be 1 less than the length of values, and at least "
+                f"1. Received: boundaries={boundaries} of length {len(boundaries)}, and "
+                f"values={values} of length {len(values)}."
             )
         self.boundaries = boundaries
         self.values = values

@@ -40,4 +40,4 @@ def rounding() -> Any:
 def check_steps(argument: str, value: Any) -> None:
     """Reject a number of steps that is not positive."""
     if value <= 0:
-        raise ValueError(f"{argument} must be > 0, got {value}.")
+        raise ValueError(f"Argument `{argument}` must be > 0. Received: {argument}={value}")
