@@ -216,12 +216,34 @@ def input_axes(
     ValueError
         If one of them is wrong; `axes` names the expected ones.
     """
-    start = f'Input 0 of layer "{layer}" is incompatible with the layer: expected '
     if rank is not None and x.ndim != rank:
-        raise ValueError(f"{start}ndim={rank} {axes}, found ndim={x.ndim} of shape {x.shape}.")
+        raise wrong_rank(layer, f"ndim={rank}", x.shape, axes)
     if x.ndim < least:
-        raise ValueError(f"{start}min_ndim={least} {axes}, found ndim={x.ndim} of shape {x.shape}.")
+        raise wrong_rank(layer, f"min_ndim={least}", x.shape, axes)
     if x.shape[-1] != features:
-        raise ValueError(f"{start}axis -1 to have value {features}, got shape {x.shape}.")
+        raise unfit(
+            layer,
+            f"axis -1 of input shape to have value {features}, but received input with shape "
+            f"{x.shape}",
+        )
     if 0 in x.shape:
-        raise ValueError(f"{start}{axes} with no empty axis, got shape {x.shape}.")
+        raise unfit(layer, f"{axes} with no empty axis, but received input with shape {x.shape}")
+
+
+def unfit(layer: str, expected: str) -> ValueError:
+    """Return the error of a layer that is given an input it was not built for.
+
+    The words are Keras's, `expected` ends them.
+    """
+    return ValueError(
+        f"Input 0 with name 'None' of layer '{layer}' is incompatible with the layer: "
+        f"expected {expected}"
+    )
+
+
+def wrong_rank(layer: str, expected: str, shape: Any, axes: str = "") -> ValueError:
+    """Return the error of an input with too many or too few axes; `axes` names the right ones."""
+    names = f", expected {axes}" if axes else ""
+    return unfit(
+        layer, f"{expected}, found ndim={len(shape)}. Full shape received: {tuple(shape)}{names}"
+    )

@@ -77,6 +77,11 @@ class Model(Trainer, Saveable, Layer):
             If there is none, or not exactly one of the two is given.
         """
         if (name is None) == (index is None):
+            if name is not None:
+                raise ValueError(
+                    "Provide only a layer name or a layer index. Received: "
+                    f"index={index}, name={name}."
+                )
             raise ValueError("Provide either a layer name or a layer index at `get_layer`.")
         if index is not None:
             if index >= len(self.layers):

@@ -84,7 +84,7 @@ class Sequential(Model):
             layer = origin
         if not isinstance(layer, Layer):
             raise ValueError(
-                f"Only instances of `rnn_engine.layers.Layer` can be added to a Sequential model. "
+                f"Only instances of `keras.Layer` can be added to a Sequential model. "
                 f"Received: {layer!r} (of type {type(layer)})"
             )
         if isinstance(layer, InputLayer):

@@ -95,9 +95,15 @@ class ModelCheckpoint(MonitorCallback):
         whole = (".keras", ".h5", ".hdf5", ".npz")
         endings = (".weights.h5", ".npz") if save_weights_only else whole
         if not self.filepath.endswith(endings):
+            opening = "The filepath provided must end in"
+            if save_weights_only:
+                opening = (
+                    "When using `save_weights_only=True` in `ModelCheckpoint`, the filepath "
+                    "provided must end in"
+                )
             raise ValueError(
-                f"The filepath of ModelCheckpoint with save_weights_only={save_weights_only} "
-                f"must end in {' or '.join(endings)}. Received: filepath={self.filepath}"
+                f"{opening} {' or '.join(f'`{ending}`' for ending in endings)}. Received: "
+                f"filepath={self.filepath}"
             )
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import as_numbers
+from rnn_engine.checks import as_numbers, unfit
 from rnn_engine.layers.base import Layer, registry
 
 
@@ -82,6 +82,11 @@ class Activation(_ActivationLayer):
 
 def _at_least_zero(value: Any, argument: str, layer: str, optional: bool = False) -> Any:
     if (value is None and not optional) or (value is not None and not value >= 0):
+        if layer == "Leaky ReLU":
+            raise ValueError(
+                f"The {argument} value of a Leaky ReLU layer cannot be None or negative value. "
+                f"Expected a float. Received: {argument}={value}"
+            )
         raise ValueError(
             f"{argument} of a {layer} layer cannot be {'' if optional else 'None or '}a negative "
             f"value. Received: {argument}={value}"
@@ -261,9 +266,9 @@ class PReLU(Layer):
             n in (1, m) for n, m in zip(shape, x.shape[1:], strict=True)
         )
         if not fits:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected samples '
-                f"that fit alpha of shape {shape}, got shape {x.shape}."
+            raise unfit(
+                self.name,
+                f"samples that fit alpha of shape {shape}, but received input with shape {x.shape}",
             )
         return np.maximum(x, 0) - self.alpha.value * np.maximum(-x, 0), x
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import compact
+from rnn_engine.checks import compact, unfit
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.convolving import Axis, Convolution
@@ -123,10 +123,10 @@ class Filters(Spatial):
         """Raise ValueError unless x has the axes and channels the layer was built for."""
         self.check_rank(x.shape)
         if self.channels_of(x.shape) != self.channels or 0 in x.shape:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
-                f"{self.channels} channels ({self.data_format}) and no empty axis, found shape "
-                f"{x.shape}."
+            raise unfit(
+                self.name,
+                f"{self.channels} channels ({self.data_format}) and no empty axis, but received "
+                f"input with shape {x.shape}",
             )
         self.compute_output_shape(x.shape)
 

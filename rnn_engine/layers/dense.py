@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import compact, input_axes, positive_int
+from rnn_engine.checks import compact, input_axes, positive_int, unfit, wrong_rank
 from rnn_engine.kernels import dense as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.kernels.outer import BLOCK
@@ -80,11 +80,10 @@ class Dense(Layer):
 
     def create_weights(self, input_shape: Any) -> None:
         """Create kernel (features, units) and bias (units,)."""
-        if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected at '
-                f"least two axes and a known last one, got shape {input_shape}."
-            )
+        if len(input_shape) < 2:
+            raise wrong_rank(self.name, "min_ndim=2", input_shape)
+        if input_shape[-1] is None:
+            raise unfit(self.name, f"a known last axis, but received shape {input_shape}")
         self.features = positive_int(input_shape[-1], "features")
         self.kernel = self.add_weight(
             (self.features, self.units),

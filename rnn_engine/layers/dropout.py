@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import wrong_rank
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.random import SeedGenerator, make_generator
@@ -152,10 +153,7 @@ class SpatialDropout1D(Dropout):
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return x, some features zero in training."""
         if x.ndim != 3:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected ndim=3 '
-                f"(batch, timesteps, features), found ndim={x.ndim} of shape {x.shape}."
-            )
+            raise wrong_rank(self.name, "ndim=3", x.shape, "(batch, timesteps, features)")
         return super().forward(x, training, mask)
 
     def get_config(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import constraints, initializers, regularizers
+from rnn_engine.checks import unfit
 from rnn_engine.kernels import normalization as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.layers.base import Layer
@@ -101,10 +102,7 @@ class Normalization(Layer):
         built = self.build_shape or ()
         wrong = x.ndim != len(built) or 0 in x.shape
         if wrong or any(x.shape[axis] != built[axis] for axis in self._axes(x.ndim)):
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: built for shape '
-                f"{built}, found shape {x.shape}."
-            )
+            raise unfit(self.name, f"shape={built}, which it was built for, found shape={x.shape}")
 
     def _axes(self, ndim: int) -> list[int]:
         """Return the axes that gamma and beta cover, counted from 0."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import as_mask, compact
+from rnn_engine.checks import as_mask, compact, unfit, wrong_rank
 from rnn_engine.kernels.pooling import mean_over_time
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.reshaping import check_data_format
@@ -47,11 +47,10 @@ class GlobalPooling1D(Layer):
         ValueError
             If it has not three axes, or one of size zero.
         """
-        if x.ndim != 3 or 0 in x.shape:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected ndim=3 '
-                f"with no empty axis, found shape {x.shape}."
-            )
+        if x.ndim != 3:
+            raise wrong_rank(self.name, "ndim=3", x.shape)
+        if 0 in x.shape:
+            raise unfit(self.name, f"no empty axis, but received input with shape {x.shape}")
         return x if self._time == 1 else x.transpose(0, 2, 1)
 
     def outward(self, y: np.ndarray) -> np.ndarray:

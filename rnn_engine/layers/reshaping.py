@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import check_memory
+from rnn_engine.checks import check_memory, wrong_rank
 from rnn_engine.layers.base import Layer, registry
 
 
@@ -25,10 +25,7 @@ class Reshaping(Layer):
     def check_rank(self, x: np.ndarray, rank: int, axes: str) -> None:
         """Raise ValueError unless the input has `rank` axes."""
         if x.ndim != rank:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
-                f"ndim={rank} {axes}, found ndim={x.ndim} of shape {x.shape}."
-            )
+            raise wrong_rank(self.name, f"ndim={rank}", x.shape, axes)
 
 
 def check_data_format(value: Any) -> str:

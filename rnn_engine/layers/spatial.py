@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import wrong_rank
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.convolving import Axis
 
@@ -91,10 +92,7 @@ class Spatial(Layer):
             order = f"(batch, {axes}, channels)"
             if self.data_format == "channels_first":
                 order = f"(batch, channels, {axes})"
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
-                f"ndim={self.rank + 2} {order}, found ndim={len(shape)} of shape {tuple(shape)}."
-            )
+            raise wrong_rank(self.name, f"ndim={self.rank + 2}", shape, order)
 
     def channels_of(self, shape: Any) -> Any:
         """Return the channels in a shape."""

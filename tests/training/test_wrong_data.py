@@ -45,7 +45,7 @@ def rejects(model, message, method, *args, **kwargs):
 
 X, Y = data(8)
 VALIDATION = {
-    "features": (data(8, features=4), "expected axis -1 to have value 3"),
+    "features": (data(8, features=4), "expected axis -1 of input shape to have value 3"),
     "targets": (
         (X, np.ones((8, 2), FLOATS)),
         r"must have the same shape. Received: target.shape=\(4, 2\)",
