@@ -33,6 +33,23 @@ def set_floatx(value: str) -> None:
     _FLOATX = standardize_dtype(value)
 
 
+MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+"""Policies with float32 weights, and the type of outputs under them."""
+
+_POLICY: str | None = None
+
+
+def policy_name() -> str:
+    """Return the name of the policy of layers that are given none; see `dtype_policies`."""
+    return _POLICY or _FLOATX
+
+
+def set_policy_name(name: str) -> None:
+    """Set the name that `policy_name` returns."""
+    global _POLICY
+    _POLICY = None if name == _FLOATX else name
+
+
 def epsilon() -> float:
     """Return the fuzz factor that losses and metrics add or clip with (1e-7).
 
@@ -183,7 +200,14 @@ _TF = (
     "optimizer run_functions_eagerly set_logical_device_configuration set_soft_device_placement "
     "set_visible_devices threading"
 )
-_find = lazily(__name__, {name: f"rnn_engine.environment:{name}" for name in _TF.split()})
+_POLICIES = "dtype_policy set_dtype_policy"
+_find = lazily(
+    __name__,
+    {
+        **{name: f"rnn_engine.environment:{name}" for name in _TF.split()},
+        **{name: f"rnn_engine.dtype_policies:{name}" for name in _POLICIES.split()},
+    },
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -54,6 +54,8 @@ class Functional(Model):
         self.layout = Layout(flatten(inputs), flatten(outputs))
         self._operations = operations_by_depth(self.layout.inputs, self.layout.outputs)
         self._takes: list[bool] | None = None
+        self._halved = [bool(getattr(_giver(t), "_gives_half", False)) for t in self.layout.outputs]
+        self._gives_half = any(self._halved)
         self.built, self.build_shape = True, self.input_shape
         if trainable is not None:
             self.trainable = trainable
@@ -117,7 +119,7 @@ class Functional(Model):
         """Do nothing: see `build`."""
 
     @property
-    def compute_dtype(self) -> str:
+    def kernel_dtype(self) -> str:
         """The float type of the first input."""
         return _float_type(self.inputs[0], self.dtype)
 
@@ -246,7 +248,14 @@ class Functional(Model):
             return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
         x = self.convert(self.bind(inputs, *args, **kwargs)[0])
         y, _ = self.forward(x, training, mask)  # type: ignore[arg-type]  # None stays None here
-        return self.nested_outputs(y)
+        return self.nested_outputs(self.halved(y) if self._gives_half else y)
+
+    def halved(self, y: Any) -> Any:
+        """Return outputs, those of layers with a half type in it."""
+        if len(self._halved) == 1:
+            return super().halved(y)
+        pairs = zip(y, self._halved, strict=True)
+        return tuple(super(Functional, self).halved(part) if half else part for part, half in pairs)
 
     def forward_with_mask(
         self,
@@ -318,6 +327,10 @@ class Functional(Model):
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         return {"layout": state.pop("layout"), **state}  # see `Layout.__getstate__`
+
+
+def _giver(tensor: KerasTensor) -> Any:
+    return None if tensor.node is None else tensor.node.operation
 
 
 def _check_tensors(value: Any, argument: str) -> None:

@@ -185,8 +185,9 @@ class Registry:
             self.entries.data.setdefault(name, _Announced(module))
 
     def unique(self) -> list[Any]:
-        """Every entry once, in order of registration."""
-        return list(dict.fromkeys(self.entries.values()))
+        """Every entry once, in order of registration; but none that only wraps another one."""
+        entries = dict.fromkeys(self.entries.values())
+        return [entry for entry in entries if not getattr(entry, "wraps", False)]
 
     def lookup(self, name: str) -> Any:
         """Return the entry called `name`.

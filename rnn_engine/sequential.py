@@ -166,7 +166,7 @@ class Sequential(Model):
             )
         first = self._input_layer
         if first is None:
-            first = InputLayer(batch_shape=input_shape, dtype=self._layers[0].compute_dtype)
+            first = InputLayer(batch_shape=input_shape, dtype=self._layers[0].kernel_dtype)
         elif first.batch_shape != input_shape:
             raise ValueError(
                 f"Sequential model '{self.name}' has already been configured to use input shape "
@@ -180,10 +180,11 @@ class Sequential(Model):
             self._tensors.append(layer(self._tensors[-1]))
         self._input_layer = first
         self._fits = None
+        self._gives_half = self._layers[-1]._gives_half
         # A layer that multiplies by weights makes a new array.
         self._passes_on = not any(layer.weights for layer in self._layers)
         self._mixed = any(
-            below._foreign or layer.compute_dtype != below.output_dtype
+            below._foreign or layer.kernel_dtype != below.output_dtype
             for below, layer in pairwise(self._layers)
         )
 
@@ -247,7 +248,7 @@ class Sequential(Model):
         return bool(self._layers) and self._layers[0].takes_integers
 
     @property
-    def compute_dtype(self) -> str:
+    def kernel_dtype(self) -> str:
         """The float type of the first layer, to which data are converted."""
         return self._layers[0].dtype if self._layers else self.dtype
 
@@ -260,7 +261,7 @@ class Sequential(Model):
         """Return the inputs as an array of the first layer's type."""
         if self.takes_integers:
             return np.asarray(inputs)
-        return as_float_array(inputs, np.dtype(self.compute_dtype), "inputs")
+        return as_float_array(inputs, np.dtype(self.kernel_dtype), "inputs")
 
     def _adjust_rank(self, x: np.ndarray) -> np.ndarray:
         return adjusted(x, self.build_shape)

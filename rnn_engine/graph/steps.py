@@ -250,7 +250,7 @@ def make_step(node: Node, places: dict[int, int], useful: bool) -> Step:
 def _converts(tensors: list[KerasTensor], layer: Any) -> bool:
     """Whether a layer's inputs may be of another type than it computes in."""
     return any(
-        t.dtype != layer.compute_dtype or getattr(t.node.operation, "_foreign", True)
+        t.dtype != layer.kernel_dtype or getattr(t.node.operation, "_foreign", True)
         for t in tensors
     )
 

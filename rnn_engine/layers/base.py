@@ -28,7 +28,7 @@ from rnn_engine.checks import (
     check_memory,
     too_large,
 )
-from rnn_engine.config import standardize_dtype
+from rnn_engine.config import MIXED, policy_name, standardize_dtype
 from rnn_engine.graph import KerasTensor, Node, Operation, is_symbolic, map_structure
 from rnn_engine.initializers.deferred import blank
 from rnn_engine.initializers.initializer import check_shape
@@ -138,6 +138,9 @@ class Layer(Operation):
     # arguments. Keras hands them on only where an argument is called ``mask`` or ``NAME_mask``:
     # a recurrent layer with an `initial_state` sees none, though its output has it.
     masks_beside_options = False
+    # Name of a mixed policy (`dtype_policies`), or None, and whether what leaves is float16.
+    _policy: str | None = None
+    _gives_half = False
     # Names of the arguments of a call that may follow the input without a name.
     call_arguments: tuple[str, ...] = ()
 
@@ -162,7 +165,10 @@ class Layer(Operation):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.name = auto_name(type(self).__name__) if name is None else _checked_name(name)
         self.autocast = autocast
-        self._np_dtype = np.dtype(standardize_dtype(_dtype_name(dtype)))
+        policy = policy_name() if dtype is None else _dtype_name(dtype)
+        if policy in MIXED:
+            self._policy, self._gives_half, policy = policy, policy == "mixed_float16", "float32"
+        self._np_dtype = np.dtype(standardize_dtype(policy))
         self.dtype = self._np_dtype.name
         if not isinstance(trainable, bool):
             raise ValueError(
@@ -299,7 +305,16 @@ class Layer(Operation):
                 y = self._again(y, x, training, mask, **options)
         except MemoryError as error:
             raise self._too_large(error, x) from None
-        return self._proved_output(y) if self._foreign else y
+        if self._foreign:
+            y = self._proved_output(y)
+        return self.halved(y) if self._gives_half else y
+
+    def halved(self, y: Any) -> Any:
+        """Return outputs in the half type of the policy, as they leave a layer or a model."""
+        if isinstance(y, list | tuple):
+            return type(y)(map(self.halved, y))
+        floats = isinstance(y, np.ndarray) and y.dtype.kind == "f"
+        return y.astype(np.float16) if floats else y
 
     def _again(self, y: Any, x: Any, training: Any, mask: Any = None, **kwargs: Any) -> Any:
         """Return the output of one set of weights, which were written to while y was computed."""
@@ -533,7 +548,22 @@ class Layer(Operation):
         return f"{self.path_prefix}{self.name}"
 
     @property
+    def dtype_policy(self) -> Any:
+        """Policy of the types of weights and outputs, a `DTypePolicy`."""
+        from rnn_engine.dtype_policies import DTypePolicy
+
+        return DTypePolicy(self._policy or self.dtype)
+
+    @property
     def compute_dtype(self) -> str:
+        """Type of what leaves the layer: `dtype`, or the half type of a mixed policy.
+
+        Computed is in `dtype` in any case, which `kernel_dtype` tells.
+        """
+        return MIXED.get(self._policy or "", self.dtype)
+
+    @property
+    def kernel_dtype(self) -> str:
         """Type that the layer computes in: `dtype`."""
         return self.dtype
 
@@ -637,7 +667,7 @@ class Layer(Operation):
         config: dict[str, Any] = {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": self.dtype,
+            "dtype": self.dtype if self._policy is None else serialized_policy(self._policy),
         }
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
@@ -680,7 +710,18 @@ def _dtype_name(dtype: Any) -> Any:
     """Return the type of a Keras dtype policy, or `dtype` itself."""
     if isinstance(dtype, dict):
         return dtype.get("config", {}).get("name")
-    return getattr(dtype, "compute_dtype", dtype)
+    # A policy's name is that of its type, or of a mixed one.
+    return dtype.name if hasattr(dtype, "variable_dtype") else dtype
+
+
+def serialized_policy(name: str) -> dict[str, Any]:
+    """Return a policy as Keras's configs hold it."""
+    return {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": name},
+        "registered_name": None,
+    }
 
 
 def _batch_shape(kwargs: dict[str, Any]) -> Shape | None:

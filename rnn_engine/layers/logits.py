@@ -47,7 +47,7 @@ class LogitsPath:
                 if inner is not None:
                     return cls(stack, index, inner)
             below = layers[index - 1]
-            if not layer.returns_input(training) or layer.compute_dtype != below.output_dtype:
+            if not layer.returns_input(training) or layer.kernel_dtype != below.output_dtype:
                 return None
         return None
 
@@ -109,7 +109,7 @@ class GraphLogits:
             returns = getattr(layer, "returns_input", None)
             if returns is None or not returns(training) or len(inputs) != 1:
                 return None
-            if layer.compute_dtype != inputs[0].dtype:
+            if layer.kernel_dtype != inputs[0].dtype:
                 return None
             tensor = inputs[0]
 

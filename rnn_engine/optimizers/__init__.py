@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rnn_engine.lazy import lazily
 from rnn_engine.optimizers import schedules
 from rnn_engine.optimizers.adadelta import Adadelta
 from rnn_engine.optimizers.adafactor import Adafactor
@@ -17,6 +18,9 @@ from rnn_engine.optimizers.rmsprop import RMSprop
 from rnn_engine.optimizers.sgd import SGD
 from rnn_engine.optimizers.sparse import SparseGrad
 from rnn_engine.optimizers.table import registry
+
+_SCALED = "rnn_engine.optimizers.loss_scale"
+registry.announce(_SCALED, "LossScaleOptimizer", "lossscaleoptimizer")
 
 __all__ = [
     "SGD",
@@ -38,6 +42,23 @@ __all__ = [
     "schedules",
     "serialize",
 ]
+
+
+_find = lazily(
+    __name__, {"LossScaleOptimizer": "rnn_engine.optimizers.loss_scale:LossScaleOptimizer"}
+)
+
+
+def __getattr__(name: str) -> Any:
+    return _find(name)
+
+
+def with_loss_scale(optimizer: Any) -> Any:
+    """Return an optimizer in a `LossScaleOptimizer`, if it is not one already."""
+    from rnn_engine.optimizers.loss_scale import LossScaleOptimizer
+
+    wrapped = optimizer is None or isinstance(optimizer, LossScaleOptimizer)
+    return optimizer if wrapped else LossScaleOptimizer(optimizer)
 
 
 def get(identifier: Any) -> Any:

@@ -18,14 +18,15 @@ KINDS = {
     "cells": ("layer", "keras.layers"),
     "cell": ("layer", "keras.layers"),
 }
+_BUILT_IN = {"DTypePolicy": "keras"}
 OF_COMPILE = ("loss", "metrics", "weighted_metrics")
 MODELS = {"Sequential": "keras", "Functional": "keras.src.models.functional", "Model": "keras"}
 
 
 def module_of(key: str, name: str) -> str | None:
     """Return the module in which Keras has a class, or None if it is a user's own."""
-    if name in MODELS:
-        return MODELS[name]
+    if name in MODELS or name in _BUILT_IN:
+        return MODELS.get(name) or _BUILT_IN[name]
     for ending, (kind, module) in KINDS.items():
         if key.endswith(ending):
             found = name in kind_of(kind).entries or name.lower() in kind_of(kind).entries

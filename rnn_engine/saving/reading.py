@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import sharing
+from rnn_engine.config import MIXED
 from rnn_engine.layers.base import registry as layers
 from rnn_engine.registry import custom_object_scope, custom_objects
 from rnn_engine.saving.errors import RefusedError
@@ -190,9 +191,11 @@ def _check_function(name: str, settings: dict[str, Any]) -> None:
 
 def _dtype(value: dict[str, Any]) -> Any:
     name = (value.get("config") or {}).get("name")
-    if value.get("class_name") != "DTypePolicy" or name not in ("float32", "float64"):
+    if value.get("class_name") != "DTypePolicy" or name not in (
+        "float32", "float64", *MIXED
+    ):  # fmt: skip
         raise ValueError(
-            f"dtype must be float32 or float64, got the policy {name!r} "
+            f"dtype must be float32, float64 or a mixed policy, got the policy {name!r} "
             f"({value.get('class_name')})."
         )
     return name

@@ -45,6 +45,10 @@ def groups(model: Any, optimizer: bool = True) -> list[Group]:
     if optimizer and model.optimizer is not None:
         variables = tuple(model.optimizer.variables)
         found.append(Group("optimizer", model.optimizer.name, variables))
+        inner = getattr(model.optimizer, "inner_optimizer", None)
+        if inner is not None:  # Keras writes it beside the state of both, and wants it there
+            place = _join("optimizer", "inner_optimizer")
+            found.append(Group(place, inner.name, tuple(inner.variables)))
     return found
 
 

@@ -70,7 +70,8 @@ class Compiled:
         steps_per_execution : int
             Batch hooks of callbacks run once in so many batches.
         auto_scale_loss : bool
-            Accepted; there is no half precision whose loss would need scaling.
+            Whether a model of the policy "mixed_float16" has its optimizer wrapped in a
+            `LossScaleOptimizer`.
 
         Raises
         ------
@@ -79,6 +80,8 @@ class Compiled:
             it was compiled before.
         """
         new_optimizer = optimizers.get(optimizer)
+        if auto_scale_loss and getattr(self, "_policy", None) == "mixed_float16":
+            new_optimizer = optimizers.with_loss_scale(new_optimizer)
         identifier = single(loss, "loss")
         new_loss = find_loss(identifier)
         scale = _loss_scale(loss_weights)
@@ -123,7 +126,10 @@ class Compiled:
         if self._compile_config is None:
             return {}
         config = dict(self._compile_config)
-        config["optimizer"] = optimizers.serialize(self.optimizer)
+        given = config["optimizer"]
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        wrapped = inner is not self.optimizer and given is not self.optimizer
+        config["optimizer"] = optimizers.serialize(inner if wrapped else self.optimizer)
         config["loss"] = _map_nested(losses.serialize, config["loss"])
         for name in ("metrics", "weighted_metrics"):
             config[name] = _map_nested(metrics_module.serialize, config[name])
@@ -193,7 +199,7 @@ class Compiled:
 
     def _data_policy(self) -> tuple[Any, bool]:
         """Return the engine's float type and whether integer inputs stay integers."""
-        dtype = getattr(self, "compute_dtype", None) or floatx()
+        dtype = getattr(self, "kernel_dtype", None) or floatx()
         return np.dtype(dtype), bool(getattr(self, "takes_integers", False))
 
     def _convert_batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:

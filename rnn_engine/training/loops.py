@@ -160,7 +160,9 @@ class Loops(Compiled):
         model: Any = self
         before = writes.count
         y = model.forward(x, False)[0]
-        return model._again(y, x, False) if writes.since(before) else y
+        if writes.since(before):
+            y = model._again(y, x, False)
+        return model.halved(y) if getattr(model, "_gives_half", False) else y
 
     def _predict_all(self, epochs: Epochs) -> list[Any]:
         return [self._predict_batch(x) for x, _, _ in self._batches(epochs, "predict")]

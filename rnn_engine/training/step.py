@@ -34,7 +34,7 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
     # the logits below it: more accurate, and no infinite gradient.
     path = model.logits_path(True)
     of_logits = None if path is None else loss.logits_form(path.activation)
-    scale = getattr(model.optimizer, "loss_scale_factor", None)
+    optimizer = model.optimizer
     moved = _moved_in_forward(model)
     if not variables:
         warnings.warn("The model does not have any trainable weights.", stacklevel=4)
@@ -54,6 +54,7 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
                 value, dpred = loss.value_and_gradient(y, pred, weight, mask)
                 penalty = regularization(saved)
                 backward(dpred, saved)
+            scale = getattr(optimizer, "loss_scale_factor", None)
             if scale is not None:  # the optimizer divides by it
                 for variable in variables:
                     variable.scale_gradient(scale)
