@@ -11,7 +11,7 @@ from rnn_engine.callbacks.progress import Progress
 class Progbar:
     """Show how far a loop is, and averages of its figures (`keras.utils.Progbar`).
 
-    A bar of tqdm's on a terminal or in a notebook, one line at the end elsewhere.
+    A bar on a terminal or in a notebook, one line at the end elsewhere.
 
     Parameters
     ----------

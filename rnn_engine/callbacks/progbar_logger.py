@@ -11,7 +11,8 @@ class ProgbarLogger(Callback):
 
     ``verbose="auto"`` means 1, as in Keras: a bar on a terminal or in a notebook;
     where standard output is a file or a pipe, one line an epoch instead of
-    Keras's stream of control characters. The bar is tqdm's.
+    Keras's stream of control characters. A bar that is too long for the terminal goes on
+    in the line below, so that every figure is seen.
     """
 
     def __init__(self) -> None:

@@ -1,12 +1,15 @@
 """How progress is shown: a bar on a terminal or in a notebook, lines elsewhere."""
 
-import importlib.util
+import shutil
 import sys
 import time
 from typing import Any
 
 INTERVAL = 0.05
 """Seconds between two drawings of a bar, as in Keras."""
+
+_BAR = 20  # characters, as in Keras
+_CLEAR = "\x1b[2K"  # the terminal's line, from its beginning to its end
 
 
 def format_value(value: Any) -> str:
@@ -42,18 +45,18 @@ def is_live(stream: Any) -> bool:
     return in_notebook() or bool(getattr(stream, "isatty", lambda: False)())
 
 
-def make_bar(total: int | None, stream: Any) -> Any:
-    """Return a new tqdm bar; the import waits until a bar is really drawn."""
-    if in_notebook() and importlib.util.find_spec("ipywidgets"):
-        from tqdm.notebook import tqdm as notebook_bar
+def wrapped(start: str, figures: list[str], width: int) -> list[str]:
+    """Return lines of at most `width` characters, cut between figures.
 
-        return notebook_bar(total=total, unit="step")
-    from tqdm import tqdm
-
-    layout = "{n_fmt}/{total_fmt} {bar:20} {elapsed}{postfix}" if total else None
-    # The monitor is a thread that only serves bars that are never updated.
-    tqdm.monitor_interval = 0
-    return tqdm(total=total, unit="step", file=stream, bar_format=layout, mininterval=0, leave=True)
+    A single figure that is longer has a line of its own.
+    """
+    lines = [start]
+    for figure in figures:
+        if len(lines[-1]) + 3 + len(figure) <= width:
+            lines[-1] += f" - {figure}"
+        else:
+            lines.append(f"    {figure}")
+    return lines
 
 
 class Progress:
@@ -61,7 +64,8 @@ class Progress:
 
     With ``verbose=1`` a live bar on a terminal or in a notebook and one line at
     the end anywhere else (a log file does not want a hundred redrawings); with
-    ``verbose=2`` one line at the end.
+    ``verbose=2`` one line at the end. On a terminal that is too narrow for all figures
+    the live line goes on below.
     """
 
     def __init__(self, target: int | None, verbose: int) -> None:
@@ -69,9 +73,9 @@ class Progress:
         self.verbose = verbose
         self.stream = sys.stdout
         self.live = verbose == 1 and is_live(self.stream)
-        self.bar: Any = None
         self.start = time.perf_counter()
         self._next = self.start
+        self._lines = 0  # how many stand on the terminal
 
     def due(self) -> bool:
         """Whether `update` would draw; asked before the logs are computed."""
@@ -85,11 +89,32 @@ class Progress:
         self._draw(current, logs)
 
     def _draw(self, current: int, logs: dict[str, Any]) -> None:
-        if self.bar is None:
-            self.bar = make_bar(self.target, self.stream)
-        self.bar.set_postfix_str(format_logs(logs), refresh=False)
-        self.bar.n = current
-        self.bar.refresh()
+        figures = [f"{name}: {format_value(value)}" for name, value in logs.items()]
+        if in_notebook():  # which knows how to begin a line again, but not how to go up
+            lines = [" - ".join([self._head(current), *figures])]
+            text = "\r" + lines[0]
+        else:
+            width = shutil.get_terminal_size().columns - 1  # the last one may wrap by itself
+            lines = wrapped(self._head(current), figures, width)
+            up = f"\x1b[{self._lines - 1}A" if self._lines > 1 else ""
+            text = f"\r{up}" + "\n".join(_CLEAR + line for line in lines)
+        self._lines = max(self._lines, len(lines))
+        print(text, end="", file=self.stream, flush=True)
+
+    def _head(self, current: int) -> str:
+        """Return steps, bar, time (what is left of it, until the end) and time a step."""
+        seconds = (time.perf_counter() - self.start) / max(current, 1)
+        if self.target is None:
+            return f"{current}/Unknown {seconds * current:.0f}s {format_step_time(seconds)}"
+        left = self.target - current if current < self.target else current
+        counted = f"{current:{len(str(self.target))}d}/{self.target}"
+        return f"{counted} {self._bar(current)} {seconds * left:.0f}s {format_step_time(seconds)}"
+
+    def _bar(self, current: int) -> str:
+        filled = min(_BAR, _BAR * current // max(self.target or 1, 1))
+        encoding = str(getattr(self.stream, "encoding", None) or "ascii").lower()
+        full, empty = ("\u2501", " ") if encoding.startswith("utf") else ("=", ".")
+        return full * filled + empty * (_BAR - filled)
 
     def finish(self, current: int, logs: dict[str, Any]) -> None:
         """Draw the last state and leave it on the screen."""
@@ -109,7 +134,7 @@ class Progress:
         print(line, file=self.stream, flush=True)
 
     def close(self) -> None:
-        """Release the bar, drawn to its end or not."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        """Go to the line below the bar, drawn to its end or not."""
+        if self._lines:
+            print(file=self.stream, flush=True)
+            self._lines = 0

@@ -437,7 +437,7 @@ class Layer(Operation):
             saved = Penalized(saved, y, self._activity_penalty(y))
         if mask is None or self.supports_masking:
             mask = self.compute_mask(x, mask)
-            if self._foreign and mask is not None and type(y) is np.ndarray:
+            if mask is not None and self._foreign and type(y) is np.ndarray:
                 mask = as_bools(mask, f"The mask that layer {self.name!r} computes")
             return y, mask, saved
         warnings.warn(

@@ -75,7 +75,6 @@ def test_an_unknown_number_of_steps_is_known_at_the_end(capsys):
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):
-    pytest.importorskip("tqdm")
     stream = Terminal()
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(progress, "INTERVAL", 0.0)
@@ -88,13 +87,10 @@ def test_a_terminal_gets_a_bar(monkeypatch):
 
 
 def test_a_bar_is_closed_when_training_breaks_off(monkeypatch):
-    pytest.importorskip("tqdm")
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setattr(progress, "INTERVAL", 0.0)
     closed = []
-    monkeypatch.setattr(
-        progress.Progress, "close", lambda self: closed.append(self.bar is not None)
-    )
+    monkeypatch.setattr(progress.Progress, "close", lambda self: closed.append(self._lines > 0))
 
     def fail(batch, logs):
         if batch == 2:
@@ -119,3 +115,70 @@ def test_logs_are_computed_only_when_a_bar_is_drawn(monkeypatch):
     model.get_metrics_result = lambda: asked.append(1) or results()
     model.fit(x, y, batch_size=1, verbose=1)
     assert len(asked) == 2  # the first drawing, and the end of the epoch
+
+
+def shown(text: str) -> list[str]:
+    """Return the lines that a terminal shows after a text with its control characters."""
+    lines, row, column = [""], 0, 0
+    for token in re.findall(r"\x1b\[\d*[A-Z]|[\r\n]|[^\x1b\r\n]+", text):
+        if token == "\r":
+            column = 0
+        elif token == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+        elif token.endswith("A"):
+            row -= int(token[2:-1])
+        elif token == "\x1b[2K":
+            lines[row] = " " * column
+        else:
+            lines[row] = lines[row][:column] + token + lines[row][column + len(token) :]
+            column += len(token)
+    return lines
+
+
+@pytest.mark.parametrize("columns", [40, 80, 300])
+def test_every_figure_is_seen_at_any_width(monkeypatch, columns):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    x, y = make_data()
+    model = make_model(metrics=["mae", "mse", "mape"])
+    history = model.fit(x, y, batch_size=2, epochs=2, verbose=1, validation_data=(x, y)).history
+    lines = shown(stream.getvalue())
+    assert max(map(len, lines)) < columns
+    text = " ".join(lines)
+    for name, values in history.items():
+        for value in values:
+            assert f"{name}: {progress.format_value(value)}" in text
+    assert (
+        len(re.findall(r"5/5 \S{20} \d+s \d+[mu]?s/step (?:- )?loss", re.sub(" +", " ", text))) == 2
+    )
+    assert "Epoch 1/2" in lines[0]
+    assert text.count("val_loss") == 2
+    if columns == 300:
+        assert len(lines) == 5
+
+
+def test_a_notebook_keeps_the_figures_in_its_text(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    x, y = make_data()
+    history = make_model().fit(x, y, batch_size=2, epochs=3, verbose=1, validation_data=(x, y))
+    lines = [line.rpartition("\r")[2] for line in stream.getvalue().split("\n")]
+    for epoch, value in enumerate(history.history["val_loss"]):
+        assert f"val_loss: {progress.format_value(value)}" in lines[2 * epoch + 1]
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_bar_in_ascii(monkeypatch):
+    class Plain(Terminal):
+        encoding = "ascii"
+
+    stream = Plain()
+    monkeypatch.setattr(sys, "stdout", stream)
+    x, y = make_data()
+    make_model().fit(x, y, batch_size=2, verbose=1)
+    stream.getvalue().encode("ascii")
+    assert "5/5 ====================" in stream.getvalue()
