@@ -32,8 +32,7 @@ from rnn_engine.layers.preprocessing import StringLookup, TextVectorization
 from rnn_engine.layers.rescaling import Rescaling
 from rnn_engine.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from rnn_engine.layers.rnn import RNN
-from rnn_engine.layers.simple_rnn import SimpleRNN
-from rnn_engine.layers.simple_rnn_cell import SimpleRNNCell
+from rnn_engine.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from rnn_engine.layers.stacked_rnn_cells import StackedRNNCells
 from rnn_engine.layers.time_distributed import TimeDistributed
 from rnn_engine.layers.wrapper import Wrapper
@@ -45,6 +44,8 @@ _LATER = {
     "concatenation": ("Concatenate", "concatenate"),
     "conv": ("Conv1D", "Conv2D", "Conv3D"),
     "dot_product": ("Dot", "dot"),
+    "gru": ("GRU", "GRUCell"),
+    "lstm": ("LSTM", "LSTMCell"),
     "merging": (
         "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
         "add", "average", "maximum", "minimum", "multiply", "subtract",
@@ -89,6 +90,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
     "RNN",
     "Activation",
     "ActivityRegularization",
@@ -99,6 +102,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -107,6 +111,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "Input",
     "InputLayer",
+    "LSTMCell",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",

@@ -1,16 +1,36 @@
 """`Bidirectional`."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer, Penalized, registry
+from rnn_engine.layers.cell import check_count
 from rnn_engine.layers.rnn import pack_like
 from rnn_engine.layers.wrapper import build_inside, deserialize_layer, penalized, remake
 
 MERGE_MODES = ("sum", "mul", "ave", "concat", None)
 _SHARED = ("stateful", "return_sequences", "return_state")
+
+
+@dataclass(slots=True)
+class SavedDirections:
+    """What backward of a `Bidirectional` needs.
+
+    Attributes
+    ----------
+    layers : what both layers saved
+    shapes : those of both outputs
+    factors : both outputs, where they were multiplied, or None
+    states : how many the forward layer returned
+    """
+
+    layers: list[Any]
+    shapes: list[tuple[int, ...]]
+    factors: tuple[np.ndarray, np.ndarray] | None
+    states: int
 
 
 @registry.register()
@@ -20,8 +40,8 @@ class Bidirectional(Layer):
     Parameters
     ----------
     layer : recurrent Layer
-        `SimpleRNN` or `RNN`. As in Keras the wrapper makes two new layers with its
-        settings; it stays as it is.
+        `SimpleRNN`, `LSTM`, `GRU` or `RNN`. As in Keras the wrapper makes two new layers
+        with its settings; it stays as it is.
     merge_mode : str or None
         ``"concat"``, ``"sum"``, ``"mul"``, ``"ave"``; with None both outputs are
         returned, one after the other.
@@ -30,7 +50,7 @@ class Bidirectional(Layer):
         using them; here they are used.
     backward_layer : recurrent Layer, optional
         Used as it is for the way back; it must have ``go_backwards`` other than `layer`
-        has. A layer like the first one if None.
+        has, and may be of another kind. A layer like the first one if None.
 
     With `return_sequences`, masked steps have zero output whatever the layers say, as in
     Keras; the outputs of the way back are turned into the order of the input. States are
@@ -100,6 +120,14 @@ class Bidirectional(Layer):
                     f'attribute "{name}", got "{getattr(first, name)}" for forward layer and '
                     f'"{getattr(second, name)}" for backward layer'
                 )
+        sizes = [getattr(layer, "output_size", None) for layer in (first, second)]
+        if self.merge_mode in ("sum", "mul", "ave") and sizes[0] != sizes[1]:
+            raise ValueError(
+                f'merge_mode "{self.merge_mode}" puts the outputs of both directions together '
+                f"element by element, so that they must have the same units. Received: {sizes[0]} "
+                f"of forward layer {first.name!r}, {sizes[1]} of backward layer {second.name!r}; "
+                f'merge_mode "concat" and None take different ones.'
+            )
 
     @property
     def sublayers(self) -> list[Any]:
@@ -117,13 +145,15 @@ class Bidirectional(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output; a tuple of shapes where there are several."""
-        shape = self.forward_layer.compute_output_shape(input_shape)
-        y, states = (shape[0], shape[1:]) if self.return_state else (shape, ())
-        if self.merge_mode == "concat":
-            y = (*y[:-1], 2 * y[-1])
+        shapes = [layer.compute_output_shape(input_shape) for layer in self.sublayers]
+        outputs = [shape[0] if self.return_state else shape for shape in shapes]
+        states = [state for shape in shapes if self.return_state for state in shape[1:]]
         if self.merge_mode is None:
-            return (y, y, *states, *states)
-        return (y, *states, *states) if self.return_state else y
+            return (*outputs, *states)
+        y = outputs[0]
+        if self.merge_mode == "concat":
+            y = (*y[:-1], sum(shape[-1] for shape in outputs))
+        return (y, *states) if self.return_state else y
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask where the output has time steps, once for each output."""
@@ -154,16 +184,20 @@ class Bidirectional(Layer):
     reset_states = reset_state
 
     def _halves(self, initial_state: Any) -> tuple[Any, Any]:
+        """Return the initial states of both layers."""
         if initial_state is None:
             return None, None
-        if not isinstance(initial_state, list | tuple) or len(initial_state) % 2:
-            raise ValueError(
-                f"initial_state of layer {self.name!r} must be a list, first the states of the "
-                f"forward layer and then as many of the backward layer, got "
-                f"{type(initial_state).__name__} of length {np.shape(initial_state)[:1]}."
-            )
-        half = len(initial_state) // 2
-        return list(initial_state[:half]), list(initial_state[half:])
+        given = initial_state if isinstance(initial_state, list | tuple) else []
+        # One a state, or as Keras has those of stacked cells, a list a cell.
+        for sizes in ("state_size", "state_sizes"):
+            first, second = (len(getattr(layer, sizes)) for layer in self.sublayers)
+            if len(given) == first + second:
+                return list(given[:first]), list(given[first:])
+        raise ValueError(
+            f"initial_state of layer {self.name!r} must be a list of {first + second} states, "
+            f"{first} of the forward layer and then {second} of the backward layer, got "
+            f"{type(initial_state).__name__} of length {len(given)}."
+        )
 
     def __call__(  # type: ignore[override]  # the state comes second, as in Keras
         self,
@@ -189,7 +223,7 @@ class Bidirectional(Layer):
             return outputs
         result, initial_state = outputs, options.get("initial_state")
         outputs = 2 if self.merge_mode is None else 1
-        half = outputs + (len(result) - outputs) // 2
+        half = outputs + len(self.forward_layer.state_sizes)
         forms = self._halves(initial_state)
         parts = zip(self.sublayers, (result[outputs:half], result[half:]), forms, strict=True)
         states = [pack_like(layer, part, form) for layer, part, form in parts]
@@ -219,6 +253,7 @@ class Bidirectional(Layer):
             y, *states = result if self.return_state else (result,)
             results.append((y.astype(self._np_dtype, copy=False), *states))
         (y, *states), (y_rev, *states_rev) = results
+        shapes = [y.shape, y_rev.shape]
         if self.return_sequences:
             y_rev = y_rev[:, ::-1]
         if self.merge_mode is None:
@@ -227,7 +262,7 @@ class Bidirectional(Layer):
             out = self._merge(y, y_rev)
             out = (out, *states, *states_rev) if self.return_state else out
         factors = (y, y_rev) if self.merge_mode == "mul" else None
-        return out, (kept, len(states), factors, initial_state is not None)
+        return out, SavedDirections(kept, shapes, factors, len(states))
 
     def _merge(self, y: np.ndarray, y_rev: np.ndarray) -> np.ndarray:
         if self.merge_mode == "concat":
@@ -247,26 +282,28 @@ class Bidirectional(Layer):
             total /= 2
         return total
 
-    def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
+    def backward(self, dy: Any, saved: "SavedDirections", need_dx: bool = True) -> Any:
         """Add the weight gradients of both layers; return dx (B, T, F), or None.
 
         `dy` has the form of the output; any part may be None. Where the call had an
         `initial_state`, the tuple of dx and the gradients by the states is returned.
+
+        Raises
+        ------
+        ValueError
+            If the gradients are not of the shapes of the outputs.
         """
-        kept, count, factors, with_state = saved
-        parts = tuple(dy) if self.return_state or self.merge_mode is None else (dy,)
-        outputs = 2 if self.merge_mode is None else 1
-        dys = parts[:2] if outputs == 2 else self._split(parts[0], factors)
-        dstates = parts[outputs : outputs + count], parts[outputs + count :]
+        dys, dstates = self._parts(dy, saved)
+        halves = dstates[: saved.states], dstates[saved.states :]
         dx, dbefore = None, []
         for i, layer in enumerate(self.sublayers):
             given = dys[i]
             if given is not None:
                 given = given.astype(layer.dtype, copy=False)
-                if i == 1 and self.return_sequences:
+                if i == 1 and given.ndim == 3:
                     given = given[:, ::-1]
             result = layer.backward_with_penalty(
-                (given, *dstates[i]) if self.return_state else given, kept[i], need_dx
+                (given, *halves[i]) if self.return_state else given, saved.layers[i], need_dx
             )
             part = result
             if isinstance(result, tuple):
@@ -275,17 +312,38 @@ class Bidirectional(Layer):
             if need_dx:
                 part = part.astype(self._np_dtype, copy=False)
                 dx = part if dx is None else dx + part
-        return (dx, *dbefore) if with_state and not self.stateful else dx
+        return (dx, *dbefore) if dbefore else dx
 
-    def _split(self, dy: Any, factors: Any) -> tuple[Any, Any]:
-        """Return the gradients by the outputs of both layers."""
+    def _parts(self, dy: Any, saved: "SavedDirections") -> tuple[tuple[Any, Any], list[Any]]:
+        """Return the gradients by the outputs of both layers, and those by their states."""
+        outputs = saved.shapes
+        if self.merge_mode is not None:
+            outputs = saved.shapes[:1]
+            if self.merge_mode == "concat":
+                y = saved.shapes[0]
+                outputs = [(*y[:-1], y[-1] + saved.shapes[1][-1])]
+        parts = [dy]
+        if self.return_state or self.merge_mode is None:
+            states = [n for layer in self.sublayers for n in layer.state_sizes]
+            wanted = [*outputs, *(states if self.return_state else ())]
+            check_count(self.name, dy, wanted, "dy")
+            parts = list(dy)
+        dys = [
+            None if part is None else self.gradient_like(part, shape)
+            for part, shape in zip(parts, outputs, strict=False)
+        ]
+        split = (dys[0], dys[1]) if self.merge_mode is None else self._split(dys[0], saved)
+        return split, parts[len(outputs) :]
+
+    def _split(self, dy: Any, saved: "SavedDirections") -> tuple[Any, Any]:
+        """Return the gradients by the outputs that were merged."""
         if dy is None:
             return None, None
         if self.merge_mode == "concat":
-            units = self.forward_layer.output_size
+            units = saved.shapes[0][-1]
             return dy[..., :units], dy[..., units:]
-        if self.merge_mode == "mul":
-            y, y_rev = factors
+        if saved.factors is not None:
+            y, y_rev = saved.factors
             return dy * y_rev, dy * y
         if self.merge_mode == "ave":
             dy = dy / 2
@@ -293,7 +351,7 @@ class Bidirectional(Layer):
 
     def penalties(self, saved: Any) -> float:
         """Return the penalties on activities: this layer's and those of both inside."""
-        kept = (saved.saved if type(saved) is Penalized else saved)[0]
+        kept = (saved.saved if type(saved) is Penalized else saved).layers
         inner = zip(self.sublayers, kept, strict=True)
         return super().penalties(saved) + sum(layer.penalties(part) for layer, part in inner)
 

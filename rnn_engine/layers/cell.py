@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_float_array, compact
 from rnn_engine.layers.base import Layer
 
 
@@ -82,6 +83,40 @@ class RNNCell(Layer):
     def get_initial_state(self, batch_size: int | None = None) -> list[np.ndarray]:
         """Return the states to begin with: zeros."""
         return [np.zeros((batch_size or 1, n), self._np_dtype) for n in state_sizes(self)]
+
+
+def check_count(name: str, states: Any, sizes: Any, argument: str) -> None:
+    """Check that there is one state for each size.
+
+    Raises
+    ------
+    ValueError
+        If there is another number of them.
+    """
+    if not isinstance(states, list | tuple) or len(states) != len(sizes):
+        found = len(states) if isinstance(states, list | tuple) else type(states).__name__
+        raise ValueError(
+            f"Argument `{argument}` of {name!r} must be a list with one array for each of its "
+            f"{len(sizes)} state(s), of sizes {list(sizes)}. Received: {found}"
+        )
+
+
+def as_state(
+    value: Any, shape: tuple[int, int], dtype: np.dtype, name: str, argument: str
+) -> np.ndarray:
+    """Return a state, or the gradient by one, as an array that a kernel can take.
+
+    Raises
+    ------
+    ValueError
+        If it holds no real numbers, or its shape is another.
+    """
+    array = as_float_array(value, dtype, argument)
+    if array.shape != shape:
+        raise ValueError(
+            f"{argument} of {name!r} must have shape (batch, units) = {shape}, got {array.shape}."
+        )
+    return compact(array)
 
 
 def state_sizes(cell: Any) -> list[int]:

@@ -1,10 +1,29 @@
 """The loop over time for a cell of which only a step is known."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rnn_engine.layers.cell import output_size, state_sizes
+from rnn_engine.layers.cell import as_state, check_count, output_size, state_sizes
+
+
+@dataclass(slots=True)
+class SavedLoop:
+    """What backward of a loop needs.
+
+    Attributes
+    ----------
+    steps : for each step what the cell saved, and its closed rows (B,) or None
+    batch : rows
+    sequences : whether the output of every step was returned
+    zero_output : whether the output of closed rows was zero
+    """
+
+    steps: list[tuple[Any, np.ndarray | None]]
+    batch: int
+    sequences: bool
+    zero_output: bool
 
 
 class CellLoop:
@@ -12,7 +31,7 @@ class CellLoop:
 
     out[t], s[t] = cell(x[t], s[t-1]) where mask[t], else out[t-1], s[t-1]
 
-    with zeros before the first output, and for masked ones under `zero_output_for_mask`.
+    with zeros before the first output, and for masked ones with `zero_output`.
 
     Parameters
     ----------
@@ -25,41 +44,51 @@ class CellLoop:
     def __init__(self, cell: Any, dtype: np.dtype) -> None:
         self.cell = cell
         self.dtype = dtype
-        self.return_sequences = True
-        self.zero_output_for_mask = False
+        self.sizes = state_sizes(cell)
 
     def forward(
         self,
         x: np.ndarray,
-        training: bool = False,
+        states: list[np.ndarray] | None = None,
         mask: np.ndarray | None = None,
-        initial_state: Any = None,
+        training: bool = False,
         keep: bool = False,
+        sequences: bool = True,
+        zero_output: bool = False,
     ) -> Any:
-        """Return ``((y, *last states), saved)``, as a `SimpleRNN` with `return_state` does."""
+        """Return the output, the list of last states, and `SavedLoop` or None.
+
+        Parameters
+        ----------
+        x : (B, T, ...), in the order of reading
+        states : list of (B, size), zeros if None
+        mask : (T, B) of bool, or None
+        training, keep : whether dropout works; whether backward will follow
+        sequences : whether the output is (B, T, U), or (B, U) of the last step
+        zero_output : whether a closed row's output is zero, not that of the step before
+        """
         batch, steps = x.shape[:2]
-        states = initial_state
         if states is None:
-            states = [np.zeros((batch, n), self.dtype) for n in state_sizes(self.cell)]
+            states = [np.zeros((batch, n), self.dtype) for n in self.sizes]
         previous = np.zeros((batch, output_size(self.cell)), self.dtype)
-        outputs = np.empty((steps, *previous.shape), self.dtype) if self.return_sequences else None
-        kept = []
+        outputs = np.empty((steps, *previous.shape), self.dtype) if sequences else None
+        kept: list[tuple[Any, np.ndarray | None]] = []
         self._reset_dropout()
         for t in range(steps):
-            closed = None if mask is None or mask[:, t].all() else ~mask[:, t]
+            closed = None if mask is None or mask[t].all() else ~mask[t]
             output, new_states, saved = self._step(x[:, t], states, training, previous.shape)
             if closed is not None:
-                output[closed] = 0 if self.zero_output_for_mask else previous[closed]
+                output[closed] = 0 if zero_output else previous[closed]
                 for new, old in zip(new_states, states, strict=True):
                     new[closed] = old[closed]
             previous, states = output, new_states
             if outputs is not None:
                 outputs[t] = output
-            if keep or training:
+            if keep:
                 kept.append((saved, closed))
         self._reset_dropout()
         y = previous if outputs is None else outputs.transpose(1, 0, 2)
-        return (y, *states), (kept, batch) if keep or training else None
+        return y, states, SavedLoop(kept, batch, sequences, zero_output) if keep else None
 
     def _step(
         self, x: np.ndarray, states: Any, training: bool, shape: tuple[int, ...]
@@ -74,7 +103,7 @@ class CellLoop:
         output, new_states, saved = result
         if not isinstance(new_states, list | tuple):
             new_states = [new_states]
-        shapes = [(len(x), n) for n in state_sizes(self.cell)]
+        shapes = [(len(x), n) for n in self.sizes]
         found = [np.shape(output), *map(np.shape, new_states)]
         if found != [shape, *shapes]:
             raise ValueError(
@@ -90,38 +119,53 @@ class CellLoop:
             if (reset := getattr(self.cell, name, None)) is not None:
                 reset()
 
-    def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
-        """Return dx (B, T, ...) or None, and the gradients by the initial states.
+    def backward(self, dy: Any, dlast: list[Any], saved: SavedLoop, need_dx: bool = True) -> Any:
+        """Return dx (B, T, ...) or None, and the list of the gradients by the first states.
 
-        `dy` is the tuple of the gradients by y and the last states; each may be None.
+        `dy` and each of `dlast`, the gradients by output and last states, may be None.
         """
-        kept, batch = saved
-        dy, *dstates = dy
+        batch, steps = saved.batch, len(saved.steps)
         dstates = [
             np.zeros((batch, n), self.dtype) if given is None else given
-            for given, n in zip(dstates, state_sizes(self.cell), strict=True)
+            for given, n in zip(dlast, self.sizes, strict=True)
         ]
         none = np.zeros((batch, output_size(self.cell)), self.dtype)
         carried, dx = none, None
-        for t in range(len(kept) - 1, -1, -1):
-            cell_saved, closed = kept[t]
+        for t in range(steps - 1, -1, -1):
+            kept, closed = saved.steps[t]
             doutput = carried
-            if dy is not None and (self.return_sequences or t == len(kept) - 1):
-                doutput = carried + (dy[:, t] if self.return_sequences else dy)
+            if dy is not None and (saved.sequences or t == steps - 1):
+                doutput = carried + (dy[:, t] if saved.sequences else dy)
             carried, passed = none, None
             if closed is not None:
                 rows = closed[:, None]
-                if not self.zero_output_for_mask:
+                if not saved.zero_output:
                     carried = np.where(rows, doutput, 0)
                 passed = [np.where(rows, d, 0) for d in dstates]
                 doutput = np.where(rows, 0, doutput)
                 dstates = [np.where(rows, 0, d) for d in dstates]
-            dx_t, before = self.cell.backward(doutput, dstates, cell_saved)
-            dstates = before if isinstance(before, list | tuple) else [before]
+            dx_t, dstates = self._step_back(doutput, dstates, kept)
             if passed is not None:
                 dstates = [a + b for a, b in zip(dstates, passed, strict=True)]
             if need_dx:
                 if dx is None:
-                    dx = np.empty((len(kept), *dx_t.shape), self.dtype)
+                    dx = np.empty((steps, *dx_t.shape), self.dtype)
                 dx[t] = dx_t
-        return (None if dx is None else np.swapaxes(dx, 0, 1), *dstates)
+        return (None if dx is None else np.swapaxes(dx, 0, 1)), dstates
+
+    def _step_back(self, doutput: np.ndarray, dstates: Any, kept: Any) -> Any:
+        """Return the gradients by input and states of a step, of the shapes that they must have."""
+        dx, before = self.cell.backward(doutput, dstates, kept)
+        before = before if isinstance(before, list | tuple) else [before]
+        name = getattr(self.cell, "name", type(self.cell).__name__)
+        check_count(name, before, self.sizes, "dstates_before")
+        batch = len(doutput)
+        if np.shape(dx)[:1] != (batch,):
+            raise ValueError(
+                f"backward of cell {self.cell} must return a dx of {batch} rows, got shape "
+                f"{np.shape(dx)}."
+            )
+        return dx, [
+            as_state(d, (batch, n), self.dtype, name, "dstates_before")
+            for d, n in zip(before, self.sizes, strict=True)
+        ]

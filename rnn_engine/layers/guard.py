@@ -14,7 +14,7 @@ def is_ours(function: Any) -> bool:
     return module.partition(".")[0] == __name__.partition(".")[0]
 
 
-_QUANTITIES = {"seed", "scale", "offset", "trainable", "name"}
+_QUANTITIES = {"implementation", "seed", "scale", "offset", "trainable", "name"}
 """Arguments that may be whole numbers and are no sizes."""
 
 

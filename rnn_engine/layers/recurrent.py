@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import as_float_array, as_mask, compact
+from rnn_engine.checks import as_mask
 from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer
-from rnn_engine.variable import Variable
+from rnn_engine.layers.cell import as_state
+from rnn_engine.variable import Variable, writes
 
 
 class Recurrent(Layer):
@@ -124,7 +125,11 @@ class Recurrent(Layer):
             x = self.convert(inputs)
         if not self.built:
             self.build(x.shape if self.stateful else (None, *x.shape[1:]))
-        return self.forward(x, bool(training), mask, initial_state)[0]
+        before = writes.count
+        y = self.forward(x, bool(training), mask, initial_state)[0]
+        if writes.count != before or before & 1:
+            y = self._again(y, x, training, mask, initial_state=initial_state)
+        return y
 
     def symbolic_recurrence(
         self, inputs: Any, initial_state: Any, training: bool | None, mask: Any
@@ -159,16 +164,10 @@ class Recurrent(Layer):
             raise ValueError(
                 f"Layer {self.name!r} has {len(sizes)} state(s), initial_state has {len(values)}."
             )
-        states = []
-        for value, size in zip(values, sizes, strict=True):
-            state = compact(as_float_array(value, self._np_dtype, "initial_state"))
-            if state.shape != (batch, size):
-                raise ValueError(
-                    f"initial_state of layer {self.name!r} must have shape (batch, units) = "
-                    f"{(batch, size)}, got {state.shape}."
-                )
-            states.append(state)
-        return states
+        return [
+            as_state(value, (batch, size), self._np_dtype, self.name, "initial_state")
+            for value, size in zip(values, sizes, strict=True)
+        ]
 
     def _check_batch(self, batch: int) -> None:
         if self.stateful and self.states is not None:
@@ -198,16 +197,6 @@ class Recurrent(Layer):
             mask = mask[:, ::-1]
         return np.ascontiguousarray(mask.T)
 
-    def visible(self, mask: np.ndarray, states: bool) -> np.ndarray | None:
-        """Return which steps (T, B) show the state as their output; the others show zero.
-
-        Keras's sequence of outputs starts from zeros, also where the states do not
-        (`states`): before its first open step a row's output is zero.
-        """
-        if self.zero_output_for_mask:
-            return mask
-        return np.logical_or.accumulate(mask, axis=0) if states else None
-
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
         return {
@@ -219,3 +208,28 @@ class Recurrent(Layer):
             "unroll": self.unroll,
             "zero_output_for_mask": self.zero_output_for_mask,
         }
+
+
+def check_rank(name: str, shape: Any, rank: int | None = None, least: int = 0) -> None:
+    """Check that the shape of an input has an axis of time.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of axes than `rank`, or fewer than `least`.
+    """
+    found = len(shape)
+    if found == rank or (rank is None and found >= least):
+        return
+    wanted = f"min_ndim={least}" if rank is None else f"ndim={rank}"
+    hint = ""
+    if found == 2:
+        hint = (
+            " It has no axis of time: a recurrent layer below this one needs "
+            "`return_sequences=True`."
+        )
+    raise ValueError(
+        f'Input 0 of layer "{name}" is incompatible with the layer: expected {wanted}, found '
+        f"ndim={found}. Full shape received: {tuple(shape)}. Axes are (batch, timesteps, "
+        f"features).{hint}"
+    )

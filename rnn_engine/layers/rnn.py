@@ -1,18 +1,47 @@
 """`RNN`: any cell, or a stack of cells, through a sequence."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import as_mask
+from rnn_engine.checks import compact, input_axes
 from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer, registry
-from rnn_engine.layers.cell import build_cell, check_cell, output_size, state_sizes
+from rnn_engine.layers.cell import (
+    RNNCell,
+    build_cell,
+    check_cell,
+    check_count,
+    output_size,
+    state_sizes,
+)
 from rnn_engine.layers.cell_loop import CellLoop
-from rnn_engine.layers.recurrent import Recurrent
-from rnn_engine.layers.simple_rnn_cell import SimpleRNNCell
+from rnn_engine.layers.kernel_cell import KernelCell
+from rnn_engine.layers.kernel_loop import KernelLoop
+from rnn_engine.layers.recurrent import Recurrent, check_rank
 from rnn_engine.layers.stacked_rnn_cells import StackedRNNCells, initial_states_of, single_cells
 from rnn_engine.layers.wrapper import deserialize_layer
+
+
+@dataclass(slots=True)
+class SavedRNN:
+    """What backward of an `RNN` needs.
+
+    Attributes
+    ----------
+    loops : what each cell's loop saved
+    shape : that of the output
+    with_states : whether the states were returned
+    started : whether the call had an `initial_state`
+    turned : whether the sequence was read from its end
+    """
+
+    loops: list[Any]
+    shape: tuple[int, ...]
+    with_states: bool
+    started: bool
+    turned: bool
 
 
 @registry.register()
@@ -20,13 +49,14 @@ class RNN(Recurrent):
     """A recurrent layer made of a cell (`keras.layers.RNN`).
 
     A stack of cells is run cell by cell, each through the whole sequence, which gives
-    what going step by step gives; a `SimpleRNNCell` runs in the kernels of `SimpleRNN`,
-    a cell of one's own in a loop over time.
+    what going step by step gives; `SimpleRNNCell`, `LSTMCell` and `GRUCell` run in the kernels
+    of the layers, a cell of one's own in a loop over time.
 
     Parameters
     ----------
     cell : cell or list of cells
-        `SimpleRNNCell`, `StackedRNNCells`, or a cell of one's own: see `RNNCell`.
+        `SimpleRNNCell`, `LSTMCell`, `GRUCell`, `StackedRNNCells`, or a cell of one's own:
+        see `RNNCell`.
         A list is stacked.
     return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask : bool
         See `Recurrent`.
@@ -74,7 +104,10 @@ class RNN(Recurrent):
             **kwargs,
         )
         self.cell = cell
-        self._stages: list[Any] = []
+        self._loops: list[Any] = []
+        # A cell of one's own may begin elsewhere than at zero.
+        own = (getattr(type(c), "get_initial_state", None) for c in single_cells(cell))
+        self._begins_elsewhere = any(f is not RNNCell.get_initial_state for f in own)
 
     @property
     def state_size(self) -> list[Any]:
@@ -105,21 +138,11 @@ class RNN(Recurrent):
         ValueError
             If the shape has no axis of time.
         """
-        if len(input_shape) < 3:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
-                f"(batch, timesteps, features), got shape {input_shape}."
-            )
+        check_rank(self.name, input_shape, least=3)
         self._feature_shape = tuple(input_shape[2:])
         step_shape = (input_shape[0], *input_shape[2:])
         build_cell(self.cell, step_shape, f"{self.path_prefix}{self.name}/")
-        self._stages = [self._stage(cell) for cell in single_cells(self.cell)]
-
-    def _stage(self, cell: Any) -> Any:
-        """Return what runs one cell through a sequence: both kinds have one interface."""
-        if type(cell) is SimpleRNNCell and cell.activation.code is not None:
-            return cell.as_layer(return_sequences=True, return_state=True)
-        return CellLoop(cell, getattr(cell, "_np_dtype", self._np_dtype))
+        self._loops = [_loop(cell, self._np_dtype) for cell in single_cells(self.cell)]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask where the output has time steps, else None; a list with the states."""
@@ -143,8 +166,7 @@ class RNN(Recurrent):
         """Return the states to start from, or None for zeros."""
         flat = None if given is None else _flatten(given)
         states = super().initial_states(flat, batch)
-        if states is None and any(type(c) is not SimpleRNNCell for c in single_cells(self.cell)):
-            # A cell of one's own may begin elsewhere than at zero.
+        if states is None and self._begins_elsewhere:
             own = _flatten(self.get_initial_state(batch))
             states = super().initial_states(own, batch)
         return states
@@ -172,21 +194,6 @@ class RNN(Recurrent):
 
     # --- the way of the data --------------------------------------------------
 
-    def _prepared_mask(self, mask: Any, x: np.ndarray) -> np.ndarray | None:
-        """Return the mask (B, T) in the order of reading, or None if every step is open."""
-        if mask is None:
-            return None
-        mask = as_mask(mask, x.shape[:2])
-        if mask.all():
-            return None
-        return mask[:, ::-1] if self.go_backwards else mask
-
-    def _set_up(self) -> None:
-        """Hand this layer's settings, which may have been changed, to the uppermost stage."""
-        last = self._stages[-1]
-        last.return_sequences = self.return_sequences
-        last.zero_output_for_mask = self.zero_output_for_mask
-
     def forward(
         self,
         x: np.ndarray,
@@ -195,34 +202,42 @@ class RNN(Recurrent):
         initial_state: Any = None,
         keep: bool = False,
     ) -> Any:
-        """Return the output, or (output, *states) with `return_state`, and `saved`.
+        """Return the output, or (output, *states) with `return_state`, and `SavedRNN`.
 
-        `saved` is None unless in training or with `keep`.
+        The latter is None unless in training or with `keep`.
         """
         self._check_shape(x)
-        self._set_up()
+        keep = keep or training
         states = self.initial_states(initial_state, len(x))
-        mask = self._prepared_mask(mask, x)
+        mask = self.step_mask(mask, x)
         y = x[:, ::-1] if self.go_backwards else x
         last_states: list[np.ndarray] = []
         saved = []
-        for stage in self._stages:
-            count = len(self._sizes_of(stage))
-            start = None if states is None else states[len(last_states) :][:count]
-            dtype = np.dtype(stage.dtype)
-            if start is not None:
-                start = [s.astype(dtype, copy=False) for s in start]
-            y = y.astype(dtype, copy=False)
-            (y, *new), kept = stage.forward(y, training, mask, initial_state=start, keep=keep)
+        top = len(self._loops) - 1
+        for i, loop in enumerate(self._loops):
+            start = None
+            if states is not None:
+                start = [_cast(s, loop.dtype) for s in states[len(last_states) :]]
+                start = start[: len(loop.sizes)]
+            sequences = i < top or self.return_sequences
+            zero_output = i == top and self.zero_output_for_mask
+            y, new, kept = loop.forward(
+                _cast(y, loop.dtype), start, mask, training, keep, sequences, zero_output
+            )
             last_states += new
             saved.append(kept)
-        y = y.astype(self._np_dtype, copy=False)
-        last_states = [s.astype(self._np_dtype, copy=False) for s in last_states]
+        y = _cast(y, self._np_dtype)
         if self.stateful:
             self.keep_states(last_states)
-        wanted = states is not None and initial_state is not None
-        out = (y, *last_states) if self.return_state else y
-        return out, (saved, states is not None, wanted) if keep or training else None
+        out: Any = y
+        if self.return_state:
+            # Arrays of their own: who writes to one of them would change the other.
+            out = (y, *(_cast(s.copy() if s is y else s, self._np_dtype) for s in last_states))
+        if not keep:
+            return out, None
+        return out, SavedRNN(
+            saved, y.shape, self.return_state, initial_state is not None, self.go_backwards
+        )
 
     def check_input(self, x: np.ndarray) -> None:
         """Check the shape of the input, and a stateful layer's batch size."""
@@ -230,42 +245,56 @@ class RNN(Recurrent):
         self._check_batch(len(x))
 
     def _check_shape(self, x: np.ndarray) -> None:
-        if x.ndim < 3 or x.shape[2:] != self._feature_shape or 0 in x.shape:
+        if x.ndim < 3 or x.shape[2:] != self._feature_shape or not x.size:
+            axes = "(batch, timesteps, features)"
+            if len(self._feature_shape) == 1:
+                check_rank(self.name, x.shape, rank=3)
+                input_axes(self.name, x, axes, self._feature_shape[0])
+            check_rank(self.name, x.shape, least=3)
             raise ValueError(
                 f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
-                f"(batch, timesteps, features) with {self._feature_shape} behind the time steps "
+                f"{axes} with {self._feature_shape} behind the time steps "
                 f"and no empty axis, got shape {x.shape}."
             )
 
-    def _sizes_of(self, stage: Any) -> list[int]:
-        return state_sizes(stage.cell) if isinstance(stage, CellLoop) else [stage.units]
-
-    def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
+    def backward(self, dy: Any, saved: "SavedRNN", need_dx: bool = True) -> Any:
         """Add the weight gradients; return dx (B, T, F), or None.
 
         With `return_state`, `dy` is the tuple of the gradients by output and states; any
         may be None. Where the call had an `initial_state`, the tuple of dx and the
         gradients by the states is returned.
+
+        Raises
+        ------
+        ValueError
+            If the gradients are not of the shapes of the outputs.
         """
-        kept, started, wanted = saved
-        self._set_up()
-        dy, *dstates = dy if self.return_state else (dy, *[None] * len(self._state_sizes))
+        dy, dstates = self._gradients(dy, saved)
         dbefore: list[Any] = []
-        for i in range(len(self._stages) - 1, -1, -1):
-            stage = self._stages[i]
-            count, dtype = len(self._sizes_of(stage)), np.dtype(stage.dtype)
-            given = [_cast(d, dtype) for d in dstates[len(dstates) - count :]]
-            dstates = dstates[: len(dstates) - count]
-            result = stage.backward((_cast(dy, dtype), *given), kept[i], need_dx or i > 0)
-            if isinstance(stage, CellLoop) or started:
-                dy, *before = result
-                dbefore = before + dbefore
-            else:
-                dy = result
-        dx = _cast(dy, self._np_dtype)
-        if dx is not None and self.go_backwards:
+        for i in range(len(self._loops) - 1, -1, -1):
+            loop = self._loops[i]
+            rest = len(dstates) - len(loop.sizes)
+            given, dstates = [_cast(d, loop.dtype) for d in dstates[rest:]], dstates[:rest]
+            dy, before = loop.backward(
+                _cast(dy, loop.dtype), given, saved.loops[i], need_dx or i > 0
+            )
+            dbefore = [*before, *dbefore]
+        dx = _cast(dy, self._np_dtype) if need_dx else None
+        if dx is not None and saved.turned:
             dx = dx[:, ::-1]
-        return (dx, *(_cast(d, self._np_dtype) for d in dbefore)) if wanted else dx
+        return (dx, *(_cast(d, self._np_dtype) for d in dbefore)) if saved.started else dx
+
+    def _gradients(self, dy: Any, saved: "SavedRNN") -> tuple[Any, list[Any]]:
+        """Return the gradients by output and states, proved to be of their shapes."""
+        sizes = self._state_sizes
+        given = dy if saved.with_states else [dy, *(None for _ in sizes)]
+        check_count(self.name, given, [self.output_size, *sizes], "dy")
+        shapes = [saved.shape, *((saved.shape[0], n) for n in sizes)]
+        dy, *dstates = (
+            None if d is None else self.gradient_like(d, shape)
+            for d, shape in zip(given, shapes, strict=True)
+        )
+        return dy, [None if d is None else compact(d) for d in dstates]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
@@ -296,8 +325,17 @@ def pack_like(layer: Any, states: Any, initial_state: Any) -> list[Any]:
     return _pack(form, iter(states))
 
 
+def _loop(cell: Any, dtype: np.dtype) -> Any:
+    """Return what runs one cell through a sequence: both kinds have one interface."""
+    if isinstance(cell, KernelCell) and cell.runs_in_kernels:
+        return KernelLoop(cell)
+    return CellLoop(cell, getattr(cell, "_np_dtype", dtype))
+
+
 def _cast(array: Any, dtype: np.dtype) -> Any:
-    return None if array is None else array.astype(dtype, copy=False)
+    if array is None or array.dtype is dtype:
+        return array
+    return array.astype(dtype, copy=False)
 
 
 def _holds_arrays(value: Any) -> bool:

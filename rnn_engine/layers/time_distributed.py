@@ -1,12 +1,30 @@
 """`TimeDistributed`."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_gradient
 from rnn_engine.layers.base import Layer, Penalized, registry
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.layers.wrapper import Wrapper, build_inside
+
+
+@dataclass(slots=True)
+class SavedSteps:
+    """What backward of a `TimeDistributed` needs.
+
+    Attributes
+    ----------
+    steps : what the inner layer saved, at each step or once for all
+    shape : that of the output
+    swapped : whether steps and batch were folded in that order; None step by step
+    """
+
+    steps: list[Any]
+    shape: tuple[int, ...]
+    swapped: bool | None
 
 
 @registry.register()
@@ -93,14 +111,15 @@ class TimeDistributed(Wrapper):
                 )
                 for t in range(x.shape[1])
             ]
-            kept = [kept for _, kept in steps]
-            return np.stack([y for y, _ in steps], axis=1), (kept, None)
+            y = np.stack([y for y, _ in steps], axis=1)
+            return y, SavedSteps([kept for _, kept in steps], y.shape, None)
         if inner_mask is not None and inner_mask.ndim == 2:
             inner_mask = None  # only a layer that mixes rows would look at it
         # A time-major sequence stays one: its rows are taken as they lie in memory.
         swapped = not x.flags.c_contiguous and x.strides[1] > x.strides[0]
         y, kept = _run(self.layer, _fold(x, swapped), training, _fold(inner_mask, swapped), keep)
-        return _unfold(y, x.shape[:2], swapped), ([kept], (x.shape[:2], swapped))
+        y = _unfold(y, x.shape[:2], swapped)
+        return y, SavedSteps([kept], y.shape, swapped)
 
     def _inner_mask(self, mask: Any, x: np.ndarray) -> np.ndarray | None:
         """Return the mask as an array."""
@@ -120,18 +139,24 @@ class TimeDistributed(Wrapper):
             )
         return mask
 
-    def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
-        """Add the weight gradients of all steps; return dx, or None."""
-        kept, folding = saved
-        if folding is None:
+    def backward(self, dy: np.ndarray, saved: "SavedSteps", need_dx: bool = True) -> Any:
+        """Add the weight gradients of all steps; return dx, or None.
+
+        Raises
+        ------
+        ValueError
+            If `dy` is not of the shape of the output.
+        """
+        dtype, what = np.dtype(self.layer.output_dtype), f"The gradient for layer {self.name!r}"
+        dy = as_gradient(dy, saved.shape, dtype, what)
+        if saved.swapped is None:
             parts = [
-                self.layer.backward(dy[:, t], kept[t], need_dx)
-                for t in range(len(kept) - 1, -1, -1)
+                self.layer.backward(dy[:, t], saved.steps[t], need_dx)
+                for t in range(len(saved.steps) - 1, -1, -1)
             ]
             return self._own(np.stack(parts[::-1], axis=1)) if need_dx else None
-        axes, swapped = folding
-        dx = self.layer.backward(_fold(dy, swapped), kept[0], need_dx)
-        return self._own(_unfold(dx, axes, swapped)) if need_dx else None
+        dx = self.layer.backward(_fold(dy, saved.swapped), saved.steps[0], need_dx)
+        return self._own(_unfold(dx, saved.shape, saved.swapped)) if need_dx else None
 
     def _own(self, dx: np.ndarray) -> np.ndarray:
         """Return the gradient in this layer's type, in which the input came."""
@@ -139,8 +164,8 @@ class TimeDistributed(Wrapper):
 
     def penalties(self, saved: Any) -> float:
         """Return the penalties on activities: this layer's, and those inside a model."""
-        kept, _ = saved.saved if type(saved) is Penalized else saved
-        return super().penalties(saved) + sum(map(self.layer.penalties, kept))
+        kept = saved.saved if type(saved) is Penalized else saved
+        return super().penalties(saved) + sum(map(self.layer.penalties, kept.steps))
 
 
 def _step_by_step(layer: Any, training: bool) -> bool:
@@ -171,9 +196,9 @@ def _fold(x: Any, swapped: bool) -> Any:
     return x.reshape(-1, *x.shape[2:])
 
 
-def _unfold(y: np.ndarray, axes: tuple[int, int], swapped: bool) -> np.ndarray:
-    """Undo `_fold` for an array of other axes behind."""
-    batch, steps = axes
+def _unfold(y: np.ndarray, axes: tuple[int, ...], swapped: bool) -> np.ndarray:
+    """Undo `_fold` for an array of other axes behind the first two of `axes`."""
+    batch, steps = axes[:2]
     if swapped:
         return np.swapaxes(y.reshape(steps, batch, *y.shape[1:]), 0, 1)
     return y.reshape(batch, steps, *y.shape[1:])

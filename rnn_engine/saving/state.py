@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnn_engine.layers.base import Layer
-from rnn_engine.layers.simple_rnn import SimpleRNN
 from rnn_engine.utils.naming import to_snake_case
 from rnn_engine.variable import Variable
 
@@ -58,11 +57,7 @@ def _walk(layer: Layer, path: str, seen: set[int]) -> Iterator[Group]:
         return
     seen.add(id(layer))
     own = tuple(sorted(layer._variables, key=lambda variable: not variable.trainable))
-    if isinstance(layer, SimpleRNN):
-        yield Group(path, layer.name, ())
-        yield Group(_join(path, "cell"), "simple_rnn_cell", own)
-    else:
-        yield Group(path, layer.name, own)
+    yield Group(path, layer.name, own)
     inner = {id(sublayer) for sublayer in layer.sublayers}
     for name, value in sorted(vars(layer).items(), key=_public_first):
         name = name.lstrip("_")

@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnn_engine
-from rnn_engine.layers import RNN, Bidirectional, Dense, SimpleRNN, SimpleRNNCell
+from rnn_engine.layers import GRU, LSTM, RNN, Bidirectional, Dense, SimpleRNN, SimpleRNNCell
 from tests import strategies, tolerances
 from tests.layers import sides
 from tests.layers.sides import OURS, THEIRS
 
 keras_twin = pytest.importorskip("reference.keras_twin")
 
+# Recurrent layers, and of which kind the way back is where it is one of its own.
+KINDS = {"SimpleRNN": "SimpleRNN", "LSTM": "GRU", "GRU": "LSTM"}
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
 
@@ -36,16 +38,20 @@ class Problem:
 
     def inner_layer(self, side: Any, **more: Any) -> Any:
         options = {**self.options, **more, "dtype": self.dtype}
-        if self.inner == "SimpleRNN":
-            return side.SimpleRNN(4, **options)
+        if self.inner in KINDS:
+            return getattr(side, more.get("kind", self.inner))(
+                4, **{key: value for key, value in options.items() if key != "kind"}
+            )
         cells = [side.SimpleRNNCell(n, dtype=self.dtype) for n in (5, 4)]
         return side.RNN(side.StackedRNNCells(cells, dtype=self.dtype), **options)
 
     def make(self, side: Any) -> Any:
         back = None
         if self.own_way_back:
-            if self.inner == "SimpleRNN":
-                back = self.inner_layer(side, activation="sigmoid", go_backwards=True)
+            if self.inner in KINDS:
+                back = self.inner_layer(
+                    side, kind=KINDS[self.inner], activation="sigmoid", go_backwards=True
+                )
             else:
                 back = self.inner_layer(side, go_backwards=True)
         layer = side.Bidirectional(
@@ -59,7 +65,7 @@ class Problem:
         rng = np.random.default_rng(self.seed)
         batch, steps, _ = self.sizes
         x = rng.normal(size=self.sizes).astype(self.dtype)
-        shapes = [(batch, n) for n in layer.forward_layer.state_sizes] * 2
+        shapes = [(batch, n) for inner in layer.sublayers for n in inner.state_sizes]
         states = [rng.normal(size=s).astype(self.dtype) for s in shapes]
         units = 8 if self.merge_mode == "concat" else 4
         outputs = [(batch, steps, units) if layer.return_sequences else (batch, units)]
@@ -69,7 +75,9 @@ class Problem:
             outputs += shapes
         dys = [rng.normal(size=s).astype(self.dtype) for s in outputs]
         mask = strategies.a_mask(rng, self.mask, batch, steps)
-        return x, dys, states if self.with_state else None, mask
+        # Keras hands each direction half of the states, also where one has more of them.
+        halves = len(shapes) == 2 * len(layer.forward_layer.state_sizes)
+        return x, dys, states if self.with_state and halves else None, mask
 
 
 @st.composite
@@ -77,7 +85,7 @@ def problems(draw: Any) -> Problem:
     flags = ("return_sequences", "return_state", "zero_output_for_mask")
     return Problem(
         dtype=draw(strategies.dtypes()),
-        inner=draw(st.sampled_from(["SimpleRNN", "RNN"])),
+        inner=draw(st.sampled_from([*KINDS, "RNN"])),
         options={flag: draw(st.booleans()) for flag in flags},
         merge_mode=draw(st.sampled_from(MERGE_MODES)),
         own_way_back=draw(st.booleans()),
@@ -104,7 +112,7 @@ def test_agrees_with_keras(problem: Problem) -> None:
     wanted = found.form if isinstance(found.form, list) else [found.form]
     assert [tuple(s) for s in (shape if isinstance(found.form, list) else [shape])] == wanted
     named = {} if states is None else {"initial_state": states}
-    if problem.inner == "SimpleRNN":
+    if problem.inner in KINDS:
         assert sides.form(ours(x, mask=mask, **named)) == sides.form(theirs(x, mask=mask, **named))
 
 
@@ -117,6 +125,33 @@ def test_gradients_by_finite_differences(problem: Problem) -> None:
     layer.set_weights([rng.normal(0, 0.5, w.shape) for w in layer.get_weights()])
     x, dys, states, mask = problem.data(layer)
     sides.slopes(layer, x, dys, states, mask, problem.seed)
+
+
+def test_directions_of_other_kinds_and_units() -> None:
+    """Their states and outputs are each direction's own."""
+    back = GRU(2, go_backwards=True, return_sequences=True, return_state=True)
+    layer = Bidirectional(LSTM(3, return_sequences=True, return_state=True), backward_layer=back)
+    x = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
+    states = [np.full((2, n), 0.5, "float32") for n in (3, 3, 2)]
+    y, *last = layer(x, initial_state=states)
+    there = layer.forward_layer(x, initial_state=states[:2])
+    again = layer.backward_layer(x, initial_state=states[2:])
+    np.testing.assert_array_equal(y, np.concatenate([there[0], again[0][:, ::-1]], axis=2))
+    for a, b in zip(last, [*there[1:], *again[1:]], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert layer.compute_output_shape((2, 4, 5)) == ((2, 4, 5), (2, 3), (2, 3), (2, 2))
+
+
+@pytest.mark.parametrize("merge_mode", MERGE_MODES)
+def test_gradients_of_another_shape_are_refused(merge_mode: str | None) -> None:
+    layer = Bidirectional(LSTM(3, return_state=True), merge_mode)
+    layer.build((None, 5, 2))
+    y, saved = layer.forward(np.ones((4, 5, 2), "float32"), True)
+    for position in range(len(y)):
+        dys = [np.ones_like(part) for part in y]
+        dys[position] = dys[position][:1]
+        with pytest.raises(ValueError, match="must have"):
+            layer.backward(tuple(dys), saved)
 
 
 def test_the_layer_given_stays_as_it_is() -> None:
@@ -133,7 +168,7 @@ def test_the_layer_given_stays_as_it_is() -> None:
 
 
 def test_weights_are_called_as_in_keras() -> None:
-    for inner in ("SimpleRNN", "RNN"):
+    for inner in (*KINDS, "RNN"):
         problem = Problem("float32", inner, {}, "sum", False, (2, 3, 4), None, False, 0)
         ours, theirs = problem.make(OURS), problem.make(THEIRS)
 
@@ -158,10 +193,10 @@ def test_initial_weights() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("merge_mode", ["concat", "mul"])
-def test_stateful(merge_mode: str) -> None:
+@pytest.mark.parametrize(("merge_mode", "kind"), [("concat", "LSTM"), ("mul", "SimpleRNN")])
+def test_stateful(merge_mode: str, kind: str) -> None:
     options = {"stateful": True, "return_sequences": True}
-    problem = Problem("float64", "SimpleRNN", options, merge_mode, False, (3, 4, 2), None, False, 1)
+    problem = Problem("float64", kind, options, merge_mode, False, (3, 4, 2), None, False, 1)
     ours, theirs = problem.make(OURS), problem.make(THEIRS)
     rng = np.random.default_rng(2)
     sides.share(ours, theirs, rng)
@@ -179,8 +214,10 @@ def test_stateful(merge_mode: str) -> None:
     rnn_engine.Sequential([Bidirectional(SimpleRNN(2))]).reset_states()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_training_follows_keras(dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "kind"), [("float32", LSTM), ("float32", SimpleRNN), ("float64", SimpleRNN)]
+)
+def test_training_follows_keras(dtype: str, kind: Any) -> None:
     """Masked, two deep, with a penalty on activities and on weights."""
     layers = rnn_engine.layers
     model = rnn_engine.Sequential(
@@ -188,11 +225,11 @@ def test_training_follows_keras(dtype: str) -> None:
             rnn_engine.Input(shape=(6, 3)),
             layers.Masking(dtype=dtype),
             Bidirectional(
-                SimpleRNN(5, return_sequences=True, kernel_regularizer="l2", dtype=dtype),
+                kind(5, return_sequences=True, kernel_regularizer="l2", dtype=dtype),
                 activity_regularizer="l2",
                 dtype=dtype,
             ),
-            Bidirectional(SimpleRNN(3, dtype=dtype), merge_mode="mul", dtype=dtype),
+            Bidirectional(kind(3, dtype=dtype), merge_mode="mul", dtype=dtype),
             Dense(2, dtype=dtype),
         ]
     )
@@ -262,7 +299,14 @@ def test_bad_arguments_are_refused() -> None:
     back = SimpleRNN(2, go_backwards=True, return_sequences=True)
     with pytest.raises(ValueError, match='same value for attribute "return_sequences"'):
         Bidirectional(SimpleRNN(2), backward_layer=back)
+    for mode in ("sum", "mul", "ave"):
+        with pytest.raises(ValueError, match=r"same units. Received: 2 .* 3 of backward layer"):
+            Bidirectional(SimpleRNN(2), mode, backward_layer=LSTM(3, go_backwards=True))
     x = np.ones((1, 2, 3))
+    with pytest.raises(ValueError, match="list of 3 states, 2 of the forward layer"):
+        Bidirectional(LSTM(2), backward_layer=GRU(2, go_backwards=True))(
+            x, initial_state=[np.ones((1, 2))] * 4
+        )
     with pytest.raises(ValueError, match="initial_state"):
         Bidirectional(SimpleRNN(2))(x, initial_state=[np.ones((1, 2))])
     with pytest.raises(ValueError, match="batch size must be static"):

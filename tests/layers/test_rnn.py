@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnn_engine
-from rnn_engine.layers import RNN, SimpleRNN, SimpleRNNCell, StackedRNNCells
+from rnn_engine.layers import RNN, SimpleRNNCell, StackedRNNCells
 from rnn_engine.layers.cell_loop import CellLoop
 from tests import strategies, tolerances
 from tests.layers import sides
@@ -22,7 +22,12 @@ keras_twin = pytest.importorskip("reference.keras_twin")
 # What a cell is made of; a list is a stack.
 CELLS: dict[str, Any] = {
     "one": 5,
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "gru before": "GRU before",
     "stack": [5, 3],
+    "stack of gates": ["LSTM", 3, "GRU"],
+    "own between gates": ["GRU before", (3, 4), "LSTM"],
     "stack of one": [4],
     "stack in a stack": [3, [4, 2]],
     "own": (3, 4),
@@ -42,6 +47,10 @@ def make_cell(side: Any, form: Any, dtype: str, **options: Any) -> Any:
         return side.TwoStates(form, dtype=dtype)
     if form == "softmax":
         return side.SimpleRNNCell(3, activation="softmax", dtype=dtype)
+    if form == "LSTM":
+        return side.LSTMCell(3, dtype=dtype, **options)
+    if isinstance(form, str):
+        return side.GRUCell(4, reset_after=form == "GRU", dtype=dtype, **options)
     return side.SimpleRNNCell(form, dtype=dtype, **options)
 
 
@@ -190,25 +199,30 @@ def test_weights_are_called_as_in_keras(cell: str) -> None:
     assert kinds(ours) == kinds(theirs)
 
 
-def test_a_simple_rnn_cell_has_the_bits_of_the_layer() -> None:
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    strategies.ALL_CELLS,
+    ids=[f"{kind} {own}" if own else kind for kind, own in strategies.ALL_CELLS],
+)
+def test_a_cell_has_the_bits_of_the_layer(kind: str, options: Any) -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(3, 6, 4)).astype("float32")
-    layer = SimpleRNN(5, return_sequences=True)
+    layer = getattr(OURS, kind)(5, return_sequences=True, **options)
     plain = layer(x)
-    cell = SimpleRNNCell(5)
+    cell = getattr(OURS, f"{kind}Cell")(5, **options)
     wrapped = RNN(cell, return_sequences=True)
     wrapped.build((None, 6, 4))
     wrapped.set_weights(layer.get_weights())
     np.testing.assert_array_equal(wrapped(x), plain)
-    states = [np.zeros((3, 5), "float32")]
+    states = cell.get_initial_state(3)
     for t in range(6):
         output, states = cell(x[:, t], states)
         np.testing.assert_array_equal(output, plain[:, t])
     # And the loop over time that serves a user's cell goes through the same cell.
-    (y, _), saved = CellLoop(cell, np.dtype("float32")).forward(x, keep=True)
+    y, _, saved = CellLoop(cell, np.dtype("float32")).forward(x, keep=True)
     np.testing.assert_array_equal(y, plain)
     dy = rng.normal(size=y.shape).astype("float32")
-    dx, _ = CellLoop(cell, np.dtype("float32")).backward((dy, None), saved)
+    dx, _ = CellLoop(cell, np.dtype("float32")).backward(dy, [None] * len(states), saved)
     looped = [v.grad.copy() for v in cell.trainable_weights]
     found = sides.our_pass(wrapped, x, [dy])
     for a, b in zip([dx, *looped], [*found.inputs, *found.parameters], strict=True):
@@ -216,31 +230,76 @@ def test_a_simple_rnn_cell_has_the_bits_of_the_layer() -> None:
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_one_step_of_a_cell_agrees_with_keras(training: bool) -> None:
+@pytest.mark.parametrize("rates", [(0.4, 0.3), (0.4, 0.0)])
+@pytest.mark.parametrize(("kind", "own"), strategies.ALL_CELLS)
+def test_one_step_of_a_cell_agrees_with_keras(
+    kind: str, own: Any, rates: tuple[float, float], training: bool
+) -> None:
     """With dropout, from the masks that our cell drew and keeps."""
     rng = np.random.default_rng(2)
-    options = {"dropout": 0.4, "recurrent_dropout": 0.3, "dtype": "float64"}
-    ours, theirs = OURS.SimpleRNNCell(6, **options), THEIRS.SimpleRNNCell(6, **options)
-    x, h = rng.normal(size=(3, 5)), rng.normal(size=(3, 6))
+    options = {"dropout": rates[0], "recurrent_dropout": rates[1], "dtype": "float64", **own}
+    ours, theirs = (getattr(side, f"{kind}Cell")(6, **options) for side in (OURS, THEIRS))
+    x = rng.normal(size=(3, 5))
     for cell in (ours, theirs):
         cell.build((3, 5))
     sides.share(ours, theirs, rng)
-    output, (state,) = ours(x, [h], training=training)
-    kept = ours(x, [h], training=training)[0]
+    given = [rng.normal(size=(3, 6)) for _ in ours.get_initial_state(3)]
+    output, states = ours(x, given, training=training)
+    kept = ours(x, given, training=training)[0]
     np.testing.assert_array_equal(output, kept)
-    masks = ours.get_dropout_mask(x), ours.get_recurrent_dropout_mask(h)
-    theirs.get_dropout_mask = lambda _: sides.tf.constant(masks[0])
-    theirs.get_recurrent_dropout_mask = lambda _: sides.tf.constant(masks[1])
-    wanted, _ = theirs(x, [h], training=training)
+    masks = ours.get_dropout_mask(x), ours.get_recurrent_dropout_mask(given[0])
+    count = getattr(theirs, "dropout_mask_count", None)
+    assert [isinstance(mask, list) and len(mask) for mask in masks if mask is not None] == [
+        count or False for rate in rates if rate
+    ]
+    theirs.get_dropout_mask = lambda _: masks[0]
+    theirs.get_recurrent_dropout_mask = lambda _: masks[1]
+    wanted, last = theirs(x, given, training=training)
     np.testing.assert_allclose(output, wanted, rtol=1e-12, atol=1e-13)
-    np.testing.assert_array_equal(state, output)
-    single, alone = ours(x, h, training=training)
-    assert isinstance(alone, np.ndarray)
-    np.testing.assert_array_equal(single, output)
+    for a, b in zip(states, last, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+    if len(given) == 1:
+        single, alone = ours(x, given[0], training=training)
+        assert isinstance(alone, np.ndarray)
+        np.testing.assert_array_equal(single, output)
     ours.reset_dropout_mask()
     ours.reset_recurrent_dropout_mask()
-    changed = not np.array_equal(ours.get_dropout_mask(np.ones((40, 5))), masks[0])
-    assert changed
+    again = ours.get_dropout_mask(np.ones((40, 5)))
+    assert not np.array_equal(np.shape(again), np.shape(masks[0]))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "softmax"])
+@pytest.mark.parametrize(("kind", "own"), strategies.ALL_CELLS)
+def test_a_step_back_has_the_gradients_of_a_sequence_of_one(
+    kind: str, own: Any, activation: str
+) -> None:
+    """In the kernels, and where the cell's own equations are taken."""
+    rng = np.random.default_rng(2)
+    layer = getattr(OURS, kind)(
+        6, activation, dropout=0.4, recurrent_dropout=0.3, return_state=True, dtype="float64",
+        seed=3, **own,
+    )  # fmt: skip
+    layer.build((3, 1, 5))
+    layer.set_weights([rng.normal(0, 0.5, w.shape) for w in layer.get_weights()])
+    x = rng.normal(size=(3, 1, 5))
+    states, dys = ([rng.normal(size=(3, 6)) for _ in range(n)] for n in (3, 3))
+    count = len(layer.state_sizes)
+    states, dys = states[:count], dys[: count + 1]
+    again = type(layer).from_config(layer.get_config())
+    again.build((3, 1, 5))
+    again.set_weights(layer.get_weights())
+    found = sides.our_pass(layer, x, dys, states)
+    _, new, saved = again.cell.forward(x[:, 0], states, training=True)
+    dx, before = again.cell.backward(dys[0], dys[1:], saved)
+    grads = [v.grad for v in again.trainable_weights]
+    pairs = zip(
+        [*new, dx, *before, *grads],
+        [*found.outputs[1:], found.inputs[0][:, 0], *found.states, *found.parameters],
+        strict=True,
+    )
+    for a, b in pairs:
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+        assert np.any(a)
 
 
 def test_a_stack_of_cells_steps_as_in_keras() -> None:

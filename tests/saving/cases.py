@@ -33,6 +33,21 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "GaussianNoise": lambda ns: ns.GaussianNoise(0.25),
     "GlobalAveragePooling1D": lambda ns: ns.GlobalAveragePooling1D(keepdims=True),
     "GlobalMaxPooling1D": lambda ns: ns.GlobalMaxPooling1D(),
+    "GRU": lambda ns: ns.GRU(
+        3, "relu", "hard_sigmoid", recurrent_regularizer="l2", dropout=0.25, reset_after=False
+    ),
+    "GRU twice": lambda ns: Many(
+        [ns.GRU(2, return_sequences=True), ns.Bidirectional(ns.GRU(2, use_bias=False))]
+    ),
+    "GRUCell": lambda ns: ns.RNN(ns.GRUCell(3, bias_initializer="ones"), go_backwards=True),
+    "LSTM": lambda ns: ns.LSTM(
+        3, unit_forget_bias=False, recurrent_dropout=0.25, kernel_constraint="max_norm", seed=7
+    ),
+    "LSTM both ways": lambda ns: ns.Bidirectional(
+        ns.LSTM(3, return_sequences=True),
+        backward_layer=ns.GRU(2, return_sequences=True, go_backwards=True),
+    ),
+    "LSTMCell": lambda ns: ns.RNN([ns.LSTMCell(3), ns.GRUCell(2), ns.SimpleRNNCell(2)]),
     "LayerNormalization": lambda ns: ns.LayerNormalization(epsilon=0.125),
     "LeakyReLU": lambda ns: ns.LeakyReLU(0.25),
     "Masking": lambda ns: ns.Masking(0.5),

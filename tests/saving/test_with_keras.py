@@ -218,8 +218,14 @@ def test_functions_of_compile(tmp_path):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda L: L.LSTM(3, name="memory"), "'memory' is a LSTM"),
-        (lambda L: L.Bidirectional(L.GRU(2, name="inner")), "'.*inner' is a GRU"),
+        (
+            lambda L: L.SpectralNormalization(L.Dense(2), name="outer"),
+            "'outer' is a SpectralNormalization",
+        ),
+        (
+            lambda L: L.TimeDistributed(L.SpectralNormalization(L.Dense(2), name="inner")),
+            "'inner' is a SpectralNormalization",
+        ),
         (lambda L: L.Lambda(lambda x: x + 1, name="code"), "'code' is a Lambda"),
         (
             lambda L: L.Dense(2, activation=lambda x: x + 1),

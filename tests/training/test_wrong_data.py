@@ -33,7 +33,7 @@ def everything(model):
     rnn = model.layers[0]
     variables = [*model.weights, *(rnn.states or ()), *model.optimizer.variables]
     numbers = [variable.value.tobytes() for variable in variables]
-    return numbers, str(rnn._generator.bit_generator.state), id(model.history)
+    return numbers, str(rnn.cell._generator.bit_generator.state), id(model.history)
 
 
 def rejects(model, message, method, *args, **kwargs):

@@ -1,4 +1,4 @@
-"""SimpleRNN: states from batch to batch, dropout under masks, penalties and constraints."""
+"""Recurrent layers: states from batch to batch, dropout under masks, penalties, constraints."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import rnn_engine
 from rnn_engine import activations, constraints, regularizers
-from rnn_engine.layers import RNN, Dense, SimpleRNN, SimpleRNNCell
-from rnn_engine.layers import masked_pass as module
+from rnn_engine.layers import GRU, LSTM, RNN, Dense, SimpleRNN, SimpleRNNCell
+from rnn_engine.layers import kernel_cell as module
 from tests import strategies, tolerances
 from tests.layers import sides
 from tests.layers.sides import OURS, THEIRS
@@ -21,17 +21,20 @@ keras_twin = pytest.importorskip("reference.keras_twin")
 ELEMENTWISE = sorted(
     name for name, entry in activations.registry.entries.items() if entry.code is not None
 )
+# What does not grow: a gate without bounds makes towers of products.
+GATES = ("sigmoid", "hard_sigmoid", "tanh", "sparse_sigmoid", "softsign")
 # Keras computes these with constants of float32 also in float64.
 COARSE = {"gelu", "selu", "hard_sigmoid", "hard_silu", "hard_swish", "leaky_relu"}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A SimpleRNN layer with dropout, mask and state."""
+    """A recurrent layer with dropout, mask and state."""
 
+    cell: str
     dtype: str
     activation: str
-    options: dict[str, bool]
+    options: dict[str, Any]
     rates: tuple[float, float]
     sizes: tuple[int, int, int, int]
     mask: str | None
@@ -44,10 +47,16 @@ def problems(draw: Any) -> Problem:
     flags = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask", "use_bias")
     axes = (strategies.BATCHES, (1, 3, 6), strategies.FEATURES, (1, 4, 7, 17))
     rates = st.sampled_from((0.0, 0.3, 0.5))
+    cell, own = draw(st.sampled_from(strategies.ALL_CELLS))
+    options = {flag: draw(st.booleans()) for flag in flags} | own
+    if cell != "SimpleRNN":
+        options |= {"recurrent_activation": draw(st.sampled_from(GATES)), "use_cudnn": False}
+        options["implementation"] = draw(st.sampled_from((1, 2)))
     return Problem(
+        cell,
         draw(strategies.dtypes()),
         draw(st.sampled_from(ELEMENTWISE)),
-        {flag: draw(st.booleans()) for flag in flags},
+        options,
         (draw(rates), draw(rates)),
         tuple(draw(st.sampled_from(axis)) for axis in axes),  # type: ignore[arg-type]
         draw(st.sampled_from(strategies.MASKS)),
@@ -65,17 +74,19 @@ def test_dropout_masks_and_states_agree_with_keras(problem: Problem) -> None:
         t = 1  # a tower of powers, in which one rounding decides between 0 and infinity
     options = {**problem.options, "activation": problem.activation, "dtype": problem.dtype}
     rates = dict(zip(("dropout", "recurrent_dropout"), problem.rates, strict=True))
-    ours, theirs = (side.SimpleRNN(u, **options, **rates) for side in (OURS, THEIRS))
+    ours, theirs = (getattr(side, problem.cell)(u, **options, **rates) for side in (OURS, THEIRS))
     for layer in (ours, theirs):
         layer.build((b, t, f))
     rng = np.random.default_rng(problem.seed)
     sides.share(ours, theirs, rng)
     x = rng.normal(size=(b, t, f)).astype(problem.dtype)
-    states = [rng.normal(size=(b, u)).astype(problem.dtype)] if problem.with_state else None
+    count = len(ours.state_sizes)
+    starts = [rng.normal(size=(b, u)).astype(problem.dtype) for _ in range(count)]
+    states = starts if problem.with_state else None
     mask = strategies.a_mask(rng, problem.mask, b, t)
     shapes = [(b, t, u) if problem.options["return_sequences"] else (b, u)]
     if problem.options["return_state"]:
-        shapes.append((b, u))
+        shapes += [(b, u)] * count
     dys = [rng.normal(size=s).astype(problem.dtype) for s in shapes]
     drawn: list[np.ndarray] = []
     draw = module.dropout_mask
@@ -89,15 +100,19 @@ def test_dropout_masks_and_states_agree_with_keras(problem: Problem) -> None:
         found = sides.our_pass(ours, x, dys, states, mask)
     finally:
         module.dropout_mask = draw
-    assert len(drawn) == sum(rate > 0 for rate in problem.rates)
-    fixed = [drawn.pop(0) if rate else None for rate in problem.rates]
-    for factors, rate, n in zip(fixed, problem.rates, (f, u), strict=True):
-        if factors is not None:
-            assert factors.shape == (b, n)
+    per_gate = ours.cell.implementation == 1 and problem.cell != "SimpleRNN"
+    masks = ours.cell.gates if per_gate else 1
+    assert len(drawn) == masks * sum(rate > 0 for rate in problem.rates)
+    fixed: list[Any] = [None, None]
+    for i, (rate, n) in enumerate(zip(problem.rates, (f, u), strict=True)):
+        if rate:
+            factors = np.stack([drawn.pop(0) for _ in range(masks)])
+            assert factors.shape == (masks, b, n)
             wanted = {0.0, float(factors.dtype.type(1 / (1 - rate)))}
             assert set(np.unique(factors).tolist()) <= wanted
+            fixed[i] = factors if per_gate else factors[0]
     keras_twin.fix_dropout(theirs, *fixed)
-    coarse = problem.activation in COARSE
+    coarse = bool({problem.activation, options.get("recurrent_activation")} & COARSE)
     dtype = "float32" if coarse else problem.dtype
     if coarse:
         found = sides.Pass(*(
@@ -105,6 +120,30 @@ def test_dropout_masks_and_states_agree_with_keras(problem: Problem) -> None:
             for part in vars(found).values()
         ))  # fmt: skip
     sides.agree(found, sides.their_pass(theirs, x, dys, states, mask), dtype)
+
+
+def test_gates_have_masks_of_their_own() -> None:
+    """With inputs of one and an eye as weights, each gate shows its own factors."""
+    for kind, gates in (("LSTM", 4), ("GRU", 3)):
+        layer = getattr(rnn_engine.layers, kind)(
+            200, dropout=0.5, recurrent_dropout=0.5, seed=3, return_sequences=True
+        )
+        layer.build((None, 3, 200))
+        found = layer.cell.draw_factors(4)
+        for factors in (found.x, found.h):
+            assert factors.shape == (gates, 4, 200)
+            assert 0.4 < (factors > 0).mean() < 0.6
+            rows = factors.reshape(-1, 200) > 0
+            assert np.abs(np.corrcoef(rows)[~np.eye(len(rows), dtype=bool)]).max() < 0.4
+        x = np.ones((4, 3, 200), "float32")
+        eye = np.concatenate([np.eye(200, dtype="float32")] * gates, axis=1)
+        weights = [eye, np.zeros_like(eye), np.zeros_like(layer.get_weights()[2])]
+        layer.set_weights(weights)
+        y = layer(x, training=True)
+        # Candidate and each gate are dropped or not, in all combinations.
+        assert len(np.unique(y[:, 1].round(4))) >= 2 ** (gates - 1)
+        assert not np.array_equal(y, layer(x, training=True))
+        np.testing.assert_array_equal(layer(x), layer(x))
 
 
 def test_shares_of_dropout() -> None:
@@ -140,14 +179,14 @@ def test_dropout_of_everything() -> None:
 # --- states from batch to batch --------------------------------------------------
 
 
-def stateful_pair(dtype: str, deep: bool) -> tuple[Any, Any]:
+def stateful_pair(dtype: str, deep: bool, kind: Any = SimpleRNN) -> tuple[Any, Any]:
     """Return a model and its twin, from the same weights and zero states."""
     layers = [rnn_engine.Input(batch_shape=(3, 4, 2))]
     if deep:
-        layers.append(SimpleRNN(5, stateful=True, return_sequences=True, dtype=dtype))
-        layers.append(SimpleRNN(4, stateful=True, go_backwards=True, dtype=dtype))
+        layers.append(kind(5, stateful=True, return_sequences=True, dtype=dtype))
+        layers.append(kind(4, stateful=True, go_backwards=True, dtype=dtype))
     else:
-        layers.append(SimpleRNN(4, stateful=True, dtype=dtype))
+        layers.append(kind(4, stateful=True, dtype=dtype))
     model = rnn_engine.Sequential([*layers, Dense(2, dtype=dtype)])
     return model, keras_twin.twin_of(model)
 
@@ -161,9 +200,17 @@ def states_of(model: Any) -> list[np.ndarray]:
     ]
 
 
-@pytest.mark.parametrize("deep", [False, True])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_states_through_fit_evaluate_and_predict(dtype: str, deep: bool) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "deep", "kind"),
+    [
+        ("float32", False, SimpleRNN),
+        ("float64", True, SimpleRNN),
+        ("float32", True, LSTM),
+        ("float64", False, LSTM),
+        ("float64", True, GRU),
+    ],
+)
+def test_states_through_fit_evaluate_and_predict(dtype: str, deep: bool, kind: Any) -> None:
     """The state runs on from each to the next, until it is reset."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(9, 4, 2)).astype(dtype)
@@ -171,7 +218,7 @@ def test_states_through_fit_evaluate_and_predict(dtype: str, deep: bool) -> None
     allowed = 10 * tolerances.TRAINING[dtype]
     with keras_twin.floatx(dtype):
         found = []
-        for model in stateful_pair(dtype, deep):
+        for model in stateful_pair(dtype, deep, kind):
             model.compile(optimizer="sgd", loss="mse")
             fitted = model.fit(x, y, batch_size=3, epochs=3, shuffle=False, verbose=0)
             seen = [fitted.history["loss"], *states_of(model)]
@@ -213,7 +260,12 @@ def test_another_batch_size_is_refused(call: str) -> None:
 def test_the_first_data_fix_the_batch_size() -> None:
     """Of a model that knew no shape; with an Input without batch size it cannot be built."""
     x, y = np.ones((6, 4, 2), "float32"), np.zeros((6, 3), "float32")
-    for make in (lambda: SimpleRNN(3, stateful=True), lambda: RNN(SimpleRNNCell(3), stateful=True)):
+    for make in (
+        lambda: SimpleRNN(3, stateful=True),
+        lambda: RNN(SimpleRNNCell(3), stateful=True),
+        lambda: LSTM(3, stateful=True),
+        lambda: GRU(3, stateful=True),
+    ):
         model = rnn_engine.Sequential([make()])
         model.compile(optimizer="sgd", loss="mse")
         model.fit(x, y, batch_size=2, verbose=0)
@@ -229,21 +281,24 @@ def test_the_first_data_fix_the_batch_size() -> None:
 
 
 @pytest.mark.parametrize("mask", [None, "right", "left", "holes", "empty rows"])
-def test_a_state_under_a_mask_agrees_with_keras(mask: str | None) -> None:
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+def test_a_state_under_a_mask_agrees_with_keras(mask: str | None, kind: str) -> None:
     rng = np.random.default_rng(4)
     options = {"stateful": True, "return_sequences": True, "return_state": True}
-    ours, theirs = (side.SimpleRNN(5, **options, dtype="float64") for side in (OURS, THEIRS))
+    ours, theirs = (getattr(side, kind)(5, **options, dtype="float64") for side in (OURS, THEIRS))
     for layer in (ours, theirs):
         layer.build((3, 6, 2))
     sides.share(ours, theirs, rng)
     for batch in range(4):
         x = rng.normal(size=(3, 6, 2))
         given = strategies.a_mask(rng, mask, 3, 6)
-        named = {"initial_state": rng.normal(size=(3, 5))} if batch == 2 else {}
+        starts = [rng.normal(size=(3, 5)) for _ in ours.states]
+        named = {"initial_state": starts} if batch == 2 else {}
         found, wanted = ours(x, mask=given, **named), theirs(x, mask=given, **named)
         for a, b in zip(found, wanted, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
-        np.testing.assert_array_equal(ours.states[0].value, found[1])
+        for state, value in zip(ours.states, found[1:], strict=True):
+            np.testing.assert_array_equal(state.value, value)
 
 
 # --- penalties and constraints -----------------------------------------------------
@@ -257,10 +312,11 @@ LIMITS = [None, "non_neg", "unit_norm", "max_norm", "min_max_norm"]
     st.tuples(*[st.sampled_from(PENALTIES)] * 2, st.sampled_from(PENALTIES[:4])),
     st.tuples(*[st.sampled_from(LIMITS)] * 3),
     st.sampled_from(["sgd", "adam"]),
+    st.sampled_from(strategies.ALL_CELLS),
     strategies.seeds(),
 )
 def test_penalties_and_constraints_follow_keras(
-    penalties: Any, limits: Any, optimizer: str, seed: int
+    penalties: Any, limits: Any, optimizer: str, cell: Any, seed: int
 ) -> None:
     """On all three weights, through a training run; the loss has the penalties in it."""
     names = ("kernel", "recurrent", "bias")
@@ -268,7 +324,7 @@ def test_penalties_and_constraints_follow_keras(
     options |= {f"{n}_constraint": c for n, c in zip(names, limits, strict=True)}
     dtype = "float32"  # the only one that Keras's orthogonal penalty takes
     model = rnn_engine.Sequential(
-        [rnn_engine.Input(shape=(4, 3)), SimpleRNN(5, **options, dtype=dtype)]
+        [rnn_engine.Input(shape=(4, 3)), getattr(OURS, cell[0])(5, **options, **cell[1])]
     )
     rng = np.random.default_rng(seed)
     model.set_weights([rng.normal(0.2, 0.6, w.shape) for w in model.get_weights()])

@@ -1,0 +1,361 @@
+"""`KernelCell`: what the cells share whose steps the kernels know."""
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from rnn_engine import activations, constraints, initializers, regularizers
+from rnn_engine.activations import Activation
+from rnn_engine.checks import check_memory, fraction, input_axes
+from rnn_engine.layers.cell import RNNCell, as_state, check_count, state_sizes
+from rnn_engine.layers.dropout_mask import dropout_mask
+from rnn_engine.layers.guard import describe_sizes
+from rnn_engine.layers.packed_weights import PackedWeights
+from rnn_engine.random import check_seed, make_generator
+from rnn_engine.variable import Variable
+
+_WEIGHTS = ("kernel", "recurrent", "bias")
+
+
+@dataclass(slots=True)
+class SavedStep:
+    """What backward of a step needs: what the step kept, its factors of the input, its batch."""
+
+    kept: Any
+    factors: np.ndarray | None
+    batch: int
+
+
+@dataclass(slots=True)
+class Factors:
+    """What dropout multiplies inputs and states by, drawn once a batch; None where it does not.
+
+    Attributes
+    ----------
+    x : (1, B, F), or (gates, B, F)
+    h : (1, B, U), or (gates, B, U)
+    """
+
+    x: np.ndarray | None = None
+    h: np.ndarray | None = None
+
+    def of_inputs(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return the factors that all gates share, (B, F), and those of each gate."""
+        if self.x is None or len(self.x) > 1:
+            return None, self.x
+        return self.x[0], None
+
+
+class KernelCell(RNNCell):
+    """Base of the cells whose steps the kernels know.
+
+    A cell has its arguments, its weights, and its step as equations in NumPy (`step`, `back`).
+    The kernels go the same steps; the equations serve where the table of the kernels lacks an
+    activation: softmax, or one of the user's.
+
+    Parameters
+    ----------
+    units : int
+    activation, recurrent_activation : str or Activation, optional
+        A cell without gates has no second one.
+    use_bias : bool
+    implementation : int
+        With 1, dropout draws factors for each gate; so it does with `recurrent_dropout`.
+    others
+        See `LSTM`.
+
+    Attributes
+    ----------
+    gates : int
+        Blocks of U columns in the weights.
+    kernel, recurrent_kernel, bias : Variable
+        (F, gates · U), (U, gates · U), and `bias_shape`, or None without a bias.
+    """
+
+    gates = 1
+    _sizes = ("features",)
+    kernel: Variable
+    recurrent_kernel: Variable
+    bias: Variable | None
+    kernel_initializer: Any
+    recurrent_initializer: Any
+    bias_initializer: Any
+    # What a layer around the cell shows of it.
+    arguments: tuple[str, ...] = (
+        "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer",
+        "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer",
+        "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout",
+        "recurrent_dropout", "seed",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        units: Any,
+        activation: Any,
+        use_bias: Any,
+        *,
+        recurrent_activation: Any = None,
+        implementation: int = 2,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self._units = _checked_units(units)
+        self._activation = activations.get(activation)
+        self._recurrent_activation = activations.get(recurrent_activation)
+        self._use_bias = bool(use_bias)
+        for ending, get in (
+            ("initializer", initializers.get),
+            ("regularizer", regularizers.get),
+            ("constraint", constraints.get),
+        ):
+            for weight in _WEIGHTS:
+                name = f"{weight}_{ending}"
+                setattr(self, name, get(kwargs.pop(name, None)))
+        self.dropout = fraction(dropout, "dropout")
+        self.recurrent_dropout = fraction(recurrent_dropout, "recurrent_dropout")
+        self.seed = check_seed(seed)
+        super().__init__(**kwargs)
+        # Keras's cells with gates change to implementation 1 for dropout of the state.
+        self.implementation = 1 if self.gates > 1 and self.recurrent_dropout else implementation
+        # The global stream gives a generator only to cells that draw something.
+        self._generator = make_generator(seed) if self.dropout or self.recurrent_dropout else None
+        self._dropout_mask: Any = None
+        self._recurrent_dropout_mask: Any = None
+        self.packed: PackedWeights | None = None
+
+    # The kernels take their sizes and formulas from these: they cannot be changed.
+    units = property(attrgetter("_units"), doc="Size of state and output.")
+    output_size = property(attrgetter("_units"), doc="Size of the output.")
+    features = property(attrgetter("_features"), doc="Size of the input.")
+    activation = property(attrgetter("_activation"), doc="Activation of the state.")
+    recurrent_activation = property(
+        attrgetter("_recurrent_activation"), doc="Activation of the gates."
+    )
+    use_bias = property(attrgetter("_use_bias"), doc="Whether there is a bias.")
+
+    @property
+    def state_size(self) -> Any:
+        """Size of the state, or a list of the sizes of several."""
+        return self._units
+
+    @property
+    def kernel_name(self) -> str:
+        """What the kernels call this cell."""
+        raise TypeError(f"{type(self).__name__} must define kernel_name.")
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """The activations in the order of the kernels."""
+        if self.gates == 1:
+            return (self._activation,)
+        return self._activation, self._recurrent_activation
+
+    # --- weights --------------------------------------------------------------
+
+    def bias_shape(self) -> tuple[int, ...]:
+        """Return the shape of the bias."""
+        return (self.gates * self._units,)
+
+    def initial_bias(self) -> Any:
+        """Return the initializer of the bias."""
+        return self.bias_initializer
+
+    def create_weights(self, input_shape: Any) -> None:
+        """Create kernel (F, gates · U), recurrent kernel (U, gates · U) and bias.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not (batch, features).
+        """
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise ValueError(
+                f'Input 0 of cell "{self.name}" is incompatible with the cell: expected ndim=2 '
+                f"(batch, features) with known features, got shape {tuple(input_shape)}."
+            )
+        self._features, columns = int(input_shape[-1]), self.gates * self._units
+        shapes: dict[str, tuple[int, ...]] = {
+            "kernel": (self._features, columns),
+            "recurrent_kernel": (self._units, columns),
+        }
+        if self._use_bias:
+            shapes["bias"] = self.bias_shape()
+        for name, shape in shapes.items():  # before any memory is taken
+            what = f"Weight {name!r} of layer {self.path!r} ({describe_sizes(self)})"
+            check_memory(what, shape, self._np_dtype)
+        made = [self._make(name, shape) for name, shape in shapes.items()]
+        self.kernel, self.recurrent_kernel = made[:2]
+        self.bias = made[2] if self._use_bias else None
+        codes = tuple(activation.code for activation in self.activations)
+        if None not in codes:
+            sizes = self.kernel_name, codes, self._features, self._units, self._np_dtype
+            self.packed = PackedWeights(sizes, self.kernel, self.recurrent_kernel, self.bias)
+
+    def _make(self, name: str, shape: tuple[int, ...]) -> Variable:
+        weight = name.removesuffix("_kernel")
+        initializer = getattr(self, f"{weight}_initializer")
+        return self.add_weight(
+            shape,
+            self.initial_bias() if name == "bias" else initializer,
+            name,
+            regularizer=getattr(self, f"{weight}_regularizer"),
+            constraint=getattr(self, f"{weight}_constraint"),
+        )
+
+    # --- dropout --------------------------------------------------------------
+
+    def drops(self, rate: float) -> bool:
+        """Whether dropout of this rate does anything in training.
+
+        Of everything it does nothing in Keras's cells with gates.
+        """
+        return 0 < rate < 1 or (rate == 1 and self.gates == 1)
+
+    def draw(self, rate: float, shape: Any) -> np.ndarray:
+        """Return new factors, (1, B, N), or (gates, B, N) where each gate has its own."""
+        count = self.gates if self.implementation == 1 else 1
+        masks = [dropout_mask(self._generator, rate, shape, self._np_dtype) for _ in range(count)]
+        return masks[0][None] if count == 1 else np.stack(masks)
+
+    def draw_factors(self, batch: int) -> Factors:
+        """Return new factors for a batch."""
+        found = Factors()
+        if self.drops(self.dropout):
+            found.x = self.draw(self.dropout, (batch, self._features))
+        if self.drops(self.recurrent_dropout):
+            found.h = self.draw(self.recurrent_dropout, (batch, self._units))
+        return found
+
+    def _form(self, factors: np.ndarray | None) -> Any:
+        """Return factors as Keras has them: a list of one a gate, or an array for all."""
+        if factors is None:
+            return None
+        return list(factors) if self.implementation == 1 else factors[0]
+
+    def get_dropout_mask(self, step_input: Any) -> Any:
+        """Return the factors of the input, drawn if there are none; None without dropout.
+
+        An array, or a list of one a gate where each has its own.
+        """
+        if self._dropout_mask is None and self.dropout:
+            self._dropout_mask = self.draw(self.dropout, np.shape(step_input))
+        return self._form(self._dropout_mask)
+
+    def get_recurrent_dropout_mask(self, step_input: Any) -> Any:
+        """Return the factors of the state, drawn if there are none; None without dropout."""
+        if self._recurrent_dropout_mask is None and self.recurrent_dropout:
+            shape = np.shape(step_input)
+            self._recurrent_dropout_mask = self.draw(self.recurrent_dropout, shape)
+        return self._form(self._recurrent_dropout_mask)
+
+    def reset_dropout_mask(self) -> None:
+        """Forget the factors of the input."""
+        self._dropout_mask = None
+
+    def reset_recurrent_dropout_mask(self) -> None:
+        """Forget the factors of the state."""
+        self._recurrent_dropout_mask = None
+
+    def _kept_factors(self, x: np.ndarray, h: np.ndarray) -> Factors:
+        """Return the factors that stay from call to call until they are reset."""
+        self.get_dropout_mask(x)
+        self.get_recurrent_dropout_mask(h)
+        return Factors(
+            self._dropout_mask if self.drops(self.dropout) else None,
+            self._recurrent_dropout_mask if self.drops(self.recurrent_dropout) else None,
+        )
+
+    @property
+    def runs_in_kernels(self) -> bool:
+        """Whether the kernels can take it through time: a subclass may have a step of its own."""
+        return self.packed is not None and not self._foreign
+
+    # --- one step -------------------------------------------------------------
+
+    def step(self, x: np.ndarray, states: list[np.ndarray], factors: Factors) -> Any:
+        """Return output, the list of new states, and what `back` needs."""
+        raise TypeError(f"{type(self).__name__} must define step(x, states, factors).")
+
+    def back(self, doutput: np.ndarray, dstates: Any, saved: Any) -> Any:
+        """Add the weight gradients; return dx and the list of the gradients by the states."""
+        raise TypeError(f"{type(self).__name__} must define back(doutput, dstates, saved).")
+
+    def forward(self, x: np.ndarray, states: Any, training: bool = False) -> Any:
+        """Return output (B, U), the new states, and what backward needs.
+
+        Where the kernels know the activations a step is a sequence of length one: it has
+        the bits of the layer.
+        """
+        input_axes(self.name, x, "(batch, features)", self._features, rank=2)
+        batch = len(x)
+        states = self._checked(states, batch, "states")
+        factors = self._kept_factors(x, states[0]) if training else Factors()
+        if self.packed is None:
+            output, last, kept = self.step(x, states, factors)
+            return output, last, SavedStep(kept, None, batch)
+        shared, drop_x = factors.of_inputs()
+        if shared is not None:
+            x = x * shared
+        _, last, kept = self.packed.recurrence.forward(
+            self.packed.current(), x[:, None], states, None, drop_x, factors.h, keep=True
+        )
+        # Arrays of their own: who adds to the output in place would change the state.
+        return last[0].copy(), last, SavedStep(kept, shared, batch)
+
+    def backward(  # type: ignore[override]  # a cell takes the gradients of states
+        self, doutput: np.ndarray, dstates: Any, saved: SavedStep
+    ) -> Any:
+        """Add the weight gradients; return dx (B, F) and the gradients by the states."""
+        shape = (saved.batch, self._units)
+        doutput = as_state(doutput, shape, self._np_dtype, self.name, "doutput")
+        dstates = self._checked(dstates, saved.batch, "dstates")
+        if self.packed is None:
+            return self.back(doutput, dstates, saved.kept)
+        dlast = [doutput + dstates[0], *dstates[1:]]
+        dx, dbefore = self.packed.recurrence.backward(
+            saved.kept, None, dlast, self.packed.gradients()
+        )
+        dx = dx[:, 0]
+        return (dx if saved.factors is None else dx * saved.factors), dbefore
+
+    def _checked(self, states: Any, batch: int, argument: str) -> list[np.ndarray]:
+        """Return states, or gradients by them, as the kernels take them."""
+        sizes = state_sizes(self)
+        check_count(self.name, states, sizes, argument)
+        return [
+            as_state(state, (batch, size), self._np_dtype, self.name, argument)
+            for state, size in zip(states, sizes, strict=True)
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, ready for JSON."""
+        return {**super().get_config(), **self.arguments_config()}
+
+    def arguments_config(self) -> dict[str, Any]:
+        """Return the arguments that a layer around the cell takes as well."""
+        config = {}
+        for name in self.arguments:
+            value = getattr(self, name)
+            for ending, module in (
+                ("activation", activations),
+                ("initializer", initializers),
+                ("regularizer", regularizers),
+                ("constraint", constraints),
+            ):
+                if name.endswith(ending):
+                    value = module.serialize(value)
+            config[name] = value
+        return config
+
+
+def _checked_units(units: Any) -> int:
+    if isinstance(units, bool) or not isinstance(units, int | np.integer) or units <= 0:
+        raise ValueError(
+            f"Received an invalid value for argument `units`, expected a positive integer, got "
+            f"{units!r}."
+        )
+    return int(units)
