@@ -278,7 +278,8 @@ class RNN(Recurrent):
             dy, before = loop.backward(
                 _cast(dy, loop.dtype), given, saved.loops[i], need_dx or i > 0
             )
-            dbefore = [*before, *dbefore]
+            if saved.started:
+                dbefore = [*before, *dbefore]
         dx = _cast(dy, self._np_dtype) if need_dx else None
         if dx is not None and saved.turned:
             dx = dx[:, ::-1]
