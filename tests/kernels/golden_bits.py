@@ -19,6 +19,12 @@ from rnn_engine import config, initializers, layers, losses, optimizers
 # of 129 units is for `single_row` with AVX2 and not with AVX-512.
 SHAPES = [(1, 1, 1, 1), (3, 5, 2, 7), (17, 9, 13, 33), (12, 4, 16, 64), (5, 3, 4, 97),
           (1, 40, 3, 129), (1, 40, 3, 270)]  # fmt: skip
+CELLS = [
+    ("SimpleRNN", {}),
+    ("LSTM", {}),
+    ("GRU", {"reset_after": True}),
+    ("GRU", {"reset_after": False}),
+]
 ACTIVATIONS = ["tanh", "relu", "sigmoid", "linear"]
 
 
@@ -53,11 +59,30 @@ def passes() -> Iterator[tuple[str, str]]:
                 dx = layer.backward(normal(5, *y.shape), saved)
                 gradients = [v.grad for v in layer.trainable_weights]
                 yield f"{shape} {activation} {mask is not None}", digest(y, dx, *gradients)
-    layer = layers.SimpleRNN(19, dropout=0.3, recurrent_dropout=0.4, seed=7, go_backwards=True)
-    y, saved = layer(normal(1, 6, 5, 3)), None
-    y, saved = layer.forward(normal(1, 6, 5, 3), training=True)
-    dx = layer.backward(normal(5, *y.shape), saved)
-    yield "dropout", digest(y, dx, *(v.grad for v in layer.trainable_weights))
+    for kind, own in CELLS:
+        options = {"dropout": 0.3, "recurrent_dropout": 0.4, "seed": 7, "go_backwards": True}
+        layer = getattr(layers, kind)(19, **options, **own)
+        y, saved = layer(normal(1, 6, 5, 3)), None
+        y, saved = layer.forward(normal(1, 6, 5, 3), training=True)
+        dx = layer.backward(normal(5, *y.shape), saved)
+        yield f"dropout {kind} {own}", digest(y, dx, *(v.grad for v in layer.trainable_weights))
+
+
+def gated() -> Iterator[tuple[str, str]]:
+    """The cells with gates, forward and every gradient, plain and masked."""
+    for shape in SHAPES:
+        batch, steps, features, units = shape
+        for kind, own in CELLS[1:]:
+            rnn_engine.utils.set_random_seed(3)
+            layer = getattr(layers, kind)(units, return_sequences=True, **own)
+            x = normal(1, batch, steps, features)
+            layer.build(x.shape)
+            layer.bias.assign(normal(4, *layer.bias.shape))
+            for mask in (None, np.random.default_rng(6).random((batch, steps)) < 0.7):
+                y, saved = layer.forward(x, training=True, mask=mask)
+                dx = layer.backward(normal(5, *y.shape), saved)
+                gradients = [v.grad for v in layer.trainable_weights]
+                yield f"{shape} {kind} {own} {mask is not None}", digest(y, dx, *gradients)
 
 
 def drawn() -> Iterator[tuple[str, str]]:
@@ -130,7 +155,7 @@ def main() -> None:
     """Print one line a quantity, for the float types in `GOLDEN_TYPES`, else for both."""
     for floatx in os.environ.get("GOLDEN_TYPES", "float32 float64").split():
         config.set_floatx(floatx)
-        for part in (passes, drawn, priced, trained):
+        for part in (passes, gated, drawn, priced, trained):
             for name, value in part():
                 sys.stdout.write(f"{floatx} {name}: {value}\n")
 

@@ -5,21 +5,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from rnn_engine.kernels import simple_rnn, threads
-from rnn_engine.layers import plans as made
+from rnn_engine.kernels import threads
+from rnn_engine.kernels.recurrent import plan
 
 
 @contextlib.contextmanager
 def planned(**constants: int) -> Iterator[None]:
-    """Set constants of `kernels.simple_rnn`, or `LONGEST_CALL` of `kernels.threads`."""
-    plans = (made.forward_plan, made.backward_plan, made.is_brief_backward, made.brief_work)
+    """Set constants of `kernels.recurrent.plan`, or `LONGEST_CALL` of `kernels.threads`."""
+    makers = (plan.forward_plan, plan.backward_plan)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in constants.items():
-            patch.setattr(threads if name == "LONGEST_CALL" else simple_rnn, name, value)
+            patch.setattr(threads if name == "LONGEST_CALL" else plan, name, value)
         try:
-            for plan in plans:
-                plan.cache_clear()
+            for maker in makers:
+                maker.cache_clear()
             yield
         finally:
-            for plan in plans:
-                plan.cache_clear()
+            for maker in makers:
+                maker.cache_clear()

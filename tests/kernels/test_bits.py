@@ -17,6 +17,7 @@ from rnn_engine.kernels import threads
 from rnn_engine.kernels.vector import cpu_features
 from tests.kernels.plans import planned
 from tests.kernels.process import finish, start
+from tests.strategies import ALL_CELLS
 
 COUNTS = (1, 2, 3, 8)
 GOLDEN_BITS = (Path(__file__).parent / "golden_bits.py").read_text()
@@ -56,8 +57,10 @@ def cases(draw):
     steps, features = draw(st.integers(1, 7)), draw(st.integers(1, 20))
     units = draw(st.sampled_from([1, 7, 16, 17, 33, 64]) | st.integers(1, 70))
     dtype = draw(st.sampled_from(["float32", "float64"]))
-    layer = layers.SimpleRNN(
+    kind, own = draw(st.sampled_from(ALL_CELLS))
+    layer = getattr(layers, kind)(
         units,
+        **own,
         activation=draw(st.sampled_from(["tanh", "relu", "sigmoid", "linear"])),
         use_bias=draw(st.booleans()),
         return_sequences=draw(st.booleans()),
@@ -118,9 +121,9 @@ def test_forward_in_parts_of_time_with_the_state_carried(case, data):
     steps = x.shape[1]
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, steps - 1)))) | {0, steps})
     layer.return_state = True
-    state, parts = None, []
+    states, parts = None, []
     for begin, end in itertools.pairwise(cuts):
-        y, state = layer(x[:, begin:end], initial_state=state)
+        y, *states = layer(x[:, begin:end], initial_state=states)
         parts.append(y)
     joined = np.concatenate(parts, axis=1) if layer.return_sequences else parts[-1]
     assert bits(joined) == bits(whole)
@@ -141,41 +144,48 @@ def test_forward_with_any_right_padding(case, padding, count):
 
 
 @pytest.mark.parametrize(("batch", "units"), [(1, 400), (5, 520)])
-def test_forward_in_chunks_of_projected_time(batch, units):
+@pytest.mark.parametrize(("kind", "own"), ALL_CELLS)
+def test_forward_in_chunks_of_projected_time(batch, units, kind, own):
     """How many steps are projected at once depends on the batch, and changes no bit."""
-    layer = layers.SimpleRNN(units, seed=1, return_sequences=True)
+    units = units if kind == "SimpleRNN" else units // 4
+    layer = getattr(layers, kind)(units, seed=1, return_sequences=True, **own)
     x = np.random.default_rng(0).normal(size=(batch, 40, 5)).astype(np.float32)
     whole = layer(x)
     for numbers in (1, batch * units * 3, batch * units * 39):
-        with planned(FORWARD_NUMBERS=numbers, FORWARD_ROWS=1):
+        with planned(AHEAD_NUMBERS=numbers, AHEAD_LEAST=1, AHEAD_ROWS=10**6):
             assert bits(layer(x)) == bits(whole)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("units", [64, 100, 128, 256, 305, 528])
 @pytest.mark.parametrize("activation", ["tanh", "linear", "gelu"])
-def test_one_row_of_large_weights_has_the_bits_of_many(units, dtype, activation):
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+def test_one_row_of_large_weights_has_the_bits_of_many(units, dtype, activation, kind):
     """One stream of wide panels or many of narrow ones; kept or not, started or not, in parts."""
-    layer = layers.SimpleRNN(
+    if kind != "SimpleRNN" and (activation != "tanh" or units > 256):
+        return
+    layer = getattr(layers, kind)(
         units, activation, seed=3, return_sequences=True, return_state=True, dtype=dtype
     )
     rng = np.random.default_rng(units)
-    x, h0 = rng.normal(size=(3, 80, 7)).astype(dtype), rng.normal(size=(3, units)).astype(dtype)
+    x = rng.normal(size=(3, 80, 7)).astype(dtype)
     layer.build(x.shape)
-    layer.recurrent_kernel.assign(rng.normal(size=(units, units)) / (2 * np.sqrt(units)))
-    layer.bias.assign(rng.normal(size=units))
-    for given_state in (None, h0):
-        whole, last = layer(x, initial_state=given_state)
-        begin = None if given_state is None else given_state[1:2]
-        one, state = layer(x[1:2], initial_state=begin)
-        assert bits(one, state) == bits(whole[1:2], last[1:2])
-        (trained, _), _ = layer.forward(x[1:2], True, initial_state=begin)
+    scale = 1 / (2 * np.sqrt(units))
+    layer.set_weights([rng.normal(size=w.shape) * scale for w in layer.get_weights()])
+    starts = [rng.normal(size=(3, units)).astype(dtype) for _ in layer.state_sizes]
+    for given_state in (None, starts):
+        whole, *last = layer(x, initial_state=given_state)
+        last = [state[1:2] for state in last]
+        begin = None if given_state is None else [state[1:2] for state in given_state]
+        one, *states = layer(x[1:2], initial_state=begin)
+        assert bits(one, *states) == bits(whole[1:2], *last)
+        (trained, *_), _ = layer.forward(x[1:2], True, initial_state=begin)
         assert bits(trained) == bits(whole[1:2])
-        first, state = layer(x[1:2, :40], initial_state=begin)
-        second, state = layer(x[1:2, 40:], initial_state=state)
-        assert bits(np.concatenate([first, second], 1), state) == bits(whole[1:2], last[1:2])
-        with planned(FORWARD_NUMBERS=9 * units, FORWARD_ROWS=1, LONGEST_CALL=20 * units * units):
-            assert bits(*layer(x[1:2], initial_state=begin)) == bits(whole[1:2], last[1:2])
+        first, *states = layer(x[1:2, :40], initial_state=begin)
+        second, *states = layer(x[1:2, 40:], initial_state=states)
+        assert bits(np.concatenate([first, second], 1), *states) == bits(whole[1:2], *last)
+        with planned(AHEAD_NUMBERS=9 * units, AHEAD_LEAST=1, LONGEST_CALL=20 * units * units):
+            assert bits(*layer(x[1:2], initial_state=begin)) == bits(whole[1:2], *last)
         # Both packings follow the weights: the next round has new ones.
         layer.recurrent_kernel.assign(layer.recurrent_kernel.value / 2)
 
@@ -285,6 +295,8 @@ def fitted(seed, optimizer, dtype):
     model = rnn_engine.Sequential(
         [
             layers.SimpleRNN(12, return_sequences=True, recurrent_dropout=0.2, dtype=dtype),
+            layers.LSTM(6, recurrent_dropout=0.1, return_sequences=True, dtype=dtype),
+            layers.Bidirectional(layers.GRU(4, return_sequences=True, dtype=dtype), dtype=dtype),
             layers.SimpleRNN(7, dropout=0.1, dtype=dtype),
             layers.Dense(3, activation="softmax", dtype=dtype),
         ]

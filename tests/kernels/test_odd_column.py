@@ -59,7 +59,7 @@ def test_a_row_has_its_bits_in_any_company(dtype, units, features, batch, steps,
     assert layer(x[row : row + 1]).tobytes() == whole[row : row + 1].tobytes()
     later = layer(x[:, cut:], initial_state=whole[:, cut - 1].copy())
     assert later.tobytes() == whole[:, cut:].tobytes()
-    with planned(BRIEF_NUMBERS=0, FORWARD_NUMBERS=1, FORWARD_ROWS=1):
+    with planned(AHEAD_NUMBERS=1, AHEAD_LEAST=1, AHEAD_ROWS=10**6):
         assert layer(x).tobytes() == whole.tobytes()
     everything = np.ones((batch, steps), bool)
     everything[row, cut:] = False
