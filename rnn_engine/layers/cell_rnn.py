@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import regularizers
+from rnn_engine.checks import unfit
 from rnn_engine.layers.kernel_cell import KernelCell
 from rnn_engine.layers.recurrent import Recurrent, check_rank
 from rnn_engine.layers.rnn import RNN
@@ -57,9 +58,10 @@ class CellRNN(RNN):
         """
         check_rank(self.name, input_shape, rank=3)
         if input_shape[-1] is None:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: the features of '
-                f"(batch, timesteps, features) must be known, got shape {tuple(input_shape)}."
+            raise unfit(
+                self.name,
+                f"(batch, timesteps, features) with known features, but received input with shape "
+                f"{tuple(input_shape)}",
             )
         super().create_weights(input_shape)
 

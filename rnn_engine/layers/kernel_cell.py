@@ -8,7 +8,7 @@ import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.activations import Activation
-from rnn_engine.checks import check_memory, fraction, input_axes
+from rnn_engine.checks import check_memory, fraction, input_axes, wrong_rank
 from rnn_engine.layers.cell import RNNCell, as_state, check_count, state_sizes
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.guard import describe_sizes
@@ -173,10 +173,7 @@ class KernelCell(RNNCell):
             If the shape is not (batch, features).
         """
         if len(input_shape) != 2 or input_shape[-1] is None:
-            raise ValueError(
-                f'Input 0 of cell "{self.name}" is incompatible with the cell: expected ndim=2 '
-                f"(batch, features) with known features, got shape {tuple(input_shape)}."
-            )
+            raise wrong_rank(self.name, "ndim=2", input_shape, "(batch, known features)")
         self._features, columns = int(input_shape[-1]), self.gates * self._units
         shapes: dict[str, tuple[int, ...]] = {
             "kernel": (self._features, columns),
@@ -319,6 +316,7 @@ class KernelCell(RNNCell):
         dx, dbefore = self.packed.recurrence.backward(
             saved.kept, None, dlast, self.packed.gradients()
         )
+        assert dx is not None
         dx = dx[:, 0]
         return (dx if saved.factors is None else dx * saved.factors), dbefore
 

@@ -72,7 +72,7 @@ class KernelLoop:
         h, last, walk = packed.recurrence.forward(
             packed.current(), x, states, mask, drop_x, drop_h, sequences, keep
         )
-        y = h if sequences else last[0]
+        y: Any = h if sequences else last[0]
         shown = None
         if mask is not None:
             shown = _visible(mask, zero_output, states is not None)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import as_mask
+from rnn_engine.checks import as_mask, wrong_rank
 from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.cell import as_state
@@ -129,7 +129,7 @@ class Recurrent(Layer):
         y = self.forward(x, bool(training), mask, initial_state)[0]
         if writes.count != before or before & 1:
             y = self._again(y, x, training, mask, initial_state=initial_state)
-        return y
+        return self.halved(y) if self._gives_half else y
 
     def symbolic_recurrence(
         self, inputs: Any, initial_state: Any, training: bool | None, mask: Any
@@ -222,14 +222,10 @@ def check_rank(name: str, shape: Any, rank: int | None = None, least: int = 0) -
     if found == rank or (rank is None and found >= least):
         return
     wanted = f"min_ndim={least}" if rank is None else f"ndim={rank}"
-    hint = ""
+    axes = "(batch, timesteps, features)"
     if found == 2:
-        hint = (
-            " It has no axis of time: a recurrent layer below this one needs "
+        axes += (
+            ". It has no axis of time: a recurrent layer below this one needs "
             "`return_sequences=True`."
         )
-    raise ValueError(
-        f'Input 0 of layer "{name}" is incompatible with the layer: expected {wanted}, found '
-        f"ndim={found}. Full shape received: {tuple(shape)}. Axes are (batch, timesteps, "
-        f"features).{hint}"
-    )
+    raise wrong_rank(name, wanted, shape, axes)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import compact, input_axes
+from rnn_engine.checks import compact, input_axes, unfit
 from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.cell import (
@@ -251,10 +251,10 @@ class RNN(Recurrent):
                 check_rank(self.name, x.shape, rank=3)
                 input_axes(self.name, x, axes, self._feature_shape[0])
             check_rank(self.name, x.shape, least=3)
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
-                f"{axes} with {self._feature_shape} behind the time steps "
-                f"and no empty axis, got shape {x.shape}."
+            raise unfit(
+                self.name,
+                f"{axes} with {self._feature_shape} behind the time steps and no empty axis, but "
+                f"received input with shape {x.shape}",
             )
 
     def backward(self, dy: Any, saved: "SavedRNN", need_dx: bool = True) -> Any:
