@@ -109,6 +109,15 @@ def test_frameworks_stay_on_the_reference_side() -> None:
     assert not users
 
 
+def test_every_folder_is_a_package() -> None:
+    """A package in a folder that is none is loaded twice by tools that look for its root.
+
+    Kernels of the two copies then ask for each other's symbols, which ends the process.
+    """
+    folders = {path.parent for path in ENGINE}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
 def test_the_oracle_does_not_know_the_engine() -> None:
     for module in ("oracle", "oracle_functions", "oracle_training", "running_error", "compare"):
         names = {name.split(".")[0] for name, _ in imports(ROOT / "reference" / f"{module}.py")}
