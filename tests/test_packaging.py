@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-RUNTIME = {"numpy", "numba", "tqdm"}
+RUNTIME = {"h5py", "numpy", "numba", "tqdm"}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -34,7 +34,7 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
-def test_runtime_dependencies_are_three():
+def test_runtime_dependencies_are_four():
     assert names(PROJECT["dependencies"]) == RUNTIME
 
 

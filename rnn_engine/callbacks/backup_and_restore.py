@@ -5,7 +5,7 @@ import os
 import shutil
 from typing import Any
 
-from rnn_engine.callbacks.callback import Callback, Logs
+from rnn_engine.callbacks.callback import Callback, Logs, check_can_save
 from rnn_engine.callbacks.model_checkpoint import BatchCounter, check_save_freq
 
 
@@ -71,6 +71,7 @@ class BackupAndRestore(Callback):
                 "To use the BackupAndRestore callback, your model must be built before you "
                 "call `fit()`."
             )
+        check_can_save(self.model, self._weights_path, weights_only=True)
         self._current_epoch = self._last_batch = 0
         if self._was_killed_while_renaming():
             self._rename()

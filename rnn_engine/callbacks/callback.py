@@ -102,3 +102,10 @@ class Callback:
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """Run when `predict` ends."""
+
+
+def check_can_save(model: Any, path: str, weights_only: bool) -> None:
+    """Let a model say now, when fit begins, what would be in the way of a save later."""
+    check = getattr(model, "_check_can_save", None)  # a stand-in for a model may have none
+    if check is not None:
+        check(path, weights_only)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.callbacks.callback import Logs
+from rnn_engine.callbacks.callback import Logs, check_can_save
 from rnn_engine.callbacks.monitor import MonitorCallback
 
 
@@ -106,6 +106,12 @@ class ModelCheckpoint(MonitorCallback):
                 f"filepath={self.filepath}"
             )
 
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Check that there will be nothing in the way of a save."""
+        if "{" not in self.filepath:
+            self._refuse_folder(self.filepath)
+        check_can_save(self.model, self.filepath, self.save_weights_only)
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Note the epoch, for the name of the file."""
         self._epoch = epoch
@@ -137,15 +143,18 @@ class ModelCheckpoint(MonitorCallback):
         path = self._path(epoch, batch, logs)
         if not self._wanted(epoch, logs, path):
             return
+        self._refuse_folder(path)
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        save = self.model.save_weights if self.save_weights_only else self.model.save
+        save(path, overwrite=True)
+        self._say(epoch, f"finished saving model to {path}")
+
+    def _refuse_folder(self, path: str) -> None:
         if os.path.isdir(path):
             raise OSError(
                 f"Please specify a non-directory filepath for ModelCheckpoint. Filepath used "
                 f"is an existing directory: {path}"
             )
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        save = self.model.save_weights if self.save_weights_only else self.model.save
-        save(path, overwrite=True)
-        self._say(epoch, f"finished saving model to {path}")
 
     def _say(self, epoch: int, message: str) -> None:
         if self.verbose > 0:

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 from rnn_engine.initializers.deferred import values_come_later
 from rnn_engine.saving import keras_h5, keras_zip, legacy_h5, native
 from rnn_engine.saving.archive import open_archive
-from rnn_engine.saving.atomic import may_write, replacing
+from rnn_engine.saving.atomic import check_folder, may_write, replacing
 from rnn_engine.saving.errors import RefusedError, damage_named
-from rnn_engine.saving.hdf5 import MAGIC, open_hdf5
+from rnn_engine.saving.hdf5 import MAGIC, h5py, open_hdf5
 from rnn_engine.saving.keras2 import from_old_json
 from rnn_engine.saving.reading import model_from_config, parse_json
 from rnn_engine.saving.restore import restore
@@ -40,7 +40,7 @@ def save_model(
     filepath : str or path
         Ends in ``.keras`` for Keras's format, in ``.h5`` or ``.hdf5`` for the one Keras
         had before version 3, which it still reads, or in ``.npz`` for the library's own
-        (all but ``.npz`` need the extra ``keras-files``). The file is replaced at once
+    . The file is replaced at once
         when the new one is whole: a kill in the middle leaves the old one.
     overwrite : bool
         If False and the file exists, ask on the terminal.
@@ -90,6 +90,29 @@ def save_model(
             legacy_h5.write(file, model, include_optimizer)
         else:
             (keras_zip if path.endswith(".keras") else native).write(file, found, config)
+
+
+def check_can_save(model: Any, path: str, weights_only: bool = False) -> None:
+    """Raise what a save would, as far as that can be told while there is nothing to save yet.
+
+    For callbacks that save: a training must not fail at its end. `path` may hold the fields
+    of a format.
+
+    Raises
+    ------
+    ImportError
+        If h5py is needed and is not there.
+    OSError
+        If the folder cannot be made, or is not to be written to.
+    TypeError, ValueError
+        If the model holds what no file can.
+    """
+    if path.endswith((".keras", *_OLD)):
+        h5py()
+    check_folder(path)
+    if not weights_only:
+        groups(model, True)
+        to_json(model_to_config(model, True))
 
 
 def _check_format(path: str, kwargs: dict[str, Any]) -> None:
@@ -188,7 +211,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     ----------
     model : Model
     filepath : str or path
-        Ends in ``.weights.h5`` for Keras's format (needs the extra ``keras-files``)
+        Ends in ``.weights.h5`` for Keras's format
         or in ``.npz`` for the library's own.
     overwrite : bool
         If False and the file exists, ask on the terminal.

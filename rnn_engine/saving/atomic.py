@@ -14,6 +14,23 @@ except ImportError:  # Windows, which lets nobody remove a file that is open
     HAS_LOCKS = False
 
 
+def check_folder(path: str) -> None:
+    """Check that a file may be put at `path`, whose folder need not be there yet.
+
+    Raises
+    ------
+    OSError
+        If not. What comes from the first field of a format on (``{epoch}``) is not looked at.
+    """
+    folder = os.path.abspath(os.path.dirname(path.partition("{")[0]))
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(f"Nothing can be saved at {path!r}: {folder!r} is no folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"Nothing can be saved at {path!r}: {folder!r} is write-protected.")
+
+
 @contextmanager
 def replacing(filepath: Any) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `filepath` when the block ends well.

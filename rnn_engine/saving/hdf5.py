@@ -32,14 +32,14 @@ def h5py() -> Any:
     Raises
     ------
     ImportError
-        If it is not installed; the message names the extra that brings it.
+        If it is not there, which a plain install brings.
     """
     try:
         import h5py
     except ImportError as error:
         raise ImportError(
-            "Keras's files (.keras, .h5, .weights.h5) need h5py: pip install "
-            "'rnn_engine[keras-files]'. The library's own format, .npz, needs nothing."
+            "Keras's files (.keras, .h5, .weights.h5) need h5py: pip install h5py. The "
+            "library's own format, .npz, needs nothing."
         ) from error
     return h5py
 

@@ -20,6 +20,12 @@ class Saveable:
 
         api.save_model(self, filepath, overwrite, include_optimizer, **kwargs)
 
+    def _check_can_save(self, filepath: str, weights_only: bool = False) -> None:
+        """Raise now what `save` would raise later; see `saving.api.check_can_save`."""
+        from rnn_engine.saving import api
+
+        api.check_can_save(self, filepath, weights_only)
+
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Save weights and optimizer state; see `rnn_engine.saving.save_weights`."""
         from rnn_engine.saving import api
