@@ -29,9 +29,9 @@ from rnn_engine.kernels.pointers import address, copy_rows, lane_count, offset, 
 # Entries of `sizes`: lines and chunks of a line in the output, length of a line of the input,
 # distances in it, length of a line of the output, channels of a group and of its output, sets of
 # taps of a line, numbers of a gathered line, how many lines `weight_products` gathers, and where
-# its right side, zeros and scratch begin.
-(OUTER, CHUNKS, LENGTH, X_BATCH, X_STEP, OUT_LENGTH, IN, GROUPS, OUT, SETS, LINE, GATHERS, RIGHT,
- ZEROS, SCRATCH, SIZES) = range(16)  # fmt: skip
+# its zeros and its scratch begin.
+(OUTER, CHUNKS, LENGTH, X_BATCH, X_STEP, OUT_LENGTH, IN, GROUPS, OUT, SETS, LINE, GATHERS, ZEROS,
+ SCRATCH, SIZES) = range(15)  # fmt: skip
 # Of a line of `chunks`: outputs from FIRST on, PITCH apart, COUNT of them; the first one's first
 # place in the input and the distance of places, the stride of windows, taps, set of taps.
 FIRST, PITCH, COUNT, START, STEP, STRIDE, TAPS, SET = range(8)
@@ -45,8 +45,7 @@ def panels_size(k: int, columns: int, dtype: Any) -> int:
 def lay_out_scratch(sizes: Any, rows: int, dtype: Any) -> int:
     """Say in `sizes` where the scratch of `weight_products` begins; return its length."""
     columns, register = int(sizes[OUT]), whole_registers(1, dtype)
-    sizes[RIGHT] = whole_registers(int(sizes[LINE] * sizes[GATHERS]), dtype)
-    sizes[ZEROS] = sizes[RIGHT] + whole_registers(rows * columns, dtype)
+    sizes[ZEROS] = whole_registers(int(sizes[LINE] * sizes[GATHERS]), dtype)
     sizes[SCRATCH] = sizes[ZEROS] + whole_registers(min(columns, STRIP * register), dtype)
     return int(sizes[SCRATCH]) + outer_scratch_size(rows, columns, dtype)
 
@@ -191,7 +190,7 @@ def weight_products(
     """
     parts, groups, k, columns = dw.shape
     space = address(scratch)
-    right, zeros = offset(space, sizes[RIGHT]), offset(space, sizes[ZEROS])
+    zeros = offset(space, sizes[ZEROS])
     for j in range(sizes[SCRATCH] - sizes[ZEROS]):
         store(zeros, j, 0.0)
     row, taps, sums = columns * groups, outer[0, 1], address(db[part])
@@ -217,13 +216,10 @@ def weight_products(
             if some > 1:
                 left = space
             slopes = offset(address(dz), start + g * columns)
-            if groups > 1 or pitch > 1:
-                copy_rows(right, columns, slopes, pitch * row, count * some, columns)
-                slopes = right
-            add_outer(count, some, slopes, columns, left, chunk[STRIDE] * taps * sizes[IN],
-                      sizes[LINE], k, address(dw[part, g]), left, 0, 0, 0, zeros, 0,
-                      offset(sums, g * columns), offset(space, sizes[SCRATCH]), 0, 1, zeros,
-                      int(piece == first))  # fmt: skip
+            add_outer(count, some, slopes, pitch * row, columns, left,
+                      chunk[STRIDE] * taps * sizes[IN], sizes[LINE], k, address(dw[part, g]), left,
+                      0, 0, 0, zeros, 0, columns, offset(sums, g * columns),
+                      offset(space, sizes[SCRATCH]), 0, 1, zeros, int(piece == first))  # fmt: skip
         piece += some
     restore(before)
 

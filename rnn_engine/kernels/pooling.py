@@ -1,8 +1,11 @@
-"""The mean over the time steps of a sequence, masked ones left out."""
+"""The mean over a sequence, masked steps left out; the largest and the mean of windows."""
 
 from typing import Any
 
-from rnn_engine.kernels.options import kernel
+from numba import prange
+
+from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.pointers import address, load
 
 
 @kernel
@@ -34,3 +37,142 @@ def mean_over_time(x: Any, row: int, step: int, is_open: Any, total: Any, out: A
                 total[f] += x[start + f]
         for f in range(features):
             out[b, f] = total[f] / count
+
+
+@kernel
+def pool_max(
+    x: Any, strides: Any, bounds: Any, sizes: Any, y: Any, where: Any, first: int, end: int
+) -> None:
+    """y[o] = the largest x in the window of o, for samples first..end.
+
+    Parameters
+    ----------
+    x : where the input begins; channels lie together
+    strides : (4,) of int64: numbers between samples, and between places along three axes
+    bounds : (out 0 + out 1 + out 2, 2): where the windows of each axis begin and end
+    sizes : (3,): the input's sizes along the axes
+    y : (batch, out 0, out 1, out 2, channels), overwritten
+    where : of int32 and the shape of y, overwritten, or empty: the place of the first largest
+    """
+    _, deep, high, wide, channels = y.shape
+    source = address(x)
+    for b in range(first, end):
+        for o in range(deep * high * wide):
+            d, h, w = o // (high * wide), o // wide % high, o % wide
+            out = y[b, d, h, w]
+            started = False
+            for i in range(bounds[d, 0], bounds[d, 1]):
+                for j in range(bounds[deep + h, 0], bounds[deep + h, 1]):
+                    for k in range(bounds[deep + high + w, 0], bounds[deep + high + w, 1]):
+                        at = b * strides[0] + i * strides[1] + j * strides[2] + k * strides[3]
+                        place = (i * sizes[1] + j) * sizes[2] + k
+                        if not started:
+                            for c in range(channels):
+                                out[c] = load(source, at + c)
+                            if where.size:
+                                where[b, d, h, w, :] = place
+                            started = True
+                        elif where.size:
+                            kept = where[b, d, h, w]
+                            for c in range(channels):
+                                value = load(source, at + c)
+                                # A NaN stays.
+                                if value > out[c] or value != value:
+                                    out[c], kept[c] = value, place
+                        else:
+                            for c in range(channels):
+                                value = load(source, at + c)
+                                if value > out[c] or value != value:
+                                    out[c] = value
+
+
+@kernel
+def pool_max_back(dy: Any, where: Any, dx: Any, first: int, end: int) -> None:
+    """Add dy to dx where the largest was; dx is (batch, places, channels), and made zero first."""
+    _, places, channels = dy.shape
+    for b in range(first, end):
+        slopes = dx[b]
+        slopes[:, :] = 0.0
+        for o in range(places):
+            for c in range(channels):
+                slopes[where[b, o, c], c] += dy[b, o, c]
+
+
+@kernel
+def pool_mean(
+    x: Any, strides: Any, bounds: Any, sizes: Any, y: Any, where: Any, first: int, end: int
+) -> None:
+    """y[o] = the mean of x in the window of o; parameters as in `pool_max`, `where` empty."""
+    _, deep, high, wide, channels = y.shape
+    source = address(x)
+    for b in range(first, end):
+        for o in range(deep * high * wide):
+            d, h, w = o // (high * wide), o // wide % high, o % wide
+            out = y[b, d, h, w]
+            out[:] = 0.0
+            count = 0
+            for i in range(bounds[d, 0], bounds[d, 1]):
+                for j in range(bounds[deep + h, 0], bounds[deep + h, 1]):
+                    for k in range(bounds[deep + high + w, 0], bounds[deep + high + w, 1]):
+                        at = b * strides[0] + i * strides[1] + j * strides[2] + k * strides[3]
+                        for c in range(channels):
+                            out[c] += load(source, at + c)
+                        count += 1
+            for c in range(channels):
+                out[c] /= count
+
+
+@kernel
+def pool_mean_back(dy: Any, bounds: Any, dx: Any, first: int, end: int) -> None:
+    """Fill dx with dy / count, added up over the windows of each place.
+
+    dy and dx have the axes of `pool_max`.
+    """
+    _, deep, high, wide, channels = dy.shape
+    for b in range(first, end):
+        dx[b] = 0.0
+        for o in range(deep * high * wide):
+            d, h, w = o // (high * wide), o // wide % high, o % wide
+            slope = dy[b, d, h, w]
+            across, along = bounds[deep + h], bounds[deep + high + w]
+            count = (bounds[d, 1] - bounds[d, 0]) * (across[1] - across[0]) * (along[1] - along[0])
+            for i in range(bounds[d, 0], bounds[d, 1]):
+                for j in range(across[0], across[1]):
+                    for k in range(along[0], along[1]):
+                        target = dx[b, i, j, k]
+                        for c in range(channels):
+                            target[c] += slope[c] / count
+
+
+@parallel_kernel
+def pool_max_tasks(
+    x: Any, strides: Any, bounds: Any, sizes: Any, y: Any, where: Any, tasks: int
+) -> None:
+    """Do what `pool_max` does for all samples."""
+    for task in prange(tasks):
+        pool_max(x, strides, bounds, sizes, y, where, len(y) * task // tasks,
+                 len(y) * (task + 1) // tasks)  # fmt: skip
+
+
+@parallel_kernel
+def pool_mean_tasks(
+    x: Any, strides: Any, bounds: Any, sizes: Any, y: Any, where: Any, tasks: int
+) -> None:
+    """Do what `pool_mean` does for all samples."""
+    for task in prange(tasks):
+        pool_mean(x, strides, bounds, sizes, y, where, len(y) * task // tasks,
+                  len(y) * (task + 1) // tasks)  # fmt: skip
+
+
+@parallel_kernel
+def pool_max_back_tasks(dy: Any, where: Any, dx: Any, tasks: int) -> None:
+    """Do what `pool_max_back` does for all samples."""
+    for task in prange(tasks):
+        pool_max_back(dy, where, dx, len(dy) * task // tasks, len(dy) * (task + 1) // tasks)
+
+
+@parallel_kernel
+def pool_mean_back_tasks(dy: Any, bounds: Any, dx: Any, tasks: int) -> None:
+    """Do what `pool_mean_back` does for all samples."""
+    for task in prange(tasks):
+        pool_mean_back(dy, bounds, dx, len(dy) * task // tasks, len(dy) * (task + 1) // tasks)

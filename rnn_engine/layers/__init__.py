@@ -43,9 +43,18 @@ from rnn_engine.lazy import lazily
 _LATER = {
     "concatenation": ("Concatenate", "concatenate"),
     "conv": ("Conv1D", "Conv2D", "Conv3D"),
+    "conv_transpose": ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
     "dot_product": ("Dot", "dot"),
     "gru": ("GRU", "GRUCell"),
     "lstm": ("LSTM", "LSTMCell"),
+    "ends": (
+        "Cropping1D", "Cropping2D", "Cropping3D",
+        "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    ),
+    "global_pooling": (
+        "GlobalAveragePooling2D", "GlobalAveragePooling3D",
+        "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+    ),
     "merging": (
         "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
         "add", "average", "maximum", "minimum", "multiply", "subtract",
@@ -53,12 +62,31 @@ _LATER = {
     "preprocessing.category_encoding": ("CategoryEncoding",),
     "preprocessing.discretization": ("Discretization",),
     "preprocessing.feature_normalization": ("Normalization",),
+    "up_sampling": ("UpSampling1D", "UpSampling2D", "UpSampling3D"),
+    "window_pooling": (
+        "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+        "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
+    ),
+    "spatial_dropout": ("SpatialDropout2D", "SpatialDropout3D"),
     "unit_normalization": ("UnitNormalization",),
 }  # fmt: skip
 _ALIASES = {
+    "AvgPool1D": "AveragePooling1D",
+    "AvgPool2D": "AveragePooling2D",
+    "AvgPool3D": "AveragePooling3D",
     "Convolution1D": "Conv1D",
+    "Convolution1DTranspose": "Conv1DTranspose",
     "Convolution2D": "Conv2D",
+    "Convolution2DTranspose": "Conv2DTranspose",
     "Convolution3D": "Conv3D",
+    "Convolution3DTranspose": "Conv3DTranspose",
+    "GlobalAvgPool2D": "GlobalAveragePooling2D",
+    "GlobalAvgPool3D": "GlobalAveragePooling3D",
+    "GlobalMaxPool2D": "GlobalMaxPooling2D",
+    "GlobalMaxPool3D": "GlobalMaxPooling3D",
+    "MaxPool1D": "MaxPooling1D",
+    "MaxPool2D": "MaxPooling2D",
+    "MaxPool3D": "MaxPooling3D",
 }
 _MODULES = {name: f"{__name__}.{module}" for module, names in _LATER.items() for name in names}
 for _name, _module in _MODULES.items():

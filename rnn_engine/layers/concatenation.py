@@ -84,12 +84,12 @@ class Concatenate(Merge):
             y = np.concatenate(turned, axis=(1, 0, 2)[place]).swapaxes(0, 1)
         else:
             y = np.concatenate(x, axis=place)
-        return y, (place, ends)
+        return y, (place, ends, y.shape)
 
     def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
         """Return the parts of dy, a list."""
-        place, ends = saved
-        return np.split(dy, ends[:-1], axis=place) if need_dx else None
+        place, ends, shape = saved
+        return np.split(self.gradient_like(dy, shape), ends[:-1], axis=place) if need_dx else None
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return where any number of a step is open; None without masks."""

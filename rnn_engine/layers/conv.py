@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import compact, unfit
+from rnn_engine.checks import check_memory, compact, unfit
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.convolving import Axis, Convolution
@@ -165,6 +165,7 @@ class Filters(Spatial):
         act = self.activation
         code = act.code or 0
         shape = (len(x), *there.out_shape(1)[4 - self.rank :])
+        check_memory(f"The output of layer {self.name!r}", shape, self._np_dtype)
         y = self._buffers.empty(shape, self._np_dtype)
         # The cross-entropy of a sigmoid is computed from its logits.
         keeps = code and (act.from_input or act.name == "sigmoid")
@@ -181,10 +182,14 @@ class Filters(Spatial):
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the gradients of the weights; return dx, or None."""
         _, y, z, _ = saved
-        if self.data_format == "channels_first":
-            dy = np.moveaxis(dy, 1, -1)
-        dz = self.activation.backward(compact(dy), z if self.activation.from_input else y)
+        dy = self.proved(dy, y)
+        dz = self.activation.backward(dy, z if self.activation.from_input else y)
         return self._backward(dz, saved, need_dx)
+
+    def proved(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return a gradient by the output, of its shape, with channels last and compact."""
+        dy = self.gradient_like(dy, self.outward(y).shape)
+        return compact(np.moveaxis(dy, 1, -1) if self.data_format == "channels_first" else dy)
 
     def logits_of(self, saved: Any) -> np.ndarray:
         """Return what softmax or sigmoid was applied to, in the shape of the output."""
@@ -192,9 +197,7 @@ class Filters(Spatial):
 
     def backward_from_logits(self, dz: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Go back from the gradient by the logits, of the shape of the output."""
-        if self.data_format == "channels_first":
-            dz = np.moveaxis(dz, 1, -1)
-        return self._backward(compact(dz), saved, need_dx)
+        return self._backward(self.proved(dz, saved[1]), saved, need_dx)
 
     def _backward(self, dz: np.ndarray, saved: Any, need_dx: bool) -> Any:
         x, _, _, (there, back) = saved

@@ -120,14 +120,14 @@ class Dot(Merge):
         a = first.reshape(len(first), 1, math.prod(first.shape[1:-1]), first.shape[-1])
         b = second.reshape(*second.shape[:1], 1, second.shape[1], math.prod(second.shape[2:]))
         y = multiply(a, b).reshape(self.compute_output_shape([part.shape for part in x]))
-        return y, (a, b, [part.shape for part in moved], axes, lengths)
+        return y, (a, b, [part.shape for part in moved], axes, lengths, y.shape)
 
     def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
         """Return the gradients by both inputs."""
         if not need_dx:
             return None
-        a, b, (first, second), axes, lengths = saved
-        slope = dy.reshape(len(a), 1, a.shape[2], b.shape[3])
+        a, b, (first, second), axes, lengths, out = saved
+        slope = self.gradient_like(dy, out).reshape(len(a), 1, a.shape[2], b.shape[3])
         da = multiply(slope, b.swapaxes(2, 3)).reshape(first)
         db = multiply(a.swapaxes(2, 3), slope).reshape(second)
         slopes = [np.moveaxis(da, -1, axes[0]), np.moveaxis(db, 1, axes[1])]

@@ -145,6 +145,9 @@ class SpatialDropout1D(Dropout):
     True
     """
 
+    # Axes of the input.
+    axes = 3
+
     def __init__(
         self, rate: float, seed: Any = None, name: Any = None, dtype: Any = None, **kwargs: Any
     ) -> None:
@@ -152,8 +155,8 @@ class SpatialDropout1D(Dropout):
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return x, some features zero in training."""
-        if x.ndim != 3:
-            raise wrong_rank(self.name, "ndim=3", x.shape, "(batch, timesteps, features)")
+        if x.ndim != self.axes:
+            raise wrong_rank(self.name, f"ndim={self.axes}", x.shape, "(batch, ..., features)")
         return super().forward(x, training, mask)
 
     def get_config(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class Merge(Layer):
         If the inputs are no list, their batch sizes differ, or their shapes do not fit.
     """
 
+    several_inputs = True
     # How many inputs there have to be; None: any number.
     count: int | None = None
 
@@ -145,7 +146,7 @@ class Elementwise(Merge):
             for m, part in zip(masks, parts, strict=True)
         ]
         y, saved = self.merge(parts, opened)
-        return y, ([part.shape for part in x], [part.shape for part in parts], saved)
+        return y, ([part.shape for part in x], [part.shape for part in parts], y.shape, saved)
 
     def merge(self, parts: list[np.ndarray], masks: list[Any]) -> Any:
         """Return the output, and what `slopes` needs; masks have the shapes of the parts."""
@@ -159,8 +160,8 @@ class Elementwise(Merge):
         """Return the gradients by the inputs, a list."""
         if not need_dx:
             return None
-        outer, inner, kept = saved
-        slopes = self.slopes(dy, kept, len(outer))
+        outer, inner, shape, kept = saved
+        slopes = self.slopes(self.gradient_like(dy, shape), kept, len(outer))
         return [
             _unbroadcast(slope, shape).reshape(given)
             for slope, shape, given in zip(slopes, inner, outer, strict=True)

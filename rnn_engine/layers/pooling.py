@@ -1,5 +1,6 @@
-"""Layers that make one vector of a sequence: `GlobalAveragePooling1D`, `GlobalMaxPooling1D`."""
+"""Layers that make one vector of a sequence, an image or a video: `GlobalAveragePooling1D`..."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,21 @@ from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.reshaping import check_data_format
 
 
-class GlobalPooling1D(Layer):
-    """Base of the two: arguments, shapes, and the order of the axes.
+class GlobalPooling(Layer):
+    """Base of them: arguments, shapes, and the order of the axes.
 
     Parameters
     ----------
     data_format : str, optional
         ``"channels_last"`` (the default): (batch, timesteps, features);
-        ``"channels_first"``: (batch, features, timesteps).
+        ``"channels_first"``: (batch, features, timesteps). Over two or three axes there are
+        these in place of the time steps.
     keepdims : bool
-        Keep the time axis, of size 1.
+        Keep the axes that are pooled over, of size 1.
     """
+
+    # Axes that are pooled over.
+    rank = 1
 
     def __init__(
         self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any
@@ -30,13 +35,15 @@ class GlobalPooling1D(Layer):
         self.keepdims = bool(keepdims)
 
     @property
-    def _time(self) -> int:
-        return 1 if self.data_format == "channels_last" else 2
+    def _axes(self) -> tuple[int, ...]:
+        """The axes that are pooled over."""
+        first = 1 if self.data_format == "channels_last" else 2
+        return tuple(range(first, first + self.rank))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return (batch, features), with an axis of size 1 for time under `keepdims`."""
-        shape = list(input_shape)
-        shape[self._time : self._time + 1] = [1] if self.keepdims else []
+        """Return (batch, features), with axes of size 1 under `keepdims`."""
+        shape, axes = list(input_shape), self._axes
+        shape[axes[0] : axes[-1] + 1] = [1] * self.rank if self.keepdims else []
         return tuple(shape)
 
     def steps_of(self, x: np.ndarray) -> np.ndarray:
@@ -45,23 +52,31 @@ class GlobalPooling1D(Layer):
         Raises
         ------
         ValueError
-            If it has not three axes, or one of size zero.
+            If it has the wrong number of axes, or one of size zero.
         """
-        if x.ndim != 3:
-            raise wrong_rank(self.name, "ndim=3", x.shape)
+        if x.ndim != self.rank + 2:
+            raise wrong_rank(self.name, f"ndim={self.rank + 2}", x.shape)
         if 0 in x.shape:
             raise unfit(self.name, f"no empty axis, but received input with shape {x.shape}")
-        return x if self._time == 1 else x.transpose(0, 2, 1)
+        if self.data_format == "channels_first":
+            x = np.moveaxis(x, 1, -1)
+        return x if self.rank == 1 else x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])
 
     def outward(self, y: np.ndarray) -> np.ndarray:
-        """Return (batch, features) with the axis that `keepdims` wants."""
-        return np.expand_dims(y, self._time) if self.keepdims else y
+        """Return (batch, features) with the axes that `keepdims` wants."""
+        return np.expand_dims(y, self._axes) if self.keepdims else y
 
     def inward(self, dy: np.ndarray, batch: int, features: int) -> np.ndarray:
         """Return the gradient, proved, as (batch, features)."""
         shape = self.outward(np.empty((batch, features), bool)).shape
         dy = self.gradient_like(dy, shape)
-        return dy.squeeze(self._time) if self.keepdims else dy
+        return dy.squeeze(self._axes) if self.keepdims else dy
+
+    def unfolded(self, dx: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Return (batch, timesteps, features) in the shape of the input."""
+        if self.data_format == "channels_last":
+            return dx if self.rank == 1 else dx.reshape(shape)
+        return np.moveaxis(dx.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
@@ -73,7 +88,7 @@ class GlobalPooling1D(Layer):
 
 
 @registry.register("GlobalAveragePooling1D", "GlobalAvgPool1D")
-class GlobalAveragePooling1D(GlobalPooling1D):
+class GlobalAveragePooling1D(GlobalPooling):
     """Mean over the time steps that are not masked (`keras.layers.GlobalAveragePooling1D`).
 
     A row without any such step gives NaN, as in Keras.
@@ -81,7 +96,7 @@ class GlobalAveragePooling1D(GlobalPooling1D):
     Parameters
     ----------
     data_format, keepdims
-        See `GlobalPooling1D`.
+        See `GlobalPooling`.
 
     Examples
     --------
@@ -95,7 +110,7 @@ class GlobalAveragePooling1D(GlobalPooling1D):
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return the means; saves the mask and the shape."""
-        x = self.steps_of(x)
+        given, x = x.shape, self.steps_of(x)
         batch, steps, features = x.shape
         is_open = np.empty((0, steps), bool) if mask is None else as_mask(mask, (batch, steps))
         swapped = x.transpose(1, 0, 2)
@@ -105,13 +120,13 @@ class GlobalAveragePooling1D(GlobalPooling1D):
             flat, row, step = compact(x).reshape(-1), steps * features, features
         y = np.empty((batch, features), self._np_dtype)
         mean_over_time(flat, row, step, is_open, np.empty(features), y)
-        return self.outward(y), (is_open, x.shape)
+        return self.outward(y), (is_open, x.shape, given)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy / count at the open steps, zero at the others."""
         if not need_dx:
             return None
-        is_open, (batch, steps, features) = saved
+        is_open, (batch, steps, features), given = saved
         dy = self.inward(dy, batch, features)
         dx = np.empty((steps, batch, features), self._np_dtype)
         if len(is_open):
@@ -119,11 +134,11 @@ class GlobalAveragePooling1D(GlobalPooling1D):
             np.multiply(is_open.T[..., None], dy / count[:, None], out=dx)
         else:
             dx[...] = dy / self._np_dtype.type(steps)
-        return dx.transpose(1, 0, 2) if self._time == 1 else dx.transpose(1, 2, 0)
+        return self.unfolded(dx.transpose(1, 0, 2), given)
 
 
 @registry.register("GlobalMaxPooling1D", "GlobalMaxPool1D")
-class GlobalMaxPooling1D(GlobalPooling1D):
+class GlobalMaxPooling1D(GlobalPooling):
     """Largest value over the time steps (`keras.layers.GlobalMaxPooling1D`).
 
     As in Keras masked steps count like the others, and a mask ends here with a
@@ -132,7 +147,7 @@ class GlobalMaxPooling1D(GlobalPooling1D):
     Parameters
     ----------
     data_format, keepdims
-        See `GlobalPooling1D`.
+        See `GlobalPooling`.
 
     Examples
     --------
@@ -144,17 +159,17 @@ class GlobalMaxPooling1D(GlobalPooling1D):
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return the largest values; saves the input and these."""
-        x = self.steps_of(x)
+        given, x = x.shape, self.steps_of(x)
         y = x.max(axis=1)
-        return self.outward(y), (x, y)
+        return self.outward(y), (x, y, given)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy where the largest value stood."""
         if not need_dx:
             return None
-        x, y = saved
+        x, y, given = saved
         here = x == y[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):  # a NaN equals nothing
             share = self.inward(dy, *y.shape) / here.sum(axis=1, dtype=self._np_dtype)
             dx = here * share[:, None]
-        return dx if self._time == 1 else dx.transpose(0, 2, 1)
+        return self.unfolded(dx, given)

@@ -76,7 +76,7 @@ class UnitNormalization(Layer):
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dx."""
         y, kept, axis = saved
-        return unit_backward(dy, y, kept, axis) if need_dx else None
+        return unit_backward(self.gradient_like(dy, y.shape), y, kept, axis) if need_dx else None
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""

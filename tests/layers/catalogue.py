@@ -17,7 +17,7 @@ class Case:
     """Options of a layer, the shapes of its inputs behind the batch axis, and how it is called.
 
     `masked` tells which inputs have a mask over their first axis. Rounded inputs have equal
-    numbers among them.
+    numbers among them. What is `narrow`, Keras computes in float32 only.
     """
 
     options: dict[str, Any]
@@ -25,6 +25,7 @@ class Case:
     masked: tuple[bool, ...] = ()
     rounded: bool = False
     several: bool = False
+    narrow: bool = False
     call: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -90,9 +91,63 @@ def _convolutions(rank: int, *shapes: tuple[int, ...]) -> list[Case]:
     return [*cases, *(one(first, shape[-1], *shape[:-1]) for shape in shapes)]
 
 
+def _transposed(*shapes: tuple[int, ...]) -> list[Case]:
+    """Return cases of a transposed convolution."""
+    every = [
+        {"kernel_size": 2},
+        {"kernel_size": 3, "strides": 2, "padding": "same", "activation": "tanh"},
+        {"kernel_size": 2, "strides": 3, "use_bias": False},
+        {"kernel_size": 4, "strides": 3, "padding": "same"},
+        {"kernel_size": 3, "strides": 2, "output_padding": 1},
+        {"kernel_size": 3, "strides": 3, "padding": "same", "output_padding": 0},
+        {"kernel_size": 5, "strides": 2},
+    ]
+    cases = [one({"filters": 3, **options}, *shape) for options in every for shape in shapes]
+    dilated = {"filters": 3, "kernel_size": 3, "dilation_rate": 2}
+    cases.append(one(dilated, *shapes[0], narrow=True))
+    first = {"filters": 3, "kernel_size": 2, "strides": 2, "data_format": "channels_first"}
+    return [*cases, *(one(first, shape[-1], *shape[:-1]) for shape in shapes)]
+
+
+def _pools(rank: int, *shapes: tuple[int, ...]) -> list[Case]:
+    """Return cases of a pooling layer."""
+    every: list[dict[str, Any]] = [
+        {"pool_size": 2},
+        {"pool_size": 3, "strides": 2},
+        {"pool_size": 2, "strides": 1, "padding": "same"},
+        {"pool_size": 3, "padding": "same"},
+        {"pool_size": 2, "strides": 3},
+        {"data_format": "channels_first", "pool_size": (2,) * rank},
+    ]
+    return [
+        one(options, *shape, rounded=rounded, narrow=rank == 3)
+        for options in every for shape in shapes for rounded in (False, True)
+    ]  # fmt: skip
+
+
+_FIRST = {"data_format": "channels_first"}
+
+
+def _over(*shapes: tuple[int, ...]) -> list[Case]:
+    """Return cases of global pooling."""
+    return [
+        one(options, *shape)
+        for options in ({}, {"keepdims": True}, _FIRST, {**_FIRST, "keepdims": True})
+        for shape in shapes
+    ]
+
+
+def _with(options: list[dict[str, Any]], *shapes: tuple[int, ...]) -> list[Case]:
+    """Return a case for each of some options and shapes."""
+    return [one(some, *shape) for some in options for shape in shapes]
+
+
 CASES: dict[str, list[Case]] = {
     "Add": _MERGED,
     "Average": _MERGED,
+    "AveragePooling1D": _pools(1, (7, 4), (12, 17)),
+    "AveragePooling2D": _pools(2, (7, 5, 4)),
+    "AveragePooling3D": _pools(3, (4, 5, 3, 2))[::2],
     "Concatenate": [
         several({}, (4, 2), (4, 3)),
         several({}, (4, 2), (4, 3), masked=(True, False)),
@@ -112,16 +167,34 @@ CASES: dict[str, list[Case]] = {
         one({"filters": 2, "kernel_size": 2, "strides": 5}, 4, 3),
         one({"filters": 2, "kernel_size": 3}, 6, 2, masked=(True,)),
     ],
+    "Conv1DTranspose": [
+        *_transposed((5, 4), (1, 2)),
+        one({"filters": 20, "kernel_size": 3, "strides": 2, "padding": "same"}, 300, 7),
+    ],
     "Conv2D": [
         *_convolutions(2, (7, 5, 4), (6, 9, 4)),
         one({"filters": 6, "kernel_size": (3, 2), "strides": (2, 1)}, 9, 8, 1),
         one({"filters": 6, "kernel_size": (1, 4), "dilation_rate": (3, 2)}, 9, 8, 3),
         one({"filters": 17, "kernel_size": 3, "padding": "same"}, 20, 30, 6),
     ],
+    "Conv2DTranspose": [
+        *_transposed((4, 3, 2)),
+        one({"filters": 2, "kernel_size": (3, 2), "strides": (1, 2)}, 4, 3, 5),
+    ],
     "Conv3D": [
         *_convolutions(3, (6, 5, 7, 4)),
         one({"filters": 5, "kernel_size": (2, 3, 1), "strides": (1, 3, 2)}, 4, 8, 7, 2),
     ],
+    "Conv3DTranspose": [
+        one({"filters": 2, "kernel_size": 2, "strides": 2, "padding": "same"}, 2, 3, 2, 2),
+        one({"filters": 2, "kernel_size": (2, 3, 1), "strides": (1, 2, 2)}, 2, 3, 2, 3),
+    ],
+    "Cropping1D": _with([{}, {"cropping": 2}, {"cropping": (0, 3)}], (6, 3)),
+    "Cropping2D": _with(
+        [{}, {"cropping": 1}, {"cropping": ((1, 2), (0, 1))}, {"cropping": (1, 1), **_FIRST}],
+        (5, 4, 3),
+    )[:3],
+    "Cropping3D": _with([{}, {"cropping": ((1, 0), (0, 2), (1, 1)), **_FIRST}], (3, 4, 5, 6)),
     "Dot": [
         several({"axes": 1}, (5,), (5,)),
         several({"axes": -1}, (5,), (5,)),
@@ -134,10 +207,32 @@ CASES: dict[str, list[Case]] = {
         several({"axes": 1, "normalize": True}, (5,), (5,)),
         several({"axes": (1, -1), "normalize": True}, (4, 3), (2, 4)),
     ],
+    "MaxPooling1D": [*_pools(1, (7, 4), (12, 17)), one({}, 6, 2, masked=(True,))],
+    "MaxPooling2D": _pools(2, (7, 5, 4)),
+    "MaxPooling3D": _pools(3, (4, 5, 3, 2))[::2],  # of equal numbers each counts there
+    "GlobalAveragePooling2D": [*_over((5, 3, 4)), one({}, 5, 3, 2, masked=(True,))],
+    "GlobalAveragePooling3D": _over((2, 5, 3, 4)),
+    "GlobalMaxPooling2D": [*_over((5, 3, 4)), one({}, 5, 3, 2, rounded=True)],
+    "GlobalMaxPooling3D": _over((2, 5, 3, 4)),
     "Maximum": _MERGED,
     "Minimum": _MERGED,
     "Multiply": _MERGED,
+    "SpatialDropout2D": _with([{"rate": 0.0}, {"rate": 0.0, **_FIRST}], (4, 3, 2)),
+    "SpatialDropout3D": _with([{"rate": 0.0}, {"rate": 0.0, **_FIRST}], (4, 3, 2, 2)),
     "Subtract": _OF_TWO,
+    "UpSampling1D": _with([{}, {"size": 3}], (4, 3)),
+    "UpSampling2D": [
+        *_with([{}, {"size": (3, 1)}, {"size": (3, 2), **_FIRST}], (4, 3, 2), (1, 2, 3)),
+        one({"interpolation": "bilinear"}, 4, 3, 2, narrow=True),
+        one({"interpolation": "bilinear", "size": (3, 2), **_FIRST}, 2, 1, 5, narrow=True),
+    ],
+    "UpSampling3D": _with([{}, {"size": (1, 3, 2), **_FIRST}], (2, 4, 3, 2)),
+    "ZeroPadding1D": _with([{}, {"padding": 2}, {"padding": (0, 3)}, _FIRST], (6, 3)),
+    "ZeroPadding2D": _with(
+        [{}, {"padding": 2}, {"padding": ((1, 2), (0, 1))}, {"padding": (1, 1), **_FIRST}],
+        (5, 4, 3),
+    )[:3],
+    "ZeroPadding3D": _with([{}, {"padding": ((1, 0), (0, 2), (1, 1)), **_FIRST}], (3, 4, 5, 6)),
     "UnitNormalization": [
         one({}, 5),
         one({}, 4, 3, masked=(True,)),
@@ -176,11 +271,40 @@ REFUSED: list[tuple[str, dict[str, Any], Any]] = [
     ("Conv2D", {"filters": 4, "kernel_size": (2, 2, 2)}, None),
     ("Conv2D", {"filters": 4, "kernel_size": (6, 1)}, (2, 5, 3, 1)),
     ("Conv2D", {"filters": 4, "kernel_size": 2}, (2, 5, 3)),
+    ("Conv1DTranspose", {"filters": 0, "kernel_size": 2}, None),
+    ("Conv1DTranspose", {"filters": 2, "kernel_size": 2, "padding": "causal"}, None),
+    ("Conv1DTranspose", {"filters": 2, "kernel_size": 2, "output_padding": -1}, None),
+    ("Conv1DTranspose", {"filters": 2, "kernel_size": 2, "output_padding": 1}, None),
+    ("Conv1DTranspose", {"filters": 2, "kernel_size": 2, "strides": 2, "dilation_rate": 2}, None),
+    ("Conv1DTranspose", {"filters": 2, "kernel_size": 2}, (2, 5)),
     ("Dot", {"axes": "a"}, None),
     ("Dot", {"axes": (1, 1, 1)}, None),
     ("Dot", {"axes": (1, 1.5)}, None),
     ("Dot", {"axes": 1}, [(2, 3), (2, 4)]),
     ("Dot", {"axes": 1}, [(2, 3)]),
     ("Dot", {"axes": 0}, [(2, 2), (2, 2)]),
+    ("MaxPooling1D", {"pool_size": 0}, None),
+    ("MaxPooling1D", {"pool_size": (1, 2)}, None),
+    ("MaxPooling1D", {"strides": -1}, None),
+    ("MaxPooling1D", {"pool_size": 6}, (2, 5, 3)),
+    ("MaxPooling1D", {}, (2, 5)),
+    ("MaxPooling2D", {"data_format": "last"}, None),
+    ("AveragePooling2D", {"pool_size": 2}, (2, 5, 3)),
+    ("AveragePooling2D", {}, None),
+    ("Cropping1D", {"cropping": 3}, (2, 6, 3)),
+    ("Cropping1D", {"cropping": (1, 2, 3)}, None),
+    ("Cropping2D", {"cropping": -1}, None),
+    ("Cropping2D", {"cropping": (1, 1, 1)}, None),
+    ("Cropping2D", {"cropping": 2}, (2, 4, 6, 3)),
+    ("ZeroPadding1D", {"padding": -1}, None),
+    ("ZeroPadding2D", {"padding": (1, 2, 3)}, None),
+    ("ZeroPadding2D", {"padding": 1.5}, None),
+    ("UpSampling1D", {"size": 0}, None),
+    ("UpSampling1D", {"size": 1.5}, None),
+    ("UpSampling2D", {"size": 0}, None),
+    ("UpSampling2D", {"interpolation": "none"}, (2, 3, 4, 5)),
+    ("SpatialDropout2D", {"rate": 2}, None),
+    ("SpatialDropout2D", {"rate": 0.5}, (2, 3, 4)),
+    ("GlobalMaxPooling2D", {}, (2, 3, 4)),
     ("UnitNormalization", {"axis": "a"}, None),
 ]
