@@ -71,9 +71,26 @@ sys.meta_path.insert(0, SecondName(f"{__name__}.keras", __name__))
 sys.meta_path.append(MissingModules())
 
 _ENVIRONMENT = "autograph device distribute executing_eagerly get_logger logging sysconfig test"
+# TensorFlow's functions beside Keras, as names of ops.
+_TENSORFLOW = (
+    "Tensor TensorShape abs acos acosh add add_n argmax argmin argsort asin asinh atan atan2 "
+    "atanh bool boolean_mask broadcast_to cast clip_by_global_norm clip_by_norm clip_by_value "
+    "complex128 complex64 concat cond constant convert_to_tensor cos cosh cumsum "
+    "custom_gradient divide double dtypes einsum ensure_shape equal exp expand_dims eye fill "
+    "float16 float32 float64 floor function gather gather_nd greater greater_equal identity "
+    "int16 int32 int64 int8 is_tensor less less_equal linalg linspace logical_and logical_not "
+    "logical_or map_fn math matmul maximum meshgrid minimum multiply name_scope negative "
+    "newaxis nn norm not_equal numpy_function one_hot ones ones_like pad pow print py_function "
+    "range rank reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min "
+    "reduce_prod reduce_sum repeat reshape reverse roll round scatter_nd searchsorted "
+    "sequence_mask shape sigmoid sign sin sinh size slice sort split sqrt square squeeze stack "
+    "stop_gradient subtract tan tanh tensor_scatter_nd_update tensordot tile transpose truediv "
+    "uint16 uint32 uint64 uint8 unique unstack where while_loop zeros zeros_like"
+)
 _find = lazily(
     __name__,
     {
+        **{name: f"rnn_engine.ops.tf_names:{name}" for name in _TENSORFLOW.split()},
         "compat": "rnn_engine.compat",
         "data": "rnn_engine.data",
         "datasets": "rnn_engine.datasets",
@@ -81,6 +98,9 @@ _find = lazily(
         "DTypePolicy": "rnn_engine.dtype_policies:DTypePolicy",
         "FloatDTypePolicy": "rnn_engine.dtype_policies:DTypePolicy",
         "mixed_precision": "rnn_engine.mixed_precision",
+        "GradientTape": "rnn_engine.autodiff.tape:GradientTape",
+        "UnconnectedGradients": "rnn_engine.autodiff.tape:UnconnectedGradients",
+        "ops": "rnn_engine.ops",
         "set_random_seed": "rnn_engine.random:set_seed",
         "TensorSpec": "rnn_engine.data:TensorSpec",
         **{name: f"rnn_engine.environment:{name}" for name in _ENVIRONMENT.split()},

@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.autodiff.recording import OPEN
 from rnn_engine.checks import as_float_array
 from rnn_engine.graph import KerasTensor, flatten, is_nested, map_structure, pack_as
 from rnn_engine.graph.layout import Layout, copies
 from rnn_engine.graph.order import operations_by_depth, rebuilt_from
 from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.calls import call_in_context, is_special
 from rnn_engine.layers.input_layer import Input
 from rnn_engine.layers.logits import GraphLogits
 from rnn_engine.model import Model, adjusted
+from rnn_engine.tensor import as_tensor
 
 
 @registry.register()
@@ -246,9 +249,13 @@ class Functional(Model):
         """
         if any(isinstance(leaf, KerasTensor) for leaf in flatten(inputs)):
             return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
+        if OPEN or is_special(inputs, args, kwargs):
+            return call_in_context(self, inputs, args, training, mask, kwargs)
         x = self.convert(self.bind(inputs, *args, **kwargs)[0])
         y, _ = self.forward(x, training, mask)  # type: ignore[arg-type]  # None stays None here
-        return self.nested_outputs(self.halved(y) if self._gives_half else y)
+        return self.nested_outputs(
+            map_structure(as_tensor, self.halved(y) if self._gives_half else y)
+        )
 
     def halved(self, y: Any) -> Any:
         """Return outputs, those of layers with a half type in it."""

@@ -105,9 +105,12 @@ class Model(Trainer, Saveable, Layer):
 
     @property
     def has_penalties(self) -> bool:
-        """Whether a weight or an activity is penalized."""
+        """Whether a weight or an activity is penalized, or a layer may call `add_loss`."""
         weights = any(v.regularizer is not None for v in self.weights)
-        return weights or any(layer.activity_regularizer is not None for layer in self._inner())
+        return weights or any(
+            layer._traced or layer.activity_regularizer is not None
+            for layer in [self, *self._inner()]
+        )
 
     def _inner(self) -> Iterator[Layer]:
         """Yield all layers, those inside others too."""

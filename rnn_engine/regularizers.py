@@ -1,7 +1,8 @@
 """Penalties on weights and outputs, each with its gradient: `keras.regularizers`.
 
-There is no autodiff here, so a regularizer is a value and a gradient. A plain
-function has no gradient and is refused; `CustomRegularizer` takes the pair.
+A regularizer is a value and a gradient. Those of the library have both by hand, so has a
+`CustomRegularizer`; a plain function, or a class with no more than `__call__`, is differentiated
+by autograd, which takes the extra of that name.
 """
 
 import math
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.autodiff.functions import applied, gradient_of
 from rnn_engine.config import epsilon
 from rnn_engine.registry import Registry, made_of
 
@@ -19,6 +21,7 @@ __all__ = [
     "L1L2",
     "L2",
     "CustomRegularizer",
+    "FunctionRegularizer",
     "OrthogonalRegularizer",
     "Regularizer",
     "deserialize",
@@ -56,8 +59,8 @@ class Regularizer:
         return 0.0
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
-        """Return the derivative of the penalty, of the shape and dtype of `x`."""
-        raise NotImplementedError(f"{type(self).__name__} must define gradient(x).")
+        """Return the derivative of the penalty, of the shape and dtype of `x`: autograd's."""
+        return gradient_of(self, np.asarray(x))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
@@ -310,6 +313,18 @@ class CustomRegularizer(Regularizer):
         return {"name": self.name}
 
 
+class FunctionRegularizer(Regularizer):
+    """A user's function of a weight as a regularizer; autograd gives its gradient."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(self, x: Any) -> Any:
+        """Return the penalty of `x`."""
+        return self.function(x) if hasattr(x, "_node") else applied(self.function, x)
+
+
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
@@ -319,12 +334,12 @@ def get(identifier: Any) -> Any:
     Parameters
     ----------
     identifier : str, dict, class, Regularizer or None
-        Or any callable that has a method `gradient`.
+        Or a function of one's own, in `rnn_engine.ops` or NumPy, whose gradient autograd gives.
 
     Raises
     ------
     ValueError
-        If it names no regularizer, or is a function without a gradient.
+        If it names no regularizer.
 
     Examples
     --------
@@ -332,18 +347,15 @@ def get(identifier: Any) -> Any:
     L2(l2=0.01)
     """
     regularizer = registry.get(identifier)
-    if regularizer is not None and not (
-        callable(regularizer) and callable(getattr(regularizer, "gradient", None))
-    ):
-        raise ValueError(
-            f"The regularizer {identifier!r} has no gradient. Wrap it with the derivative: "
-            f"CustomRegularizer(value_fn, gradient_fn)."
-        )
+    if regularizer is not None and not callable(getattr(regularizer, "gradient", None)):
+        return FunctionRegularizer(regularizer)
     return regularizer
 
 
 def serialize(regularizer: Any) -> Any:
     """Return a JSON-ready form of a regularizer. Mirrors `keras.regularizers.serialize`."""
+    if isinstance(regularizer, FunctionRegularizer):
+        regularizer = regularizer.function
     return registry.serialize(regularizer)
 
 

@@ -9,7 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.autodiff.recording import OPEN
 from rnn_engine.checks import as_numbers
+from rnn_engine.config import floatx
+from rnn_engine.registry import kind_of
+from rnn_engine.tensor import as_tensor
 
 MOST_PARTS = 64
 """Sparse gradients that a variable keeps apart; a step of training has one a layer."""
@@ -67,6 +71,32 @@ def writing(variables: "Iterable[Variable]") -> Iterator[None]:
             writes.count += outermost
 
 
+def _recorded(function: Any, args: Any, kwargs: Any) -> Any:
+    """Return what a function of NumPy gives for variables, as the open tapes record it."""
+    from rnn_engine.autodiff.tape import apply_function  # above this module
+
+    return apply_function(function, args, kwargs)
+
+
+@contextmanager
+def apart(variables: "Iterable[Variable]") -> "Iterator[Any]":
+    """Collect what is added to gradients within the block, and leave the buffers as they were.
+
+    Gives a function that returns the collected gradients, None where nothing was added.
+    """
+    listed = list(variables)
+    kept = [(v._grad, v._cleared, v._parts) for v in listed]
+    for variable in listed:
+        variable._grad, variable._cleared, variable._parts = None, False, None
+    found: list[Any] = []
+    try:
+        yield lambda: found
+        found.extend(v.gradient if v._grad is not None or v._parts else None for v in listed)
+    finally:
+        for variable, state in zip(listed, kept, strict=True):
+            variable._grad, variable._cleared, variable._parts = state
+
+
 class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     """A named array with a stable identity: writing to it never moves it.
 
@@ -77,14 +107,21 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
     Parameters
     ----------
-    value : array
-        Initial content; copied to a C-contiguous array of `dtype`.
+    value : array or callable
+        Initial content; copied to a C-contiguous array of `dtype`. Or an initializer, which is
+        called with `shape` and `dtype`.
+    shape : tuple of int, optional
+        For an initializer.
+    dtype : str, optional
+        That of `value` if None, and `config.floatx` for Python's numbers and lists.
+    trainable : bool
+        Whether an optimizer updates it.
+    autocast, aggregation, synchronization
+        Accepted, as in Keras: there is nothing to cast, and one process.
     name : str
         Last part of the path, such as ``"kernel"``.
     path : str, optional
         Full path, such as ``"simple_rnn/simple_rnn_cell/kernel"``; `name` if None.
-    trainable : bool
-        Whether an optimizer updates it.
     regularizer, constraint : callable, optional
         As given to the layer; applied by the training loop and the optimizer.
     adopt : bool
@@ -93,16 +130,31 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __init__(
         self,
-        value: Any,
-        *,
-        name: str = "variable",
-        path: str | None = None,
-        trainable: bool = True,
+        value: Any = None,
+        shape: Any = None,
         dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: Any = None,
+        synchronization: Any = None,
+        name: str | None = None,
+        *,
+        initial_value: Any = None,
+        initializer: Any = None,
+        path: str | None = None,
         regularizer: Any = None,
         constraint: Any = None,
         adopt: bool = False,
     ) -> None:
+        # Keras's name of the first argument, and TensorFlow's.
+        value = next((v for v in (value, initializer, initial_value) if v is not None), None)
+        name = name or "variable"
+        if dtype is None and not hasattr(value, "dtype"):
+            dtype = floatx()
+        dtype = None if dtype is None else np.dtype(getattr(dtype, "name", dtype))
+        value = kind_of("initializer").get(value) if isinstance(value, str) else value
+        if callable(value) and not hasattr(value, "dtype"):
+            value = value() if shape is None else value(tuple(shape), dtype=dtype.name)
         make = np.asarray if adopt else np.array
         # A view, so that nobody can resize the memory that kernels write to.
         self._value: np.ndarray = make(value, dtype=dtype, order="C")[...]
@@ -182,6 +234,13 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         if len(self._parts) >= MOST_PARTS:  # nobody clears them: do not grow for ever
             _ = self.grad
         self._parts.append(part)
+
+    def add_gradient(self, gradient: Any) -> None:
+        """Add a gradient, or rows of one (a `SparseGrad`)."""
+        if hasattr(gradient, "to_dense"):
+            self.add_sparse(gradient)
+        else:
+            self.grad[...] += np.asarray(gradient)
 
     @property
     def gradient(self) -> Any:
@@ -276,10 +335,12 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
         ``variable += x`` writes to the variable (in Keras, it makes a tensor).
         """
+        if OPEN and method == "__call__" and "out" not in kwargs:
+            return _recorded(ufunc, inputs, kwargs)
         arrays = [x.value if isinstance(x, Variable) else x for x in inputs]
         targets = kwargs.pop("out", ())
         if not targets:
-            return getattr(ufunc, method)(*arrays, **kwargs)
+            return as_tensor(getattr(ufunc, method)(*arrays, **kwargs))
         out = tuple(x.value if isinstance(x, Variable) else x for x in targets)
         written = [x for x in targets if isinstance(x, Variable)]
         for variable in written:
@@ -295,9 +356,18 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         """Hash by identity: arithmetic comparison gives arrays."""
         return id(self)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Let NumPy's functions work on the value, and be recorded by a tape."""
+        if OPEN:
+            return _recorded(function, args, kwargs)
+        args = tuple(x.value if isinstance(x, Variable) else x for x in args)
+        return as_tensor(function(*args, **kwargs))
+
     def __getitem__(self, key: Any) -> Any:
         """Return a part of the value, as a copy."""
-        return np.array(self.value[key])
+        if OPEN:
+            return _recorded(None, (self, key), {})
+        return as_tensor(np.array(self.value[key]))
 
     def __len__(self) -> int:
         """Return the length of the first axis."""

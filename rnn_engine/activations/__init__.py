@@ -15,6 +15,7 @@ from rnn_engine.activations.base import (
     Activation,
     BoundActivation,
     CustomActivation,
+    FunctionActivation,
     Parametrised,
     registry,
 )
@@ -57,37 +58,44 @@ def get(identifier: Any) -> Activation:
     """Return the activation called so; None is linear (`keras.activations.get`).
 
     Takes a name, what `serialize` wrote, an activation, or an activation layer such as
-    `LeakyReLU`, whose activation it gives.
+    `LeakyReLU`, whose activation it gives. A function of one's own becomes a
+    `FunctionActivation`: to train on it takes the extra ``autograd``, unless it comes with its
+    derivative as a `CustomActivation`.
 
     Raises
     ------
     ValueError
-        If there is none of this name, or a plain function is given: training needs
-        its derivative too, see `CustomActivation`.
+        If there is none of this name.
     """
     if identifier is None:
         return registry.entries["linear"]
     if isinstance(identifier, Activation):
         return identifier
     if isinstance(identifier, str):
-        return registry.lookup(identifier)
+        found = registry.lookup(identifier)
+        return found if isinstance(found, Activation) else get(found)
     if isinstance(identifier, dict):
         return _from_config(identifier)
     inner = getattr(identifier, "activation", None)
     if isinstance(inner, Activation) and getattr(identifier, "is_activation_layer", False):
         return inner
     if callable(identifier):
-        raise ValueError(
-            f"Could not interpret activation function identifier: {identifier!r}. A function of "
-            f"your own needs its derivative: CustomActivation(function, derivative)."
-        )
+        return _known(identifier) or FunctionActivation(identifier)
     raise ValueError(f"Could not interpret activation function identifier: {identifier!r}.")
+
+
+def _known(function: Any) -> Activation | None:
+    """Return the activation that a function of `rnn_engine.ops` computes with its defaults."""
+    name = getattr(function, "__name__", "")
+    if not getattr(function, "__module__", "").startswith("rnn_engine.ops") or name == "gelu":
+        return None
+    return registry.entries.get(name)
 
 
 def _from_config(config: dict[str, Any]) -> Activation:
     name, arguments = config.get("class_name"), config.get("config")
     if name == "function" and isinstance(arguments, str):  # as Keras writes a function
-        return registry.lookup(arguments)
+        return get(arguments)
     if not isinstance(name, str) or not isinstance(arguments, dict | None):
         raise ValueError(f"Could not interpret activation function identifier: {config!r}.")
     activation: Any = get(registry.lookup(name))
@@ -120,6 +128,7 @@ __all__ = [
     "AlongAxis",
     "BoundActivation",
     "CustomActivation",
+    "FunctionActivation",
     "LogSoftmax",
     "Parametrised",
     "Softmax",

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.activations.base import Activation, as_floats, registry
+from rnn_engine.activations.base import Activation, as_floats, in_a_graph, registry
 from rnn_engine.activations.elementwise import ENTRIES
+from rnn_engine.autodiff import recording
 from rnn_engine.checks import compact
 from rnn_engine.kernels import softmax as kernels
 from rnn_engine.kernels import threads
@@ -66,6 +67,10 @@ class AlongAxis(Activation):
         """Return the activation of every row along `axis`, in the float type of `x`."""
         if axis != -1:
             return self.with_arguments(axis)(x)
+        if type(x) is not np.ndarray or recording.OPEN:
+            special = in_a_graph(self, x)
+            if special is not None:
+                return special
         source = as_floats(x)
         if not source.size:
             return source.copy()
@@ -201,6 +206,10 @@ class GLU(AlongAxis):
         """Return an array with half as many entries along `axis`."""
         if axis != -1:
             return self.with_arguments(axis)(x)
+        if type(x) is not np.ndarray or recording.OPEN:
+            special = in_a_graph(self, x)
+            if special is not None:
+                return special
         source = as_floats(x)
         rows, order, shape = self._rows(source)
         return self._back(self._forward(rows), order, (*shape[:-1], shape[-1] // 2))

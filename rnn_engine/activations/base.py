@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.autodiff import recording
+from rnn_engine.autodiff.functions import applied, with_way_back
 from rnn_engine.checks import as_numbers, compact
 from rnn_engine.config import standardize_dtype
 from rnn_engine.kernels import finish
@@ -89,6 +91,10 @@ class Activation:
 
     def __call__(self, x: Any) -> np.ndarray:
         """Return the activation of every element, in the float type of `x`."""
+        if type(x) is not np.ndarray or recording.OPEN:
+            special = in_a_graph(self, x)
+            if special is not None:
+                return special
         source = as_floats(x)
         order = _laid_out(source)
         flat = _flat(source, order)
@@ -116,6 +122,21 @@ class Activation:
 
     def __repr__(self) -> str:
         return f"<activation {self.name}>"
+
+
+def in_a_graph(activation: "Activation", x: Any) -> Any:
+    """Return an activation of a tensor that is symbolic or on a tape, None of another one."""
+    if hasattr(x, "node") and hasattr(x, "_keras_history"):
+        from rnn_engine.ops.symbolic import activation_of  # above this package
+
+        return activation_of(activation, x)
+    if recording.OPEN or hasattr(x, "_node"):
+        from rnn_engine.autodiff import steps
+
+        x = steps.seen(x)
+        if hasattr(x, "_node"):
+            return steps.activate(activation, x)
+    return None
 
 
 class CustomActivation(Activation):
@@ -153,6 +174,10 @@ class CustomActivation(Activation):
 
     def __call__(self, x: Any) -> np.ndarray:
         """Return ``function(x)`` in the float type of `x`."""
+        if type(x) is not np.ndarray or recording.OPEN:
+            special = in_a_graph(self, x)
+            if special is not None:
+                return special
         source = as_floats(x)
         return self._proved(self.function(source), source, "function")
 
@@ -176,6 +201,25 @@ class CustomActivation(Activation):
                 f"argument. Expected {like.shape}, got {array.shape}."
             )
         return array.astype(like.dtype, copy=False)
+
+
+class FunctionActivation(CustomActivation):
+    """A user's function as an activation; autograd gives its derivative, when training asks.
+
+    Parameters
+    ----------
+    function : callable
+        Of one tensor, in `rnn_engine.ops` or NumPy.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        name = getattr(function, "__name__", type(function).__name__)
+        super().__init__(lambda z: applied(function, z), lambda z: z, name)
+        self.wrapped = function
+
+    def backward(self, dy: np.ndarray, saved: np.ndarray) -> np.ndarray:
+        """Return the gradient by the input `saved`."""
+        return with_way_back(self.wrapped, saved)[1](dy)
 
 
 class BoundActivation(CustomActivation):

@@ -55,6 +55,7 @@ _LATER = {
         "GlobalAveragePooling2D", "GlobalAveragePooling3D",
         "GlobalMaxPooling2D", "GlobalMaxPooling3D",
     ),
+    "lambda_layer": ("Lambda",),
     "merging": (
         "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
         "add", "average", "maximum", "minimum", "multiply", "subtract",

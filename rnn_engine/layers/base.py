@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import constraints, initializers, regularizers
+from rnn_engine.autodiff.recording import OPEN
 from rnn_engine.checks import (
     TooLargeError,
     as_bools,
@@ -32,9 +33,11 @@ from rnn_engine.config import MIXED, policy_name, standardize_dtype
 from rnn_engine.graph import KerasTensor, Node, Operation, is_symbolic, map_structure
 from rnn_engine.initializers.deferred import blank
 from rnn_engine.initializers.initializer import check_shape
+from rnn_engine.layers.calls import call_in_context, is_special, stand_below
 from rnn_engine.layers.guard import check_change, describe_sizes, is_ours
 from rnn_engine.layers.proofs import Proved, proved, shape_of
 from rnn_engine.registry import Registry
+from rnn_engine.tensor import Tensor, as_tensor
 from rnn_engine.utils.naming import auto_name
 from rnn_engine.variable import Variable, writes, writing
 
@@ -105,6 +108,8 @@ class Layer(Operation):
     saves_on_demand = False
     # Whether `forward` or `backward` is a user's: the arrays that come from them are proved.
     _foreign = False
+    # Whether it has a `call` of a user's, which is recorded to go back; see `traced`.
+    _traced = False
     # Whether an inner layer cannot be replaced once this one is built; a model's can.
     _locks_layers = True
     built = False
@@ -113,8 +118,12 @@ class Layer(Operation):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "call" in vars(cls) or not is_ours(cls):
+            from rnn_engine.layers.users import adopt
+
+            adopt(cls)
         methods = (cls.forward, cls.backward, cls.compute_mask)
-        cls._foreign = not all(map(is_ours, methods))
+        cls._foreign = not (cls._traced or all(map(is_ours, methods)))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; not one that a built layer computes with the memory of.
@@ -191,6 +200,7 @@ class Layer(Operation):
         """
         with build_lock:
             if not self.built:
+                stand_below(self)
                 shape: Any = input_shape if isinstance(input_shape, dict) else tuple(input_shape)
                 self.create_weights(shape)
                 self.build_shape = shape
@@ -201,14 +211,31 @@ class Layer(Operation):
 
     def add_weight(
         self,
-        shape: tuple[int, ...] = (),
-        initializer: Any = "glorot_uniform",
-        name: str = "variable",
+        shape: Any = (),
+        initializer: Any = None,
+        dtype: Any = None,
+        name: str | None = None,
         trainable: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
+        autocast: bool = True,
+        **settings: Any,
     ) -> Variable:
-        """Create a weight of this layer; `name` may have a path before it.
+        """Create a weight of this layer (`keras.layers.Layer.add_weight`).
+
+        Parameters
+        ----------
+        shape : tuple of int
+        initializer : str, Initializer or callable, optional
+            ``"glorot_uniform"`` if None, zeros for integers.
+        dtype : str, optional
+            That of the layer if None.
+        name : str, optional
+            May have a path before it.
+        trainable : bool
+        regularizer, constraint : optional
+        autocast, aggregation, synchronization
+            Accepted, as in Keras.
 
         Raises
         ------
@@ -216,16 +243,33 @@ class Layer(Operation):
             If the shape is none, is larger than this machine's memory (`TooLargeError`, which
             is a `MemoryError` too), or the initializer returns another shape, or no numbers.
         """
+        if unknown := settings.keys() - {"aggregation", "synchronization", "use_resource"}:
+            raise TypeError(f"add_weight() got an unexpected keyword argument {min(unknown)!r}")
+        if isinstance(shape, str):
+            raise ValueError(
+                f"`name` must be passed as a keyword argument. Received: "
+                f"add_weight('{shape}', ...). Use: add_weight(shape=..., name='{shape}')."
+            )
+        if shape is None:
+            shape = ()
+        if isinstance(dtype, str) and name is None and not _is_dtype(dtype):
+            dtype, name = None, dtype  # as the layers of the library write it: the name third
+        kind = self._np_dtype if dtype is None else np.dtype(_dtype_name(dtype))
+        if initializer is None:
+            initializer = "glorot_uniform" if kind.kind == "f" else "zeros"
+        name = name or "variable"
         shape = check_shape(shape)
         path = f"{self.path_prefix}{self.name}/{name}"
-        to_come = blank(shape, self.dtype, path)
-        array = self._first_value(name, shape, initializer) if to_come is None else to_come
+        to_come = blank(shape, kind.name, path)
+        array = to_come
+        if to_come is None:
+            array = self._first_value(name, shape, initializer, kind.name)
         variable = Variable(
             array,
             name=name.rsplit("/", 1)[-1],
             path=path,
             trainable=trainable,
-            dtype=self.dtype,
+            dtype=kind,
             regularizer=regularizers.get(regularizer),
             constraint=constraints.get(constraint),
             adopt=to_come is not None,
@@ -233,14 +277,16 @@ class Layer(Operation):
         self._variables.append(variable)
         return variable
 
-    def _first_value(self, name: str, shape: tuple[int, ...], initializer: Any) -> np.ndarray:
+    def _first_value(
+        self, name: str, shape: tuple[int, ...], initializer: Any, dtype: str
+    ) -> np.ndarray:
         """Return what the initializer gives for a weight, proved."""
         what = f"Weight {name!r} of layer {self.name!r} ({describe_sizes(self)})"
-        check_memory(what, shape, self.dtype)
+        check_memory(what, shape, dtype)
         try:
-            value = initializers.get(initializer)(shape, dtype=self.dtype)
+            value = initializers.get(initializer)(shape, dtype=dtype)
         except MemoryError:
-            raise too_large(what, shape, self.dtype) from None
+            raise too_large(what, shape, dtype) from None
         array = as_numbers(value, f"What the initializer of {name!r} of layer {self.name!r} gives")
         if array.shape != shape:
             raise ValueError(
@@ -290,8 +336,11 @@ class Layer(Operation):
             False marks time steps to leave out. A NumPy array cannot carry its mask
             with it, as Keras's tensors do: pass it on, or use a model.
         """
-        if type(inputs) is not np.ndarray and is_symbolic(inputs, args, list(kwargs.values())):
-            return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
+        if type(inputs) is not np.ndarray or self._traced or OPEN:
+            if is_symbolic(inputs, args, list(kwargs.values())):
+                return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
+            if self._traced or OPEN or is_special(inputs, args, kwargs):
+                return call_in_context(self, inputs, args, training, mask, kwargs)
         inputs, options = self.bind(inputs, *args, **kwargs)
         x = self.convert(inputs)
         if not self.built:
@@ -307,7 +356,9 @@ class Layer(Operation):
             raise self._too_large(error, x) from None
         if self._foreign:
             y = self._proved_output(y)
-        return self.halved(y) if self._gives_half else y
+        if self._gives_half:
+            y = self.halved(y)
+        return y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
 
     def halved(self, y: Any) -> Any:
         """Return outputs in the half type of the policy, as they leave a layer or a model."""
@@ -315,6 +366,33 @@ class Layer(Operation):
             return type(y)(map(self.halved, y))
         floats = isinstance(y, np.ndarray) and y.dtype.kind == "f"
         return y.astype(np.float16) if floats else y
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what a call of the layer does: for ``super().call(...)`` in a `call` of one's own."""
+        from rnn_engine.layers.users import call_of_parent
+
+        return call_of_parent(self, *args, **kwargs)
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a number, or a list of them, to the loss of the model; for use in `call`."""
+        from rnn_engine.layers.users import add_loss
+
+        add_loss(self, loss)
+
+    def clear_losses(self) -> None:
+        """Forget what `add_loss` was given."""
+        self._call_losses: list[Any] = []
+        for layer in self.sublayers:
+            layer.clear_losses()
+
+    def warn_of_mask(self) -> None:
+        """Say that a mask ends here."""
+        warnings.warn(
+            f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask "
+            f"attached to it. However, this layer does not support masking and will therefore "
+            f"destroy the mask information. Downstream layers will not see the mask.",
+            stacklevel=3,
+        )
 
     def _again(self, y: Any, x: Any, training: Any, mask: Any = None, **kwargs: Any) -> Any:
         """Return the output of one set of weights, which were written to while y was computed."""
@@ -440,12 +518,7 @@ class Layer(Operation):
             if mask is not None and self._foreign and type(y) is np.ndarray:
                 mask = as_bools(mask, f"The mask that layer {self.name!r} computes")
             return y, mask, saved
-        warnings.warn(
-            f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask "
-            f"attached to it. However, this layer does not support masking and will therefore "
-            f"destroy the mask information. Downstream layers will not see the mask.",
-            stacklevel=2,
-        )
+        self.warn_of_mask()
         return y, None, saved
 
     def backward_with_penalty(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
@@ -580,9 +653,14 @@ class Layer(Operation):
     @property
     def weights(self) -> list[Variable]:
         """All weights, in Keras's order."""
-        own = [v for v in self._variables if v.trainable]
-        own += [v for v in self._variables if not v.trainable]
+        held = self.own_variables
+        own = [v for v in held if v.trainable] + [v for v in held if not v.trainable]
         return _unique([*own, *(v for layer in self.sublayers for v in layer.weights)])
+
+    @property
+    def own_variables(self) -> list[Variable]:
+        """The weights of this layer without those of the layers inside it."""
+        return self._variables
 
     variables = weights
 
@@ -591,7 +669,7 @@ class Layer(Operation):
         """The weights that an optimizer updates."""
         if not self.trainable:
             return []
-        own = [v for v in self._variables if v.trainable]
+        own = [v for v in self.own_variables if v.trainable]
         return _unique([*own, *(v for layer in self.sublayers for v in layer.trainable_weights)])
 
     trainable_variables = trainable_weights
@@ -606,12 +684,17 @@ class Layer(Operation):
 
     @property
     def losses(self) -> list[Any]:
-        """Penalties of the regularizers on trained weights, one number each.
+        """Penalties of the regularizers on trained weights, and what `add_loss` was given.
 
-        Keras's list also holds those on activities; here they are in what `forward`
-        saves, so that a layer carries nothing from call to call.
+        The latter come from the last call outside of `fit`, of a layer with a `call` of a
+        user's. Penalties on activities of other layers are in what `forward` saves, so that
+        these carry nothing from call to call.
         """
         regularized = [v for v in self.trainable_weights if v.regularizer is not None]
+        if OPEN or self._traced:
+            from rnn_engine.layers.users import losses_of
+
+            return losses_of(self, regularized)
         return [v.value.dtype.type(v.regularizer(v.value)) for v in regularized]
 
     def get_weights(self) -> list[np.ndarray]:
@@ -704,6 +787,14 @@ def _is_stateful(layer: Layer) -> bool:
 def _unique(variables: Iterable[Variable]) -> list[Variable]:
     """Return the variables once each: a layer may stand in a model twice."""
     return list({id(v): v for v in variables}.values())
+
+
+def _is_dtype(name: str) -> bool:
+    try:
+        np.dtype(name)
+    except TypeError:
+        return False
+    return True
 
 
 def _dtype_name(dtype: Any) -> Any:

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.graph import is_symbolic
+from rnn_engine.autodiff.recording import OPEN
+from rnn_engine.graph import is_symbolic, map_structure
 from rnn_engine.layers.base import Layer, Penalized, registry
+from rnn_engine.layers.calls import call_in_context, is_special
 from rnn_engine.layers.cell import check_count
 from rnn_engine.layers.rnn import pack_like
 from rnn_engine.layers.wrapper import build_inside, deserialize_layer, penalized, remake
+from rnn_engine.tensor import as_tensor
 
 MERGE_MODES = ("sum", "mul", "ave", "concat", None)
 _SHARED = ("stateful", "return_sequences", "return_state")
@@ -211,10 +214,14 @@ class Bidirectional(Layer):
         if is_symbolic(inputs):
             given = {} if initial_state is None else {"initial_state": initial_state}
             return self.symbolic_call(inputs, training=training, mask=mask, **given)
+        if OPEN or is_special(inputs, initial_state, {}):
+            given = {} if initial_state is None else {"initial_state": initial_state}
+            return call_in_context(self, inputs, (), training, mask, given)
         x = self.convert(inputs)
         if not self.built:
             self.build(x.shape if self.stateful else (None, *x.shape[1:]))
         result = self.forward(x, bool(training), mask, initial_state)[0]
+        result = map_structure(as_tensor, result)
         return self.nested_outputs(result, {"initial_state": initial_state})
 
     def nested_outputs(self, outputs: Any, options: dict[str, Any]) -> Any:

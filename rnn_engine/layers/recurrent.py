@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.autodiff.recording import OPEN
 from rnn_engine.checks import as_mask, wrong_rank
-from rnn_engine.graph import is_symbolic
+from rnn_engine.graph import is_symbolic, map_structure
 from rnn_engine.layers.base import Layer
+from rnn_engine.layers.calls import call_in_context, is_special
 from rnn_engine.layers.cell import as_state
+from rnn_engine.tensor import Tensor, as_tensor
 from rnn_engine.variable import Variable, writes
 
 
@@ -119,9 +122,12 @@ class Recurrent(Layer):
     ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
         x = inputs
-        if type(x) is not np.ndarray or x.dtype is not self._np_dtype:
+        if type(x) is not np.ndarray or x.dtype is not self._np_dtype or OPEN:
             if is_symbolic(inputs):
                 return self.symbolic_recurrence(inputs, initial_state, training, mask)
+            if OPEN or is_special(inputs, initial_state, {}):
+                given = {} if initial_state is None else {"initial_state": initial_state}
+                return call_in_context(self, inputs, (), training, mask, given)
             x = self.convert(inputs)
         if not self.built:
             self.build(x.shape if self.stateful else (None, *x.shape[1:]))
@@ -129,7 +135,9 @@ class Recurrent(Layer):
         y = self.forward(x, bool(training), mask, initial_state)[0]
         if writes.count != before or before & 1:
             y = self._again(y, x, training, mask, initial_state=initial_state)
-        return self.halved(y) if self._gives_half else y
+        if self._gives_half:
+            y = self.halved(y)
+        return y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
 
     def symbolic_recurrence(
         self, inputs: Any, initial_state: Any, training: bool | None, mask: Any

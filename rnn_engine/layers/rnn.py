@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.autodiff.recording import OPEN
 from rnn_engine.checks import compact, input_axes, unfit
 from rnn_engine.graph import is_symbolic
 from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.calls import call_in_context, is_special
 from rnn_engine.layers.cell import (
     RNNCell,
     build_cell,
@@ -182,6 +184,9 @@ class RNN(Recurrent):
         """Apply the layer; a stateful one is built for the batch size it meets first."""
         if is_symbolic(inputs):
             return self.symbolic_recurrence(inputs, initial_state, training, mask)
+        if OPEN or is_special(inputs, initial_state, {}):
+            given = {} if initial_state is None else {"initial_state": initial_state}
+            return call_in_context(self, inputs, (), training, mask, given)
         result = super().__call__(inputs, initial_state, training=training, mask=mask)
         return self.nested_outputs(result, {"initial_state": initial_state})
 

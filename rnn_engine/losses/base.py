@@ -5,11 +5,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from rnn_engine.autodiff import recording
+from rnn_engine.autodiff.functions import with_way_back
 from rnn_engine.checks import as_gradient, as_numbers
 from rnn_engine.config import floatx, standardize_dtype
 from rnn_engine.losses.inputs import to_float
 from rnn_engine.losses.reduction import reduce, standardize_reduction, weigh
 from rnn_engine.registry import Registry
+from rnn_engine.tensor import as_tensor
 
 registry = Registry("loss")
 
@@ -17,9 +20,9 @@ registry = Registry("loss")
 class Loss:
     """Base class of all losses. Mirrors `keras.losses.Loss`.
 
-    A subclass gives ``call(y_true, y_pred) -> values``. There is no automatic
-    differentiation, so to be trained on it also gives
-    ``gradient(y_true, y_pred, upstream)``: the gradient of
+    A subclass gives ``call(y_true, y_pred) -> values``, in `rnn_engine.ops` or NumPy. To be
+    trained on, autograd differentiates it, which takes the extra of that name; or it gives
+    ``gradient(y_true, y_pred, upstream)`` by hand, the gradient of
     ``sum(upstream * values)`` by `y_pred`. `CustomLoss` makes a loss of two functions.
 
     Parameters
@@ -95,10 +98,16 @@ class Loss:
         -------
         NumPy scalar, or an array of values where `reduction` is None
         """
+        if recording.OPEN or hasattr(y_pred, "_node"):
+            from rnn_engine.losses.recorded import on_a_tape
+
+            found = on_a_tape(self, y_true, y_pred, sample_weight, mask)
+            if found is not None:
+                return found
         t, p = self._inputs(y_true, y_pred)
         values = self._values(t, p)
         plan = weigh(values.shape, values.dtype, sample_weight, mask, self.reduction)
-        return reduce(values, plan)
+        return as_tensor(reduce(values, plan))
 
     def value_and_gradient(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
@@ -110,11 +119,11 @@ class Loss:
         and dtype of `y_pred`.
         """
         t, p = self._inputs(y_true, y_pred)
-        values = self._values(t, p)
+        values, back = self._values_and_back(t, p)
         plan = weigh(values.shape, values.dtype, sample_weight, mask, self.reduction)
         upstream = np.broadcast_to(np.asarray(plan.upstream, values.dtype), values.shape)
         what = f"The gradient of loss {self.name!r} by y_pred"
-        gradient = as_gradient(self.gradient(t, p, upstream), p.shape, p.dtype, what)
+        gradient = as_gradient(back(upstream), p.shape, p.dtype, what)
         return plain(reduce(values, plan)), like(gradient, y_pred, p)
 
     def check_shapes(
@@ -132,16 +141,14 @@ class Loss:
     def gradient(self, y_true: np.ndarray, y_pred: np.ndarray, upstream: np.ndarray) -> Any:
         """Return the gradient of ``sum(upstream * values)`` by `y_pred`.
 
+        Autograd's, unless a subclass gives its own.
+
         Raises
         ------
-        TypeError
-            If a user's loss does not give one.
+        ImportError
+            If the extra ``autograd`` is missing.
         """
-        raise TypeError(
-            f"Loss {self.name!r} has no gradient, so a model cannot be trained on it: there is "
-            f"no automatic differentiation. Define gradient(y_true, y_pred, upstream) on the "
-            f"Loss, or wrap a pair of functions in CustomLoss(value_fn, gradient_fn)."
-        )
+        return self._recorded(y_true, y_pred)[1](upstream)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; as in Keras, without the dtype."""
@@ -155,6 +162,26 @@ class Loss:
     def _values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         values = as_numbers(self.call(y_true, y_pred), f"What loss {self.name!r} gives")
         return values.astype(y_pred.dtype, copy=False)
+
+    @property
+    def _has_gradient(self) -> bool:
+        """Whether the gradient is given by hand."""
+        return type(self).gradient is not Loss.gradient
+
+    def _values_and_back(self, t: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Return the values, and a function from the gradients by them to that by `y_pred`."""
+        if self._has_gradient:
+            return self._values(t, p), lambda upstream: self.gradient(t, p, upstream)
+        return self._recorded(t, p)
+
+    def _recorded(self, t: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, Any]:
+        def values_of(pred: Any) -> Any:
+            return self.call(as_tensor(t), pred)
+
+        values_of.__name__ = f"loss {self.name!r}"
+        found, back = with_way_back(values_of, p)
+        values = as_numbers(found, f"What loss {self.name!r} gives")
+        return values.astype(p.dtype, copy=False), back
 
     def _inputs(self, y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
         p = to_float(y_pred, "y_pred", self._dtype)

@@ -5,19 +5,22 @@ from typing import Any, Self
 
 import numpy as np
 
+from rnn_engine.autodiff import recording
 from rnn_engine.checks import as_bools, compact
 from rnn_engine.config import floatx
 from rnn_engine.losses.base import Loss, like, plain, registry
 from rnn_engine.losses.formula import formula_of
 from rnn_engine.losses.inputs import match
 from rnn_engine.losses.reduction import reduce, weigh
+from rnn_engine.tensor import as_tensor
 
 
 class LossFunctionWrapper(Loss):
     """A loss made of a function ``fn(y_true, y_pred, **kwargs) -> values``.
 
-    With one of this package's functions it can be trained on. A plain function of
-    the user's can be evaluated only: wrap it with its gradient in `CustomLoss`.
+    One of this package's functions brings its gradient. A plain function of the user's, in
+    `rnn_engine.ops` or NumPy, is differentiated by autograd, which takes the extra of that
+    name; `CustomLoss` takes the gradient by hand.
     """
 
     def __init__(
@@ -53,6 +56,15 @@ class LossFunctionWrapper(Loss):
         """See `Loss.__call__`."""
         if self._formula is None:
             return super().__call__(y_true, y_pred, sample_weight, mask)
+        if recording.OPEN or hasattr(y_pred, "_node"):
+            from rnn_engine.losses.recorded import on_a_tape
+
+            found = on_a_tape(self, y_true, y_pred, sample_weight, mask)
+            if found is not None:
+                return found
+        return as_tensor(self._reduced(y_true, y_pred, sample_weight, mask))
+
+    def _reduced(self, y_true: Any, y_pred: Any, sample_weight: Any, mask: Any) -> Any:
         if sample_weight is None and mask is None:
             mean = self._plain_mean(y_true, y_pred, False)
             if mean is not None:
@@ -90,6 +102,12 @@ class LossFunctionWrapper(Loss):
             weight = np.broadcast_to(np.zeros((), pred.dtype), sample_weight.shape)
             shape = formula.values_shape(pred_shape, options)
             weigh(shape, pred.dtype, weight, None, self.reduction)
+
+    @property
+    def _has_gradient(self) -> bool:
+        """Whether the gradient is given by hand."""
+        own = type(self).gradient is not LossFunctionWrapper.gradient
+        return self._formula is not None or own
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the values before weights and reduction."""

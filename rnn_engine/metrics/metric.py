@@ -1,5 +1,6 @@
 """`Metric`: state that a training loop feeds batch by batch and reads at the end."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from rnn_engine.checks import as_numbers
 from rnn_engine.config import floatx
 from rnn_engine.metrics.arrays import Array
+from rnn_engine.tensor import as_tensor
 from rnn_engine.utils.naming import auto_name
 from rnn_engine.variable import Variable
 
@@ -69,6 +71,11 @@ class Metric:
     4.0
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "result" in vars(cls):
+            cls.result = _shown(cls.result)  # type: ignore[method-assign]
+
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name: str = name or auto_name(type(self).__name__)
         self._dtype = standardize_metric_dtype(dtype)
@@ -82,7 +89,7 @@ class Metric:
 
     def add_variable(
         self,
-        shape: Sequence[int] = (),
+        shape: Any = (),
         initializer: Any = "zeros",
         dtype: Any = None,
         aggregation: str | None = "sum",
@@ -93,7 +100,7 @@ class Metric:
         Parameters
         ----------
         shape : sequence of int
-            Shape of the variable.
+            Shape of the variable. Keras 2 had the name here; a string is taken for it.
         initializer : str or callable
             ``"zeros"``, ``"ones"``, or what `rnn_engine.initializers.get` takes.
         dtype : str, optional
@@ -112,6 +119,8 @@ class Metric:
             raise RuntimeError(
                 f"{type(self).__name__} must call super().__init__() before it adds variables."
             )
+        if isinstance(shape, str):
+            shape, name = (), shape
         shape, dtype, name = tuple(shape), dtype or floatx(), name or "variable"
         value = _initial(initializer, shape, dtype)
         variable = Variable(
@@ -122,12 +131,15 @@ class Metric:
 
     def add_weight(
         self,
-        shape: Sequence[int] = (),
+        shape: Any = (),
         initializer: Any = "zeros",
         dtype: Any = None,
         name: str | None = None,
+        **settings: Any,
     ) -> Variable:
         """Make a state variable; the older name of `add_variable`."""
+        if isinstance(initializer, list | tuple):  # name, shape, as Keras 2 had them
+            shape, name, initializer = initializer, shape, settings.pop("initializer", "zeros")
         return self.add_variable(shape, initializer, dtype, name=name)
 
     def _add_sum(self, name: str, shape: Sequence[int] = ()) -> Variable:
@@ -237,6 +249,17 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _shown(result: Any) -> Any:
+    """Return the method `result` with its number as a tensor, which has `numpy()`."""
+
+    @functools.wraps(result)
+    def shown(self: Any, *args: Any, **kwargs: Any) -> Any:
+        value = result(self, *args, **kwargs)
+        return as_tensor(value.value) if isinstance(value, Variable) else as_tensor(value)
+
+    return shown
 
 
 def _initial(initializer: Any, shape: tuple[int, ...], dtype: Any) -> Any:

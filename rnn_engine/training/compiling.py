@@ -9,6 +9,7 @@ from rnn_engine import losses, optimizers
 from rnn_engine import metrics as metrics_module
 from rnn_engine.callbacks.callback_list import sort_logs
 from rnn_engine.config import floatx
+from rnn_engine.tensor import Tensor
 from rnn_engine.training.arguments import check_count
 from rnn_engine.training.arrays import convert
 from rnn_engine.training.compiled import CompileMetrics, LossTracker, find_loss, single
@@ -181,7 +182,7 @@ class Compiled:
                 results.update(result)
             else:
                 results[metric.name] = result
-        return sort_logs(results)
+        return sort_logs({name: number(value) for name, value in results.items()})
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """Return logs as Keras lists them: the loss, the metrics, then the rest by name."""
@@ -256,6 +257,13 @@ class Compiled:
             step = make_test_step(self, loss, self._compile_metrics)
         self._steps[kind] = (key, step)
         return step
+
+
+def number(value: Any) -> Any:
+    """Return a tensor of one number as NumPy's number, anything else as it is."""
+    if not isinstance(value, Tensor):
+        return value
+    return value.numpy()[()]
 
 
 class ScaledLoss:

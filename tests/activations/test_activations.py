@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_engine import activations
+from rnn_engine import activations, ops
 from rnn_engine.layers import Dense, SimpleRNN
 from tests import tolerances
 
@@ -267,10 +267,21 @@ def test_get() -> None:
     assert activations.deserialize("wave", {"wave": mine}) is mine
 
 
-@pytest.mark.parametrize("bad", ["nope", 3, {"a": 1}, np.tanh, {"class_name": "x", "config": 1}])
+@pytest.mark.parametrize("bad", ["nope", 3, {"a": 1}, {"class_name": "x", "config": 1}])
 def test_get_refuses(bad: Any) -> None:
     with pytest.raises(ValueError, match=r"activation function"):
         activations.get(bad)
+
+
+def test_a_function_of_a_user_is_differentiated() -> None:
+    wave = activations.get(lambda z: np.sin(z) * z)
+    z = np.linspace(-2, 2, 6).astype("float32").reshape(2, 3)
+    np.testing.assert_allclose(wave(z), np.sin(z) * z, rtol=1e-6)
+    assert wave(z).dtype == np.float32
+    slope = np.cos(z) * z + np.sin(z)
+    np.testing.assert_allclose(wave.backward(np.full_like(z, 2), z), 2 * slope, rtol=1e-5)
+    assert activations.get(ops.tanh) is activations.tanh
+    assert activations.get({"class_name": "function", "config": "gelu"}) is activations.gelu
 
 
 def test_arguments_are_checked() -> None:

@@ -233,12 +233,12 @@ def test_bad_input_is_refused_as_in_keras(name: str, options: Any, shapes: Any) 
 def test_every_later_layer_has_a_case() -> None:
     """Layers are imported when they are asked for, and all of those stand in the catalogue.
 
-    But for those of preprocessing, which have a folder of tests.
+    But for those of preprocessing, which have a folder of tests, and `Lambda`, which has a file.
     """
     later = {
         name
         for name, module in layers._MODULES.items()
-        if name[0].isupper() and ".preprocessing." not in module
+        if name[0].isupper() and ".preprocessing." not in module and name != "Lambda"
     }
     classes = {getattr(layers, name).__name__ for name in later}
     assert classes <= set(CASES)

@@ -114,8 +114,11 @@ def test_resolve_keeps_instances_and_wraps_functions():
     wrapped = losses.resolve(plain)
     assert wrapped.name == "plain"
     assert wrapped([[1.0]], np.array([[3.0]])) == 2.0
-    with pytest.raises(TypeError, match="CustomLoss"):
-        wrapped.value_and_gradient([[1.0]], np.array([[3.0]]))
+    value, gradient = wrapped.value_and_gradient([[1.0, 4.0]], np.array([[3.0, 2.0]]))
+    assert value == 2.0
+    np.testing.assert_array_equal(gradient, [[0.5, -0.5]])
+    with pytest.raises(ValueError, match="no gradient"):
+        losses.resolve(lambda t, p: float(np.sum(p))).value_and_gradient([1.0], np.ones(1))
 
 
 def test_custom_loss_with_weights_and_mask():

@@ -1,0 +1,126 @@
+"""What a call of a layer knows of the calls around it, and what a `call` of a user's takes."""
+
+import functools
+import inspect
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from rnn_engine.graph.nest import flatten
+
+
+@dataclass(slots=True)
+class Context:
+    """The call that a thread is in, from the outermost layer on.
+
+    Attributes
+    ----------
+    layer : Layer
+        Whose `call` or `build` runs; layers that are built in it stand below it.
+    training : bool or None
+        What layers inside are told that are told nothing.
+    losses : list
+        What `add_loss` was given, by all layers inside.
+    outer : Context or None
+    """
+
+    layer: Any
+    training: bool | None
+    losses: list[Any] = field(default_factory=list)
+    outer: "Context | None" = None
+
+
+class _Local(threading.local):
+    context: Context | None = None
+
+
+_local = _Local()
+
+
+def current() -> Context | None:
+    """Return the innermost call of this thread, None outside of all."""
+    return _local.context
+
+
+def is_special(inputs: Any, args: Any, kwargs: Any) -> bool:
+    """Whether a call has tensors of a tape, or of masks, or stands inside another call."""
+    if _local.context is not None:
+        return True
+    leaves = flatten((inputs, args, list(kwargs.values())))
+    return any(hasattr(leaf, "_node") or hasattr(leaf, "_keras_mask") for leaf in leaves)
+
+
+def call_in_context(layer: Any, *args: Any) -> Any:
+    """Call a layer on tensors that are more than arrays; see `traced.call`."""
+    from rnn_engine.layers.traced import call  # a plain array never comes here
+
+    return call(layer, *args)
+
+
+def stand_below(layer: Any) -> None:
+    """Give a layer that is built inside of another one its place in the paths of weights."""
+    context = _local.context
+    if context is None or context.layer is layer or layer.path_prefix:
+        return
+    layer.path_prefix = f"{context.layer.path_prefix}{context.layer.name}/"
+
+
+class inside:
+    """Within it, `layer` is the one whose `call` runs; gives the context."""
+
+    def __init__(self, layer: Any, training: bool | None) -> None:
+        self.layer, self.training = layer, training
+
+    def __enter__(self) -> Context:
+        outer = self.outer = _local.context
+        losses = [] if outer is None else outer.losses
+        _local.context = Context(self.layer, self.training, losses, outer)
+        return _local.context
+
+    def __exit__(self, *error: Any) -> None:
+        _local.context = self.outer
+
+
+class alone:
+    """Within it, no call is around: what begins here is an outermost call."""
+
+    def __enter__(self) -> None:
+        self.kept, _local.context = _local.context, None
+
+    def __exit__(self, *error: Any) -> None:
+        _local.context = self.kept
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments of a `call`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Those that may be given by place, the input first.
+    training, mask : bool
+        Whether it takes these.
+    default : bool or None
+        Of `training`.
+    """
+
+    names: tuple[str, ...]
+    training: bool
+    mask: bool
+    default: Any
+
+
+@functools.cache
+def signature_of(function: Any) -> Signature:
+    """Return the arguments of a `call`, without `self`."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = {p.name: p for p in parameters}
+    default = names["training"].default if "training" in names else None
+    return Signature(
+        tuple(p.name for p in parameters if p.kind in placed),
+        "training" in names,
+        "mask" in names,
+        None if default is inspect.Parameter.empty else default,
+    )
