@@ -6,6 +6,7 @@ from typing import Any
 from rnn_engine.checks import as_gradient
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.logits import LogitsPath
+from rnn_engine.random import Place
 from rnn_engine.saving import Saveable
 from rnn_engine.summary import summary_table
 from rnn_engine.training import Trainer
@@ -60,6 +61,7 @@ class Model(Trainer, Saveable, Layer):
         if type(self) is Model:
             raise TypeError("Models are made with `Sequential([...])` or `Model(inputs, outputs)`.")
         super().__init__(*args, **kwargs)
+        self._place = Place()
 
     # --- layers ---------------------------------------------------------------
 

@@ -1,7 +1,9 @@
-"""Where random numbers come from: one seeded stream of generators."""
+"""Where random numbers come from: one seeded stream of generators, or one of each thread."""
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,22 +15,95 @@ if hasattr(os, "register_at_fork"):  # a child of `fork` must not find it taken
     os.register_at_fork(
         before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
     )
-_ROOT: np.random.SeedSequence = np.random.SeedSequence()
+
+
+class Stream:
+    """What one seed gives: a generator for whoever asks next, and a number for each model."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.root = np.random.SeedSequence(seed)
+        self.models = 0
+
+    def generator(self) -> np.random.Generator:
+        """Return the next generator."""
+        with _LOCK:
+            (child,) = self.root.spawn(1)
+        return np.random.default_rng(child)
+
+
+_common = Stream()
+_own = threading.local()  # has a stream where the thread has set a seed for itself
+
+
+def _stream() -> Stream:
+    return getattr(_own, "stream", None) or _common
+
+
+@contextmanager
+def own_stream(seed: int) -> Iterator[None]:
+    """Let this thread draw from a stream of its own within the block."""
+    before = getattr(_own, "stream", None)
+    _own.stream = Stream(seed)
+    try:
+        yield
+    finally:
+        _own.stream = before
+
+
+class Place:
+    """Where a model stands in its stream, so that the order of its samples is its own.
+
+    Each `fit` draws from a generator made of the seed, the number of the model and that of
+    the `fit`: models that are trained in several threads do not get in each other's way.
+    The number is given when the model is made, or at its first `fit` after a seed was set.
+    """
+
+    def __init__(self) -> None:
+        self._enter(_stream())
+
+    def _enter(self, stream: Stream) -> None:
+        with _LOCK:
+            self.number = stream.models
+            stream.models += 1
+        self.stream, self.fits = stream, 0
+
+    def next_generator(self) -> np.random.Generator:
+        """Return the generator of the next `fit`."""
+        if self.stream is not (stream := _stream()):
+            self._enter(stream)
+        self.fits += 1
+        # Longer keys than those of `Stream.generator`: no two are the same.
+        key = (*self.stream.root.spawn_key, 0, self.number, self.fits)
+        return np.random.default_rng(
+            np.random.SeedSequence(self.stream.root.entropy, spawn_key=key)
+        )
+
+    def __deepcopy__(self, memo: Any) -> "Place":
+        return Place()
+
+    def __reduce__(self) -> Any:
+        return Place, ()
 
 
 def set_global_seed(seed: int) -> None:
     """Restart the stream from which unseeded generators are drawn.
+
+    In the main thread that is the one of all threads; another thread gets a stream of its
+    own, which no other one draws from.
 
     Raises
     ------
     ValueError
         If `seed` is not a non-negative integer.
     """
-    global _ROOT
+    global _common
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed must be a non-negative integer, got {seed!r}.")
-    with _LOCK:
-        _ROOT = np.random.SeedSequence(int(seed))
+    stream = Stream(int(seed))
+    if threading.current_thread() is threading.main_thread():
+        _common, _own.stream = stream, None
+    else:
+        _own.stream = stream
 
 
 def set_seed(seed: int) -> None:
@@ -64,9 +139,7 @@ def make_generator(seed: Any = None) -> np.random.Generator:
     if isinstance(seed, np.random.Generator):
         return seed
     if seed is None:
-        with _LOCK:
-            (child,) = _ROOT.spawn(1)
-        return np.random.default_rng(child)
+        return _stream().generator()
     # NumPy takes no negative seeds, Keras does: wrapped as it wraps them.
     return np.random.default_rng(int(seed) % 2**64)
 

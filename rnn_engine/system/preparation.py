@@ -71,13 +71,11 @@ def warmup(dtypes: Sequence[str] = ("float32",), parallel: bool = True) -> None:
 @contextlib.contextmanager
 def _no_traces() -> Iterator[None]:
     """Put the streams of random numbers and of names back where they were."""
-    root = engine_random._ROOT
     used = dict(naming._USED)
-    engine_random._ROOT = np.random.SeedSequence(0)
     try:
-        yield
+        with engine_random.own_stream(0):
+            yield
     finally:
-        engine_random._ROOT = root
         naming._USED.clear()
         naming._USED.update(used)
 

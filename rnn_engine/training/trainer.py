@@ -7,7 +7,7 @@ import numpy as np
 
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.gone import mark_gone
-from rnn_engine.random import make_generator
+from rnn_engine.random import Place
 from rnn_engine.training import arguments as check
 from rnn_engine.training.arrays import ArraySource, split_validation
 from rnn_engine.training.data import raise_empty
@@ -24,6 +24,8 @@ class Trainer(OneBatch):
     stream (`rnn_engine.utils.set_random_seed`), not from Keras's: to compare runs
     sample by sample, shuffle the data beforehand and pass ``shuffle=False``.
     """
+
+    _place: Place | None = None
 
     def fit(
         self,
@@ -128,7 +130,7 @@ class Trainer(OneBatch):
             steps=steps,
             shuffle=check.check_shuffle(shuffle),
             class_weight=check.check_class_weight(class_weight),
-            rng=make_generator() if shuffle else None,
+            rng=self._order_generator() if shuffle else None,
         )
         if window is not None:
             source = self._windows(source, check.check_count(window, "window"))
@@ -203,6 +205,12 @@ class Trainer(OneBatch):
                     error.add_note(f"on_train_end then raised {type(second).__name__}: {second}")
                 raise
             callbacks.on_train_end(logs)
+
+    def _order_generator(self) -> np.random.Generator:
+        """Return the generator of the order of samples in this `fit`."""
+        if self._place is None:
+            self._place = Place()
+        return self._place.next_generator()
 
     def evaluate(
         self,

@@ -13,6 +13,13 @@ def set_random_seed(seed: int) -> None:
     Mirrors `keras.utils.set_random_seed`. After it, unseeded initializers,
     dropout and shuffling repeat; TensorFlow, if there, is not touched.
 
+    Called in the main thread it is for all threads. Another thread that calls it gets an
+    engine's stream of its own: what it builds and trains afterwards is to the bit what the
+    same lines give alone, whatever other threads do. Models that were made in the main thread
+    may be trained in several threads at once, too: each draws the order of its samples and
+    its dropout from the place that it was given when it was made. (Python's and NumPy's
+    generators stay those of the process.)
+
     Parameters
     ----------
     seed : int
