@@ -127,7 +127,7 @@ class Tile:
         self.ops, self.rows, self.vectors, self.mask = ops, rows, vectors, mask
         self.cells = [(r, v) for r in range(rows) for v in range(vectors)]
 
-    def _places(self, base: Any, stride: Any) -> list[Any]:
+    def places(self, base: Any, stride: Any) -> list[Any]:
         """Return where the vectors of the tile lie in memory."""
         b, ops = self.ops.builder, self.ops
         starts = [ops.offset(base, b.mul(stride, INT64(r))) for r in range(self.rows)]
@@ -139,12 +139,12 @@ class Tile:
             self.ops.masked_load(place, self.mask)
             if v == self.vectors - 1
             else self.ops.load(place)
-            for place, (_, v) in zip(self._places(base, stride), self.cells, strict=True)
+            for place, (_, v) in zip(self.places(base, stride), self.cells, strict=True)
         ]
 
     def store(self, values: list[Any], base: Any, stride: Any) -> None:
         """Write the tile to memory, the last vector under the mask."""
-        places = self._places(base, stride)
+        places = self.places(base, stride)
         for value, place, (_, v) in zip(values, places, self.cells, strict=True):
             if v == self.vectors - 1:
                 self.ops.masked_store(value, place, self.mask)
@@ -161,26 +161,40 @@ class Tile:
             phis.append(phi)
         return phis
 
-    def multiply(self, first: "Product", second: "Product", sums: list[Any]) -> list[Any]:
+    def multiply(
+        self, first: "Product", second: "Product", sums: list[Any], split: Any, out: Any,
+        out_row: Any,
+    ) -> list[Any]:  # fmt: skip
         """Add two products to `sums`, the second one only if it has a depth.
 
-        One loop over both, so that the code for k is there once.
+        One loop over both, so that the code for k is there once. If it is `split`, what came
+        of the first one goes to `out`, and the second one is summed from zero.
         """
         b = self.ops.builder
         before, loop = b.block, b.append_basic_block("product")
         done = b.append_basic_block("products_done")
         b.branch(loop)
         b.position_at_end(loop)
-        following = b.phi(INT64)
+        following, cut = b.phi(INT64), b.phi(split.type)
         # All but the last, which is the same for both.
         phis = [b.phi(value.type) for value in first[:-1]]
         product = Product._make([*phis, first.panel_k])
         running = [b.phi(value.type) for value in sums]
         new = self.add_product(product, running)
+        unchanged = b.block
+        aside = b.append_basic_block("aside")
+        joined = b.append_basic_block("joined")
+        b.cbranch(cut, aside, joined)
+        b.position_at_end(aside)
+        self.store(new, out, out_row)
+        b.branch(joined)
+        b.position_at_end(joined)
+        zero = [ir.Constant(self.ops.type, [0.0] * self.ops.lanes)] * len(new)
+        new = self.merge((new, unchanged), (zero, aside))
         for phi, now, later in zip(
-            [following, *phis, *running],
-            [second.depth, *first[:-1], *sums],
-            [INT64(0), *second[:-1], *new],
+            [following, cut, *phis, *running],
+            [second.depth, split, *first[:-1], *sums],
+            [INT64(0), ir.Constant(split.type, 0), *second[:-1], *new],
             strict=True,
         ):
             phi.add_incoming(now, before)
@@ -251,7 +265,8 @@ def _tile(
 ) -> Any:  # fmt: skip
     """Compute one tile; `tail` columns of its last vector count.
 
-    With `add` the product is summed from zero and added to `init` at the end.
+    With `add` 1 the product is summed from zero and added to `init` at the end, with 2 the second
+    product is, and the first one begins with `init`.
     """
     signature = types.void(rows, vectors, a, a_row, a_k, depth, panel, panel_step, b, b_row,
                            b_depth, b_panel, b_panel_step, init, init_row, out, out_row, tail,
@@ -270,7 +285,9 @@ def _tile(
         first = Product(a, a_row, a_k, depth, panel, panel_step, lanes)
         second = Product(b, b_row, INT64(1), b_depth, b_panel, b_panel_step, lanes)
         mask = ops.first_lanes(tail)
-        adding = builder.icmp_signed("!=", add, INT64(0))
+        adding = builder.icmp_signed("==", add, INT64(1))
+        split = builder.icmp_signed("==", add, INT64(2))
+        either = builder.icmp_signed("!=", add, INT64(0))
         zero = ir.Constant(ops.type, [0.0] * ops.lanes)
         end = builder.append_basic_block("end")
         # 16 is more than the widest tile.
@@ -287,14 +304,19 @@ def _tile(
                 init_row, out_row = opaque(builder, init_step), opaque(builder, out_step)
                 with builder.if_else(adding) as (then, otherwise):
                     with then:
+                        # What the sums are added to is asked for before they run: a gradient of
+                        # 512 units comes out of the second-level cache or from behind it.
+                        for place in tile.places(init, init_row):
+                            ops.prefetch(place)
                         from_zero = ([zero] * len(tile.cells), builder.block)
                     with otherwise:
                         from_init = (tile.load(init, init_row), builder.block)
                 sums = tile.merge(from_zero, from_init)
-                sums = tile.multiply(first, second, sums)
-                with builder.if_else(adding) as (then, otherwise):
+                sums = tile.multiply(first, second, sums, split, out, out_row)
+                with builder.if_else(either) as (then, otherwise):
                     with then:
-                        old = tile.load(init, init_row)
+                        base = builder.select(split, out, init)
+                        old = tile.load(base, builder.select(split, out_row, init_row))
                         new = [builder.fadd(i, s) for i, s in zip(old, sums, strict=True)]
                         added = (new, builder.block)
                     with otherwise:
@@ -315,7 +337,8 @@ def gemm_two(
 ) -> None:  # fmt: skip
     """Compute out = epilogue(init + a·panel + b·b_panel) as `gemm` does.
 
-    b (m, b_k) has neighbours in its rows. k counts on from a to b.
+    b (m, b_k) has neighbours in its rows. k counts on from a to b. With `add` 2 the sum of a·panel
+    begins with `init` and that of b·b_panel with zero, and both are added.
     """
     width = lane_count(out)
     panel_step, b_step = k * width, b_k * width
@@ -328,6 +351,13 @@ def gemm_two(
         depth = max(0, min(k - k0, BLOCK_K))
         b_k0 = max(0, k0 - k)
         b_depth = min(b_k - b_k0, BLOCK_K - depth)
+        mode = add
+        if add == 2:
+            # Where b is cut does not follow a. Both share a tile if they are one block.
+            if depth and k + b_k > BLOCK_K:
+                b_depth, mode = 0, 0
+            elif depth == 0:
+                mode = 1
         last = k0 + depth + b_depth >= k + b_k
         left, panels = offset(a, k0 * a_k), offset(panel, k0 * width)
         b_left, b_panels = offset(b, b_k0), offset(b_panel, b_k0 * width)
@@ -347,7 +377,7 @@ def gemm_two(
                     begun, begun_row = offset(init, r * init_row + column), init_row
                 _tile(rows, vectors, offset(left, r * a_row), a_row, a_k, depth, right, panel_step,
                       offset(b_left, r * b_row), b_row, b_depth, b_right, b_step, begun, begun_row,
-                      target, out_row, tail, add)  # fmt: skip
+                      target, out_row, tail, mode)  # fmt: skip
                 if last and op != 0 and not at_once:
                     beside = offset(aux, r * aux_row + column)
                     call_finish(op, rows, columns, target, out_row, beside, aux_row)

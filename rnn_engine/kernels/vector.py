@@ -139,6 +139,12 @@ class VectorBuilder:
         align = INT32(self.bits // 8)
         self.builder.call(self._declare(name, signature), [value, pointer, align, mask])
 
+    def prefetch(self, pointer: Any, writes: bool = True) -> None:
+        """Ask for the cache line of a place that is about to be read, or to be written as well."""
+        signature = ir.FunctionType(ir.VoidType(), [POINTER, INT32, INT32, INT32])
+        function = self._declare("llvm.prefetch.p0", signature)
+        self.builder.call(function, [pointer, INT32(int(writes)), INT32(2), INT32(1)])
+
     def loop(self, count: Any, step: int, body: Callable[[Any], None]) -> None:
         """Emit ``for i in range(0, count, step): body(i)``, whole steps only."""
         b = self.builder

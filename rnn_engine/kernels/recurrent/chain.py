@@ -153,6 +153,10 @@ def _step_back(plan: Any, frame: Any, like: Any, stage: int) -> None:
         put(frame, F.UNIT, first)
         put(frame, F.COLUMNS, columns)
         put(frame, F.D_ROW, columns)
+        ahead = columns
+        if first + columns == u:
+            ahead = -number(plan, P.BATCH) * u - first
+        put(frame, F.NEXT, ahead)
         if is_last:
             call_part(plan, P.ARRIVE, frame, like, 0)
         else:

@@ -175,4 +175,5 @@ class F(IntEnum):
     DB = 47
     SPACE = 48  # scratch of `add_outer`
     TEMPORARY = 49  # a product under dropout
-    END = 50
+    NEXT = 50  # units from the block to the next one that is touched
+    END = 51

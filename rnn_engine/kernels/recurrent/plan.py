@@ -20,6 +20,7 @@ from rnn_engine.kernels.vector import REGISTER_BYTES
 # Numbers of a block's sums, all rows and gates, that stay in the first-level cache until the
 # cell's step takes them: 8 KiB in float32.
 BLOCK_NUMBERS = 2048
+BLOCK_REGISTERS = 4
 # Inputs are projected ahead where there are fewer rows: a tall product waits less for each sum.
 # The numbers of a chunk should stay in the second-level cache until the walk reads them.
 AHEAD_ROWS = 4
@@ -120,9 +121,10 @@ def new_table(sizes: Sizes) -> np.ndarray:
 
 
 def block_units(sizes: Sizes, rows: int, gates: int) -> int:
-    """Return the units of a block: whole registers."""
+    """Return the units of a block: whole registers, and a tile's width of them at least."""
     lanes = sizes.lanes
-    return lanes * max(1, min(sizes.units // lanes, BLOCK_NUMBERS // (rows * gates * lanes)))
+    least = -(-BLOCK_REGISTERS // gates)
+    return lanes * max(least, BLOCK_NUMBERS // (rows * gates * lanes))
 
 
 def steps_ahead(sizes: Sizes, rows: int) -> int:

@@ -87,7 +87,10 @@ class _Emitter:
         """Emit the loop over rows and registers."""
         b, lanes = self.b, INT64(self.ops.lanes)
         columns = self.number(F.COLUMNS)
-        filled = b.and_(b.add(columns, INT64(self.ops.lanes - 1)), INT64(-self.ops.lanes))
+        whole = b.and_(columns, INT64(-self.ops.lanes))
+        left = b.sub(columns, whole)
+        mask = self.ops.first_lanes(left)
+        emit = self._back if back else self._step
         heads = self._backward_heads() if back else self._forward_heads()
 
         def row(r: Any) -> None:
@@ -97,13 +100,11 @@ class _Emitter:
                 for name, (pointer, stride) in heads.items()
             }
 
-            def register(j: Any) -> None:
-                left = b.sub(columns, j)
-                gate = b.select(b.icmp_signed("<", left, lanes), left, lanes)
-                place = _Place(self, starts, j, gate, self.ops.first_lanes(left))
-                (self._back if back else self._step)(place)
-
-            self.ops.loop(filled, self.ops.lanes, register)
+            self.ops.loop(
+                whole, self.ops.lanes, lambda j: emit(_Place(self, starts, j, lanes, None))
+            )
+            with b.if_then(b.icmp_signed("!=", left, INT64(0))):
+                emit(_Place(self, starts, whole, left, mask))
 
         self.ops.loop(b.sub(high, low), 1, row)
 
@@ -150,13 +151,29 @@ class _Emitter:
             keeping = self.b.icmp_signed("!=", self.number(F.KEPT_ROW), INT64(0))
             with self.b.if_then(keeping):
                 for k, value in made.kept.items():
-                    at.store(value, at.gate_place("kept", self.keeps, k))
+                    place = at.gate_place("kept", self.keeps, k)
+                    at.store(value, place)
+                    self.ask_ahead(place, self.keeps, True)
+                for s in range(self.cell.states):
+                    self.ask_ahead(at.unit_place(f"after{s}"), 1, True)
         for s, value in made.states.items():
             at.store(value, at.unit_place(f"after{s}"))
         if made.operand is not None:
             at.store(made.operand, at.unit_place("operand"))
 
+    def ask_ahead(self, place: Any, width: int, writes: bool) -> None:
+        """Prefetch what the next block will find at a place, of `width` numbers a unit.
+
+        Arrays of all steps come from far away: 75 to 79% of the peak for a pass of an LSTM.
+        """
+        ahead = self.b.mul(self.number(F.NEXT), INT64(width))
+        self.ops.prefetch(self.ops.offset(place, ahead), writes)
+
     def _back(self, at: "_Place") -> None:
+        for k in range(self.keeps):
+            self.ask_ahead(at.gate_place("kept", self.keeps, k), self.keeps, False)
+        for s in range(self.cell.states):
+            self.ask_ahead(at.unit_place(f"before{s}"), 1, False)
         back = self.stage.back(self.activations, at.here(back=True))
         for k, value in back.dz.items():
             at.store(value, at.slot_place(k))
@@ -177,12 +194,17 @@ class _Place:
         self.ops, self.b = emitter.ops, emitter.b
 
     def load(self, place: Any) -> Vector:
-        """Read a register under the mask."""
+        """Read a register, under the mask if there is one."""
+        if self.mask is None:
+            return Vector(self.ops, self.ops.load(place))
         return Vector(self.ops, self.ops.masked_load(place, self.mask))
 
     def store(self, value: Vector, place: Any) -> None:
-        """Write a register under the mask."""
-        self.ops.masked_store(value.value, place, self.mask)
+        """Write a register, under the mask if there is one."""
+        if self.mask is None:
+            self.ops.store(value.value, place)
+        else:
+            self.ops.masked_store(value.value, place, self.mask)
 
     def unit_place(self, name: str) -> Any:
         """Return where the units lie in an array with one number a unit."""

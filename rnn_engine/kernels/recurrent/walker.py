@@ -16,7 +16,7 @@ unless all rows behind it are closed as well, but the cell's step is not.
 from typing import Any
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
-from rnn_engine.kernels.gemm import gemm
+from rnn_engine.kernels.gemm import gemm, gemm_two
 from rnn_engine.kernels.options import inlined_kernel
 from rnn_engine.kernels.pointers import copy, copy_rows, lane_count, offset, store
 from rnn_engine.kernels.recurrent.places import F, P, S
@@ -174,7 +174,7 @@ def run_stage(plan: Any, frame: Any, x: Any, stage: int) -> None:
         operand = pointer(frame, F.OPERAND, x)
     if number(frame, F.TIME) == 0 and number(plan, P.STARTED) == 0:
         depth = 0
-    first = 0
+    x_row, first = number(plan, P.X_ROW), 0
     while first < u:
         columns = min(block, whole - first)
         if first + columns >= whole:
@@ -183,20 +183,29 @@ def run_stage(plan: Any, frame: Any, x: Any, stage: int) -> None:
         out, out_row = z, n
         if chunk:
             out, out_row = offset(z, shift), wide
-        else:
-            gemm(reach, n, f, x, number(plan, P.X_ROW), 1, offset(w, shift * f),
-                 offset(bias, shift), 0, out, n, 0, 0, z, 0)  # fmt: skip
         put(frame, F.UNIT, first)
         put(frame, F.COLUMNS, columns)
         put(frame, F.Z, out)
         put(frame, F.Z_ROW, out_row)
-        if apart:
-            put(frame, F.ZH_ROW, n)
-            gemm(reach, n, depth, operand, u, 1, offset(r, shift * u), offset(beside, shift), 0,
-                 zh, n, 1, 0, z, 0)  # fmt: skip
+        # The last block is followed by the first one of the next step.
+        ahead = columns
+        if first + columns == u:
+            ahead = number(plan, P.BATCH) * u - first
+        put(frame, F.NEXT, ahead)
+        right = offset(r, shift * u)
+        if chunk == 0 and apart == 0:
+            gemm_two(reach, n, f, x, x_row, 1, offset(w, shift * f), depth, operand, u, right,
+                     offset(bias, shift), 0, out, n, 2, 0, z, 0)  # fmt: skip
+        elif apart == 0:
+            gemm(reach, n, depth, operand, u, 1, right, out, out_row, out, out_row, 1, 0, z,
+                 0)  # fmt: skip
         else:
-            gemm(reach, n, depth, operand, u, 1, offset(r, shift * u), out, out_row, out, out_row,
-                 1, 0, z, 0)  # fmt: skip
+            if chunk == 0:
+                gemm(reach, n, f, x, x_row, 1, offset(w, shift * f), offset(bias, shift), 0, out,
+                     n, 0, 0, z, 0)  # fmt: skip
+            put(frame, F.ZH_ROW, n)
+            gemm(reach, n, depth, operand, u, 1, right, offset(beside, shift), 0, zh, n, 1, 0, z,
+                 0)  # fmt: skip
         if number(plan, P.FLAT):
             put(frame, F.COLUMNS, reach * u)
             call_step(plan, at + S.STEP, frame, x, 0, 1)
