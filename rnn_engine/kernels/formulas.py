@@ -19,6 +19,7 @@ from rnn_engine.kernels.elementary import (
     normal,
     sigmoid,
     sigmoid_and_rest,
+    sigmoid_to_the_end,
     tanh,
     tanh_shrink,
 )
@@ -159,7 +160,7 @@ def _squareplus_slope(y: Vector) -> Vector:
 
 def silu(x: Vector) -> Vector:
     """Return x·sigmoid(x)."""
-    return x * sigmoid(x)
+    return x * sigmoid_to_the_end(x)
 
 
 def _silu_slope(z: Vector) -> Vector:
@@ -189,7 +190,7 @@ _GELU_LIMIT = 30.0
 
 def gelu_approximate(x: Vector) -> Vector:
     """Return x·(1 + tanh(√(2/π)(x + 0.044715x³)))/2 = x·sigmoid of twice that argument."""
-    return x * sigmoid(x * fma(x * x, _GELU_3, _GELU_1))
+    return x * sigmoid_to_the_end(x * fma(x * x, _GELU_3, _GELU_1))
 
 
 def _gelu_approximate_slope(z: Vector) -> Vector:
