@@ -1,0 +1,285 @@
+"""Damage files where it is likely to matter, and see that reading ends as it should.
+
+Each run takes a file that loads, changes its config, its headers or its bytes, and loads it: it
+loads or is refused by a `ValueError` that names the file, within a second and without growing.
+``make fuzz N=100000`` runs it for long; the suite runs some hundred of each format.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import random
+import resource
+import sys
+import tempfile
+import time
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+import rnn_engine
+from rnn_engine.saving import load_model, model_from_json
+
+ODD = [
+    None, True, False, 0, 1, -1, 5, 10**15, -(10**15), 1e308, float("nan"), float("inf"), 0.5, "",
+    "x", "tanh", "Dense", "__lambda__", "function", "a" * 200, [], {}, [[]], [None, 3], [None, None],
+    [1, 2, 3, 4, 5], ["x"], {"class_name": "Dense", "config": {}}, {"class_name": 5},
+    {"class_name": None, "config": []}, {"class_name": "function", "config": "mse"},
+    {"class_name": "__numpy__", "config": {"value": [1, "x"], "dtype": "object"}},
+    {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": "float32"}},
+    {"class_name": "__tuple__", "items": 3}, {"class_name": "__keras_tensor__", "config": {}},
+    {"class_name": "Sequential", "config": {"layers": []}, "shared_object_id": [1]},
+    {"class_name": "SimpleRNN", "config": {"units": 3}, "shared_object_id": 1},
+    {"module": "os", "class_name": "system", "config": {"command": "true"}},
+]  # fmt: skip
+HEADERS = [
+    b"{'descr': '<f4', 'fortran_order': False, 'shape': (4",
+    b"{'descr': '|O', 'fortran_order': False, 'shape': (4, 4), }",
+    b"{'descr': '<f4', 'fortran_order': False, 'shape': (-4, -4), }",
+    b"{'descr': '<f4', 'fortran_order': True, 'shape': (16,), }",
+    b"{'descr': '<f4', 'fortran_order': 3, 'shape': (10**99,), }",
+    b"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4, 4), }",
+    b"{'descr': '<M8[s]', 'fortran_order': False, 'shape': (4, 4), }",
+    b"{'shape': (4, 4)}",
+    b"(" * 900,
+    b"-" * 3000,
+]
+
+
+def model_to_damage():
+    """Return a model with a bit of everything, trained for a step."""
+    layers = rnn_engine.layers
+    model = rnn_engine.Sequential([
+        layers.Input((5,), dtype="int32"),
+        layers.Embedding(7, 4, mask_zero=True),
+        layers.Bidirectional(layers.SimpleRNN(3, return_sequences=True)),
+        layers.TimeDistributed(layers.Dense(4, "elu", kernel_regularizer="l2")),
+        layers.RNN([layers.SimpleRNNCell(3), layers.SimpleRNNCell(2)], return_sequences=True),
+        layers.LayerNormalization(),
+        layers.Dropout(0.5, seed=3),
+        rnn_engine.Sequential([layers.SimpleRNN(2, kernel_constraint="max_norm")]),
+        layers.Dense(2, name="last"),
+    ])  # fmt: skip
+    rate = rnn_engine.optimizers.schedules.ExponentialDecay(0.01, 5, 0.5)
+    model.compile(
+        rnn_engine.optimizers.Adam(rate),
+        rnn_engine.losses.Huber(0.5),
+        metrics=["mae", rnn_engine.metrics.MeanSquaredError(name="m")],
+    )
+    model.fit(np.arange(10).reshape(2, 5) % 7, np.ones((2, 2)), verbose=0)
+    return model
+
+
+def damaged_json(text, rng):
+    """Change some places of a JSON text, or the text itself."""
+    kind = rng.random()
+    if kind < 0.05:
+        cut = rng.randrange(len(text))
+        return text[:cut] + rng.choice(["", "{", "[" * 900, '"', "\\", "\x00"]) + text[cut + 1 :]
+    config = json.loads(text)
+    for _ in range(rng.randint(1, 3)):
+        places = list(_places(config)) if isinstance(config, dict | list) else []
+        if not places:
+            break
+        holder, key = rng.choice(places)
+        how = rng.random()
+        if how < 0.15 and isinstance(holder, dict):
+            del holder[key]
+        elif how < 0.3:
+            other, place = rng.choice(places)
+            with contextlib.suppress(LookupError):  # may have gone with what held it
+                holder[key] = json.loads(json.dumps(other[place]))
+        elif how < 0.33:
+            holder[key] = json.loads("[" * 500 + "]" * 500)
+        else:
+            holder[key] = json.loads(json.dumps(rng.choice(ODD)))
+    return json.dumps(config)
+
+
+def _places(value):
+    keys = value if isinstance(value, dict) else range(len(value))
+    for key in keys:
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from _places(value[key])
+
+
+def damaged_bytes(content, rng):
+    """Change, cut or repeat some bytes."""
+    content = bytearray(content)
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randrange(len(content))
+        how = rng.random()
+        if how < 0.6:
+            content[at] ^= 1 << rng.randrange(8)
+        elif how < 0.8:
+            size = rng.choice([1, 2, 4, 8])
+            content[at : at + size] = rng.choice([b"\xff", b"\x00", b"\x7f"]) * size
+        elif how < 0.9:
+            del content[at : at + rng.randint(1, 64)]
+        else:
+            content[at:at] = content[at : at + rng.randint(1, 64)]
+    return bytes(content) or b"x"
+
+
+def damaged_archive(content, rng):
+    """Damage a member of a zip archive, its name, or how it is packed."""
+    if rng.random() < 0.2:
+        return damaged_bytes(content, rng)
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old:
+        names = old.namelist()
+        texts = [name for name in names if name.endswith(".json")]
+        victim = rng.choice(texts) if rng.random() < 0.7 else rng.choice(names)
+        with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as new:
+            warnings.simplefilter("ignore")  # of names that are there twice
+            for name in names:
+                data = old.read(name)
+                if name == victim:
+                    data, name = _damaged_member(name, data, rng)  # noqa: PLW2901
+                if data is not None:
+                    new.writestr(name, data, rng.choice([0, 0, 0, 8, 8, 12, 14]))
+    return out.getvalue()
+
+
+def _damaged_member(name, data, rng):
+    how = rng.random()
+    if how < 0.05:
+        return None, name
+    if how < 0.1:
+        return data, rng.choice(["config.json", "x", f"../{name}", "layers/vars/0.npy", name * 2])
+    if name.endswith(".json"):
+        return damaged_json(data.decode(), rng).encode("utf-8", "surrogatepass"), name
+    if name.endswith(".npy") and rng.random() < 0.7:
+        header = rng.choice(HEADERS)
+        return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data[128:], name
+    return damaged_bytes(data, rng), name
+
+
+def damaged_hdf5(content, rng):
+    """Damage an HDF5 file by its own means, or its bytes."""
+    import h5py
+
+    if rng.random() < 0.3:
+        return damaged_bytes(content, rng)
+    file = io.BytesIO(content)
+    with h5py.File(file, "a") as h5:
+        names = []
+        h5.visit(names.append)
+        for _ in range(rng.randint(1, 3)):
+            name = rng.choice(names)
+            if name in h5:
+                _damage_object(h5, name, rng)
+        for text in ("model_config", "training_config"):
+            if text in h5.attrs and rng.random() < 0.7:
+                h5.attrs[text] = damaged_json(h5.attrs[text], rng).replace("\x00", "")
+    return file.getvalue()
+
+
+def _damage_object(h5, name, rng):
+    import h5py
+
+    item, how = h5[name], rng.random()
+    attributes = list(item.attrs)
+    if attributes and how < 0.5:
+        values = ["x", 5, b"\xff", [1, 2], ["a", "b"], np.zeros(0), np.zeros((2, 2), "S3"), "/"]
+        item.attrs[rng.choice(attributes)] = rng.choice(values)
+        return
+    parent, last = h5[name.rpartition("/")[0] or "/"], name.rpartition("/")[2]
+    del parent[last]
+    what = rng.randrange(7)
+    if what == 1:
+        parent[last] = rng.choice([h5py.SoftLink("/"), h5py.ExternalLink("/etc/passwd", "/")])
+    elif what == 2:
+        parent[last] = rng.choice([1.0, "x", np.zeros(3, "i8"), np.zeros((4, 4, 4), "f2")])
+    elif what == 3:
+        parent.create_dataset(last, (1 << 40,), "f4", chunks=(1 << 10,))
+    elif what == 4:
+        parent.create_dataset(last, (4, 4), rng.choice(["f4,i4", "S4", "c8", "?"]))
+    elif what == 5:
+        parent[last] = h5["/"]
+    elif what == 6:
+        parent.create_group(f"{last}/vars/7")
+
+
+FORMATS = {
+    ".npz": damaged_archive,
+    ".keras": damaged_archive,
+    ".h5": damaged_hdf5,
+    ".weights.h5": damaged_hdf5,
+    ".json": lambda content, rng: damaged_json(content.decode(), rng).encode("utf-8", "replace"),
+}
+
+
+class Fuzzer:
+    """Files of all formats, and a count of what became of damaged ones."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.model = model_to_damage()
+        self.contents = {}
+        for ending in FORMATS:
+            path = self.folder / f"good{ending}"
+            if ending == ".json":
+                path.write_text(self.model.to_json())
+            elif ending == ".weights.h5":
+                self.model.save_weights(path)
+            else:
+                self.model.save(path)
+            self.contents[ending] = path.read_bytes()
+
+    def run(self, ending, seed):
+        """Load one damaged file; return what is wrong with how that ended, or an empty text."""
+        rng = random.Random(seed)
+        content = FORMATS[ending](self.contents[ending], rng)
+        path = self.folder / f"damaged{ending}"
+        path.write_bytes(content)
+        begin = time.perf_counter()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._load(ending, path, content)
+        except ValueError as error:
+            name = "json_string" if ending == ".json" else path.name
+            if name not in str(error) and "the config" not in str(error):
+                return f"unnamed: {error!r}"
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        took = time.perf_counter() - begin
+        return f"took {took:.1f} s" if took > 1 else ""
+
+    def _load(self, ending, path, content):
+        if ending == ".json":
+            model_from_json(content.decode("utf-8", "replace"))
+        elif ending == ".weights.h5":
+            self.model.load_weights(path)
+        else:
+            load_model(path)
+
+
+def main():
+    """Run so many of each format; print what went wrong, with its seed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--format", choices=FORMATS)
+    options = parser.parse_args()
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        fuzzer = Fuzzer(folder)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for ending in [options.format] if options.format else FORMATS:
+            for seed in range(options.seed, options.seed + options.runs):
+                if found := fuzzer.run(ending, seed):
+                    wrong += 1
+                    print(f"{ending} {seed}: {found[:300]}", flush=True)
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
+    print(f"{options.runs} files of each format, {wrong} wrong, grown by {grown} MiB")
+    return 1 if wrong or grown > 256 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
