@@ -25,7 +25,8 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
 # Quiet start of TensorFlow; its rounding stays as a user gets it.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test nightly soak verify bench ulp lint format clean distclean
+N ?= 10000
+.PHONY: help demo test nightly fuzz soak verify bench ulp lint format clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ demo: $(VENV)/demo.stamp  ## the first program, then a forecast of a real series
 test: $(VENV)/test.stamp  ## the whole suite, against Keras
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal \
 		-o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true $(ARGS)
+
+fuzz: $(VENV)/test.stamp  ## N damaged files of each format are loaded or refused (N=10000)
+	$(RUN) -m tests.saving.fuzz --runs $(N)
 
 nightly: $(VENV)/test.stamp  ## the suite with 20,000 random cases a property (hours)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=nightly $(ARGS)

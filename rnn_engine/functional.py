@@ -235,6 +235,11 @@ class Functional(Model):
         return self._takes
 
     @property
+    def takes_strings(self) -> bool:
+        """Whether the one input is of strings."""
+        return len(self.inputs) == 1 and self.inputs[0].dtype == "string"
+
+    @property
     def takes_integers(self) -> bool:  # type: ignore[override]  # the first layers decide
         """Whether integer inputs stay integers."""
         return all(self._integers())

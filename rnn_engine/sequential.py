@@ -243,6 +243,11 @@ class Sequential(Model):
     # --- the way of the data --------------------------------------------------
 
     @property
+    def takes_strings(self) -> bool:
+        """Whether the inputs are strings, which the first layer turns into numbers."""
+        return bool(self._layers) and getattr(self._layers[0], "takes_strings", False)
+
+    @property
     def takes_integers(self) -> bool:  # type: ignore[override]  # the first layer decides
         """Whether integer inputs stay integers."""
         return bool(self._layers) and self._layers[0].takes_integers

@@ -26,6 +26,8 @@ def write(file: Any, groups: list[Group]) -> None:
             place.attrs["name"] = group.name
             for i, variable in enumerate(group.variables):
                 place[str(i)] = variable.value
+            for name, value in group.named.items():
+                place[name] = value
 
 
 def arrays_of(file: Hdf5) -> dict[str, list[Stored]]:
@@ -46,6 +48,12 @@ def arrays_of(file: Hdf5) -> dict[str, list[Stored]]:
             path = "/".join("layers" if p == _OLD_LAYERS else p for p in _parts(match["path"]))
             found.setdefault(path, {})[int(match["number"])] = file.array(name)
     return {path: in_order(values, path, file.source) for path, values in found.items()}
+
+
+def named_of(file: Hdf5) -> dict[str, Stored]:
+    """Return the arrays that have names instead of numbers, by their whole path."""
+    names = [name for name in file.names if name.endswith("/vars/idf_weights")]
+    return {name: file.array(name) for name in names}
 
 
 def _parts(path: str | None) -> list[str]:

@@ -58,7 +58,8 @@ def opened(file: BinaryIO, source: str) -> Iterator[Content]:
                 state = arrays.get("optimizer")
                 config, state = from_keras2_archive(config, state, source)
                 arrays = {**arrays, "optimizer": state or []}
-            yield Content(config, arrays, assets=assets_of(archive))
+            named = keras_h5.named_of(weights)
+            yield Content(config, arrays, assets=assets_of(archive), named=named)
 
 
 def _metadata(archive: Archive) -> dict[str, Any]:

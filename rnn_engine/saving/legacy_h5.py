@@ -16,6 +16,7 @@ from rnn_engine import losses
 from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.hdf5 import Hdf5, h5py
 from rnn_engine.saving.keras2 import from_old_file
+from rnn_engine.saving.state import text_layers
 from rnn_engine.saving.stored import Content, Stored
 from rnn_engine.saving.writing import model_to_config, to_json
 from rnn_engine.variable import Variable
@@ -86,6 +87,7 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
     config = model_to_config(model, include_optimizer)
     compiled = config.get("compile_config")
     settings = {"class_name": config["class_name"], "config": config["config"]}
+    _spell_out_vocabularies(settings, {layer.name: layer for _, layer in text_layers(model)})
     with h5py().File(file, "w") as h5:
         h5.attrs["keras_version"] = _VERSION
         h5.attrs["backend"] = "numpy"
@@ -105,6 +107,16 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
         _write_arrays(weights.create_group("top_level_model_weights"), [])
         if compiled and model.optimizer.variables:
             _write_arrays(h5.create_group(_OPTIMIZER), model.optimizer.variables)
+
+
+def _spell_out_vocabularies(config: Any, found: dict[str, Any]) -> None:
+    """Put what layers of strings have learned into their configs: there is no other place."""
+    for value in config.values() if isinstance(config, dict) else config:
+        if isinstance(value, dict) and value.get("name") in found:
+            learned = found[value["name"]].config_with_vocabulary()
+            value.update(vocabulary=learned["vocabulary"], idf_weights=learned["idf_weights"])
+        elif isinstance(value, dict | list):
+            _spell_out_vocabularies(value, found)
 
 
 def _long_names(loss: Any) -> Any:

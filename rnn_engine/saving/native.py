@@ -43,10 +43,11 @@ def write(file: BinaryIO, groups: list[Group], config: str | None) -> None:
         if config is not None:
             archive.writestr("config.json", config)
         for group in groups:
-            for i, variable in enumerate(group.variables):
-                name = f"{group.path}/vars/{i}.npy".lstrip("/")
+            numbered = {str(i): variable.value for i, variable in enumerate(group.variables)}
+            for key, value in {**numbered, **group.named}.items():
+                name = f"{group.path}/vars/{key}.npy".lstrip("/")
                 with archive.open(name, "w", force_zip64=True) as member:
-                    npy.write_array(member, variable.value, allow_pickle=False)
+                    npy.write_array(member, value, allow_pickle=False)
         write_assets(archive, groups)
 
 
@@ -70,7 +71,12 @@ def opened(file: BinaryIO, source: str) -> Iterator[Content]:
                 values = found.setdefault(match["path"] or "", {})
                 values[int(match["number"])] = _stored(archive, name)
         arrays = {path: in_order(values, path, source) for path, values in found.items()}
-        yield Content(config, arrays, assets=assets_of(archive))
+        named = {
+            name.removesuffix(".npy"): _stored(archive, name)
+            for name in archive.names
+            if name.endswith("/vars/idf_weights.npy")
+        }
+        yield Content(config, arrays, assets=assets_of(archive), named=named)
 
 
 def _check_version(text: bytes, source: str) -> None:

@@ -19,7 +19,7 @@ from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.kinds import OF_COMPILE, class_of
 
 # Settings of Keras's layers that ours lack and that mean nothing while these are off.
-_WITHOUT_MEANING = {"renorm_clipping", "renorm_momentum"}
+_WITHOUT_MEANING = {"renorm_clipping", "renorm_momentum", "oov_method", "has_input_vocabulary"}
 # The graph of a model: names, places and tensors, which the model reads itself.
 _GRAPH = {"inbound_nodes", "input_layers", "output_layers"}
 # Settings from which a metric or a layer makes a table as soon as it is made.
@@ -226,7 +226,8 @@ def _known(cls: type, config: dict[str, Any]) -> dict[str, Any]:
     ValueError
         If a setting that is on is not known.
     """
-    known = set(_parameters(cls)) | {"build_input_shape", "layers"} | _GRAPH
+    known = {"build_input_shape", "layers", *_GRAPH, *_parameters(cls)}
+    known.update(getattr(cls, "settings_of_configs", ()))
     if cls in custom_objects().values():
         return config
     kept = {key: value for key, value in config.items() if key in known}

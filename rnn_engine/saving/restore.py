@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.layers.preprocessing.text_layer import VOCABULARY
 from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.keras2 import reordered
-from rnn_engine.saving.state import groups
+from rnn_engine.saving.state import groups, text_layers
 from rnn_engine.saving.stored import Content, Stored
 from rnn_engine.variable import Variable, writing
 
@@ -93,6 +94,16 @@ def restore(
     if optimizer and model.optimizer is not None:
         fitting += _optimizer_match(model.optimizer, content, source)
     _write(fitting, fresh)
+    _restore_texts(model, content)
+
+
+def _restore_texts(model: Any, content: Content) -> None:
+    """Give the layers of strings the vocabularies that the file has for them."""
+    for path, layer in text_layers(model) if content.assets else ():
+        asset = content.assets.get(f"{path}/{VOCABULARY}")
+        weights = content.named.get(f"{path}/vars/idf_weights")
+        if asset is not None:
+            layer.take_assets(asset(), None if weights is None else weights.read())
 
 
 def _write(matches: Sequence[Match], fresh: bool) -> None:

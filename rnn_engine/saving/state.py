@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnn_engine.layers.base import Layer
+from rnn_engine.layers.preprocessing.text_layer import TextLayer
 from rnn_engine.utils.naming import to_snake_case
 from rnn_engine.variable import Variable
 
@@ -23,6 +24,7 @@ class Group:
     name: str
     variables: tuple[Variable, ...]
     assets: Mapping[str, bytes] = field(default_factory=dict)
+    named: Mapping[str, Any] = field(default_factory=dict)  # arrays that have names in files
 
 
 def groups(model: Any, optimizer: bool = True) -> list[Group]:
@@ -57,6 +59,9 @@ def _walk(layer: Layer, path: str, seen: set[int]) -> Iterator[Group]:
         return
     seen.add(id(layer))
     own = tuple(sorted(layer._variables, key=lambda variable: not variable.trainable))
+    if isinstance(layer, TextLayer):
+        yield from _text_groups(layer, path)
+        return
     yield Group(path, layer.name, own)
     inner = {id(sublayer) for sublayer in layer.sublayers}
     for name, value in sorted(vars(layer).items(), key=_public_first):
@@ -69,6 +74,31 @@ def _walk(layer: Layer, path: str, seen: set[int]) -> Iterator[Group]:
                 if isinstance(entry, Layer) and id(entry) in inner:
                     place = _numbered(to_snake_case(type(entry).__name__), counts)
                     yield from _walk(entry, _join(path, name, place), seen)
+
+
+def _text_groups(layer: TextLayer, path: str) -> Iterator[Group]:
+    """Yield the groups of a layer of strings, which Keras writes twice for one with a lookup."""
+    weights = layer.lookup.idf_weights
+    named = {} if weights is None else {"idf_weights": weights}
+    yield Group(path, layer.name, (), layer.assets(), named)
+    if layer.lookup is not layer:
+        inner = _join(path, "_lookup_layer")
+        yield Group(inner, layer.lookup.name, (), layer.assets(), named)
+
+
+def text_layers(model: Any) -> Iterator[tuple[str, TextLayer]]:
+    """Yield the layers of strings in a model, with the paths of their groups."""
+    found = {id(layer): layer for layer in _all_layers(model) if isinstance(layer, TextLayer)}
+    for group in groups(model, optimizer=False):
+        for layer in found.values():
+            if group.name == layer.name and not group.path.endswith("/_lookup_layer"):
+                yield group.path, layer
+
+
+def _all_layers(layer: Any) -> Iterator[Any]:
+    yield layer
+    for inner in layer.sublayers:
+        yield from _all_layers(inner)
 
 
 def _public_first(item: tuple[str, Any]) -> tuple[bool, str]:

@@ -68,6 +68,7 @@ class Content:
     layers: list[tuple[str, list[Stored]]] | None = None
     optimizer: list[Stored] | None = None
     assets: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    named: Mapping[str, Stored] = field(default_factory=dict)
 
     def elements(self) -> int:
         """Return how many numbers the layers' arrays can have at most."""

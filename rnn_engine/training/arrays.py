@@ -63,14 +63,30 @@ def as_numeric(value: Any, argument: str) -> np.ndarray:
     return array
 
 
-def target_dtype(array: np.ndarray, dtype: Any, keep_integers: bool) -> np.dtype:
+STRINGS = "strings"
+"""In place of `keep_integers`: the first layer takes strings."""
+
+
+def as_values(value: Any, argument: str, keep: Any) -> np.ndarray:
+    """Return `value` as an array of numbers, or of strings where these are wanted."""
+    if keep != STRINGS:
+        return as_numeric(value, argument)
+    array = np.asarray(unwrap(value), dtype=object)
+    if array.ndim == 0:
+        raise ValueError(f"{argument} must have at least one axis (samples), got a scalar.")
+    return array
+
+
+def target_dtype(array: np.ndarray, dtype: Any, keep_integers: Any) -> np.dtype:
     """Return the type the engine wants `array` in."""
+    if keep_integers == STRINGS:
+        return np.dtype(object)
     if keep_integers and array.dtype.kind in "iu":
         return array.dtype.newbyteorder("=")
     return np.dtype(dtype)
 
 
-def convert(value: Any, argument: str, dtype: Any, keep_integers: bool = False) -> np.ndarray:
+def convert(value: Any, argument: str, dtype: Any, keep_integers: Any = False) -> np.ndarray:
     """Return `value` as a C-contiguous native array of the engine's type.
 
     Integers stay integers with `keep_integers` (labels, indices).
@@ -82,7 +98,7 @@ def convert(value: Any, argument: str, dtype: Any, keep_integers: bool = False) 
     """
     if type(value) is np.ndarray and value.dtype is dtype and value.ndim and not check_finite():
         return np.ascontiguousarray(value)
-    array = as_numeric(value, argument)
+    array = as_values(value, argument, keep_integers)
     return np.ascontiguousarray(array, dtype=target_dtype(array, dtype, keep_integers))
 
 
@@ -146,8 +162,8 @@ class ArraySource(Source):
     shuffle : bool or "batch"
         Whether to draw a new order for each pass; ``"batch"`` permutes whole
         batches and keeps a short last one at its place.
-    integer_x : bool
-        Leave integers in `x` as they are (the first layer looks them up).
+    integer_x : bool or STRINGS
+        Leave integers in `x` as they are (the first layer looks them up), or take strings.
     time_major : bool
         Gather rank-3 `x` as a transposed view of time-major memory.
     rng : numpy.random.Generator, optional
@@ -169,13 +185,13 @@ class ArraySource(Source):
         batch_size: int | None = None,
         steps: int | None = None,
         shuffle: Any = False,
-        integer_x: bool = False,
+        integer_x: Any = False,
         time_major: bool = False,
         rng: np.random.Generator | None = None,
     ) -> None:
         arrays = [("x", x, integer_x), ("y", y, True), ("sample_weight", sample_weight, False)]
         found = {
-            name: (as_numeric(value, name), keep)
+            name: (as_values(value, name, keep), keep)
             for name, value, keep in arrays
             if value is not None
         }

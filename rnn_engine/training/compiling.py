@@ -11,7 +11,7 @@ from rnn_engine.callbacks.callback_list import sort_logs
 from rnn_engine.config import floatx
 from rnn_engine.tensor import Tensor
 from rnn_engine.training.arguments import check_count
-from rnn_engine.training.arrays import convert
+from rnn_engine.training.arrays import STRINGS, convert
 from rnn_engine.training.compiled import CompileMetrics, LossTracker, find_loss, single
 from rnn_engine.training.interrupt import InterruptGuard
 from rnn_engine.training.step import Step, make_test_step, make_train_step
@@ -198,9 +198,11 @@ class Compiled:
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")
 
-    def _data_policy(self) -> tuple[Any, bool]:
-        """Return the engine's float type and whether integer inputs stay integers."""
+    def _data_policy(self) -> tuple[Any, Any]:
+        """Return the engine's float type and whether integer inputs, or strings, stay so."""
         dtype = getattr(self, "kernel_dtype", None) or floatx()
+        if getattr(self, "takes_strings", False):
+            return np.dtype(dtype), STRINGS
         return np.dtype(dtype), bool(getattr(self, "takes_integers", False))
 
     def _convert_batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:

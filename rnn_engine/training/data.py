@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class BatchReader:
     """Convert the batches that a user's iterable yields."""
 
-    def __init__(self, dtype: Any, integer_x: bool, class_weight: dict[int, float] | None) -> None:
+    def __init__(self, dtype: Any, integer_x: Any, class_weight: dict[int, float] | None) -> None:
         self.dtype = dtype
         self.integer_x = integer_x
         self.class_weight = class_weight
@@ -241,7 +241,7 @@ def make_source(
     steps: int | None = None,
     shuffle: Any = False,
     class_weight: dict[int, float] | None = None,
-    integer_x: bool = False,
+    integer_x: Any = False,
     time_major: bool = False,
     rng: np.random.Generator | None = None,
 ) -> Source:

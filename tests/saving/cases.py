@@ -98,6 +98,8 @@ for _name, _cases in CASES.items():
 
 # These say nothing by themselves: a base class, the input, the model around.
 WITHOUT_CASE = {"Functional", "InputLayer", "Sequential", "Wrapper"}
+# They take strings: see test_texts.py.
+WITHOUT_CASE |= {"StringLookup", "TextVectorization"}
 # These do not stand in a chain.
 WITHOUT_CASE |= {name for name, cases in CASES.items() if cases[0].several}
 

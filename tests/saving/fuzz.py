@@ -25,7 +25,7 @@ from rnn_engine.saving import load_model, model_from_json
 
 ODD = [
     None, True, False, 0, 1, -1, 5, 10**15, -(10**15), 1e308, float("nan"), float("inf"), 0.5, "",
-    "x", "tanh", "Dense", "__lambda__", "function", "a" * 200, [], {}, [[]], [None, 3], [None, None],
+    "x", "tanh", "Dense", "__lambda__", "function", "a" * 200, [], {}, [[]], [None, 3],
     [1, 2, 3, 4, 5], ["x"], {"class_name": "Dense", "config": {}}, {"class_name": 5},
     {"class_name": None, "config": []}, {"class_name": "function", "config": "mse"},
     {"class_name": "__numpy__", "config": {"value": [1, "x"], "dtype": "object"}},
@@ -139,7 +139,7 @@ def damaged_archive(content, rng):
             for name in names:
                 data = old.read(name)
                 if name == victim:
-                    data, name = _damaged_member(name, data, rng)  # noqa: PLW2901
+                    data, name = _damaged_member(name, data, rng)
                 if data is not None:
                     new.writestr(name, data, rng.choice([0, 0, 0, 8, 8, 12, 14]))
     return out.getvalue()

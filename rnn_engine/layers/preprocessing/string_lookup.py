@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.config import floatx
+from rnn_engine.layers.base import registry
 from rnn_engine.layers.preprocessing.arguments import (
     as_list,
     check_arguments,
@@ -15,15 +16,16 @@ from rnn_engine.layers.preprocessing.arguments import (
 )
 from rnn_engine.layers.preprocessing.hashing import fingerprint64, siphash64
 from rnn_engine.layers.preprocessing.text import check_choice, encode, read_strings
+from rnn_engine.layers.preprocessing.text_layer import TextLayer
 from rnn_engine.layers.preprocessing.vocabulary import Vocabulary
-from rnn_engine.utils.naming import auto_name
 
 OUTPUT_MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 OLD_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
 _OOV = -1
 
 
-class StringLookup(Vocabulary):
+@registry.register()
+class StringLookup(Vocabulary, TextLayer):
     """Maps strings to indices by a vocabulary. Mirrors `keras.layers.StringLookup`.
 
     Returns NumPy arrays: int64, for ``tf_idf`` `floatx`, for `invert` strings.
@@ -93,11 +95,12 @@ class StringLookup(Vocabulary):
         salt: Any = None,
         **kwargs: Any,
     ) -> None:
-        for known in ("vocabulary_size", "oov_method", "trainable", "dtype"):
-            kwargs.pop(known, None)
+        self._size_to_come = kwargs.pop("vocabulary_size", None)
+        kwargs.pop("oov_method", None)
         self._fixed = bool(kwargs.pop("has_input_vocabulary", vocabulary is not None))
-        if kwargs:
-            raise ValueError(f"Unrecognized keyword arguments: {sorted(kwargs)}.")
+        if kwargs.get("dtype") in ("string", "int64"):  # Keras's words for what comes out
+            kwargs["dtype"] = None
+        TextLayer.__init__(self, name=name, **kwargs)
         output_mode = OLD_MODES.get(output_mode, output_mode)
         check_choice("StringLookup", "output_mode", output_mode, OUTPUT_MODES)
         check_arguments(max_tokens, num_oov_indices, output_mode, invert, pad_to_max_tokens)
@@ -107,7 +110,6 @@ class StringLookup(Vocabulary):
             raise ValueError(f"idf_weights need output_mode 'tf_idf', got {output_mode!r}.")
         if self._fixed and output_mode == "tf_idf" and idf_weights is None:
             raise ValueError("A vocabulary with output_mode 'tf_idf' needs idf_weights.")
-        self.name = name or auto_name(type(self).__name__)
         self.max_tokens = max_tokens
         self.num_oov_indices = num_oov_indices
         self.mask_token = mask_token
@@ -126,7 +128,7 @@ class StringLookup(Vocabulary):
 
     # --- looking up ---------------------------------------------------------------
 
-    def __call__(self, inputs: Any) -> np.ndarray:
+    def apply(self, inputs: Any) -> np.ndarray:
         """Look up strings (with `invert`: indices) of any shape.
 
         Raises
@@ -141,6 +143,24 @@ class StringLookup(Vocabulary):
             return self._invert(np.asarray(inputs).astype(np.int64))
         flat, shape = read_strings(inputs, self.encoding, "inputs")
         return self.encode(self.find(flat).reshape(shape))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the indices, or of the vectors."""
+        shape = tuple(input_shape)
+        if self.output_mode == "int" or self.invert:
+            return shape
+        depth = self.width()
+        if self.output_mode == "one_hot":
+            return (*shape, depth) if shape[-1] != 1 or len(shape) < 2 else (*shape[:-1], depth)
+        return (*shape[:-1], depth)
+
+    def width(self) -> int:
+        """Return the size of the vectors, also where the vocabulary is still to come."""
+        if self.pad_to_max_tokens and self.max_tokens is not None:
+            return self.max_tokens
+        if self._tokens is None and self._size_to_come is not None:
+            return int(self._size_to_come)
+        return self.vocabulary_size()
 
     def find(self, tokens: list[str]) -> np.ndarray:
         """Return the index of each token, negative where the mode drops it."""
@@ -181,7 +201,7 @@ class StringLookup(Vocabulary):
         """
         vocabulary, idf_weights = self._given
         return {
-            "name": self.name,
+            **TextLayer.get_config(self),
             "invert": self.invert,
             "max_tokens": self.max_tokens,
             "num_oov_indices": self.num_oov_indices,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.layers.base import registry
 from rnn_engine.layers.preprocessing.arguments import as_list, batches, without_path
 from rnn_engine.layers.preprocessing.string_lookup import OLD_MODES, OUTPUT_MODES, StringLookup
 from rnn_engine.layers.preprocessing.text import (
@@ -18,10 +19,14 @@ from rnn_engine.layers.preprocessing.text import (
     pad_rows,
     read_strings,
 )
-from rnn_engine.utils.naming import auto_name
+from rnn_engine.layers.preprocessing.text_layer import TextLayer
+
+# Arguments of every layer, which are not the lookup's.
+_OF_LAYERS = ("trainable", "dtype", "autocast", "input_shape", "batch_input_shape", "batch_size")
 
 
-class TextVectorization:
+@registry.register()
+class TextVectorization(TextLayer):
     """Cleans, splits and looks up texts. Mirrors `keras.layers.TextVectorization`.
 
     Returns NumPy arrays: int64, for ``tf_idf`` `floatx`. As with TensorFlow only
@@ -91,7 +96,8 @@ class TextVectorization:
         if ragged:
             raise ValueError("ragged must be False: there are no ragged arrays here.")
         _check_length(output_sequence_length, output_mode)
-        self.name = name or auto_name(type(self).__name__)
+        settings = {key: kwargs.pop(key) for key in _OF_LAYERS if key in kwargs}
+        super().__init__(name=name, **settings)
         self._lookup = StringLookup(
             max_tokens=max_tokens,
             vocabulary=vocabulary,
@@ -158,7 +164,27 @@ class TextVectorization:
 
     # --- vectorizing --------------------------------------------------------------
 
-    def __call__(self, inputs: Any) -> np.ndarray:
+    @property
+    def lookup(self) -> StringLookup:
+        """What holds the vocabulary."""
+        return self._lookup
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the texts with an axis for tokens or the vocabulary."""
+        shape = tuple(input_shape)
+        if self.split is not None and len(shape) > 1:
+            shape = shape[:-1]
+        if self.output_mode == "int":
+            known = self.output_sequence_length is not None or self.split is None
+            if self.split is None and self.output_sequence_length is None:
+                return shape
+            return (*shape, self.output_sequence_length if known else None)
+        depth = self._lookup.width()
+        if self.output_mode == "one_hot":
+            return (*shape, None, depth) if self.split is not None else (*shape, depth)
+        return (*shape, depth) if self.split is not None else (*shape[:-1], depth)
+
+    def apply(self, inputs: Any) -> np.ndarray:
         """Vectorize texts.
 
         Parameters
@@ -246,7 +272,7 @@ class TextVectorization:
         inner = self._lookup.get_config()
         vocabulary, idf_weights = self._lookup._given
         return {
-            "name": self.name,
+            **super().get_config(),
             "max_tokens": inner["max_tokens"],
             "standardize": self.standardize,
             "split": self.split,
