@@ -56,6 +56,7 @@ def products(a: Any, b: Any, out: Any, plan: Any, scratch: Any, task: int, tasks
     if count < tasks:
         top, bottom, first, end = m * task // tasks, m * (task + 1) // tasks, 0, count
     before = flush_denormals()
+    # Long sums are cut into blocks (`add`), as those of weight gradients have to be.
     for i in range(first, end):
         outer, inner = i // plan[_INNER], i % plan[_INNER]
         if bottom == top:
@@ -65,7 +66,7 @@ def products(a: Any, b: Any, out: Any, plan: Any, scratch: Any, task: int, tasks
         left = outer * plan[_A_OUTER] + inner * plan[_A_INNER] + top * plan[_A_ROW]
         target = outer * plan[_OUT_OUTER] + inner * plan[_OUT_INNER] + top * plan[_OUT_ROW]
         gemm(bottom - top, n, k, offset(address(a), left), plan[_A_ROW], plan[_A_K], panels, zeros,
-             0, offset(address(out), target), plan[_OUT_ROW], 0, 0, zeros, 0)  # fmt: skip
+             0, offset(address(out), target), plan[_OUT_ROW], 1, 0, zeros, 0)  # fmt: skip
     restore(before)
 
 

@@ -41,12 +41,14 @@ from rnn_engine.lazy import lazily
 
 # Modules and what they hold: layers, other names of them, and functions.
 _LATER = {
+    "attention": ("AdditiveAttention", "Attention"),
     "concatenation": ("Concatenate", "concatenate"),
     "conv": ("Conv1D", "Conv2D", "Conv3D"),
     "conv_transpose": ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
     "dot_product": ("Dot", "dot"),
     "gru": ("GRU", "GRUCell"),
     "lstm": ("LSTM", "LSTMCell"),
+    "einsum_dense": ("EinsumDense",),
     "ends": (
         "Cropping1D", "Cropping2D", "Cropping3D",
         "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
@@ -60,6 +62,7 @@ _LATER = {
         "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
         "add", "average", "maximum", "minimum", "multiply", "subtract",
     ),
+    "multi_head_attention": ("MultiHeadAttention",),
     "preprocessing.category_encoding": ("CategoryEncoding",),
     "preprocessing.discretization": ("Discretization",),
     "preprocessing.feature_normalization": ("Normalization",),

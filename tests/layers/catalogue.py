@@ -17,7 +17,8 @@ class Case:
     """Options of a layer, the shapes of its inputs behind the batch axis, and how it is called.
 
     `masked` tells which inputs have a mask over their first axis. Rounded inputs have equal
-    numbers among them. What is `narrow`, Keras computes in float32 only.
+    numbers among them; inputs that are `spread` are arguments of their own. What is `narrow`,
+    Keras computes in float32 only.
     """
 
     options: dict[str, Any]
@@ -26,6 +27,7 @@ class Case:
     rounded: bool = False
     several: bool = False
     narrow: bool = False
+    spread: bool = False
     call: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -42,7 +44,7 @@ class Case:
         """Return a mask, or None, for each input: of other steps for each, some rows closed."""
         rng = np.random.default_rng(seed)
         found: list[np.ndarray | None] = []
-        for shape, masked in zip(self.shapes, self.masked or (False,) * 9, strict=False):
+        for shape, masked in zip(self.shapes, (*self.masked, *[False] * 9), strict=False):
             mask = rng.random((BATCH, shape[0] if shape else 1)) < 0.6
             mask[0, :] = True
             found.append(mask if masked else None)
@@ -142,8 +144,43 @@ def _with(options: list[dict[str, Any]], *shapes: tuple[int, ...]) -> list[Case]
     return [one(some, *shape) for some in options for shape in shapes]
 
 
+_SCORES = {"return_attention_scores": True}
+_CAUSAL = {"use_causal_mask": True}
+
+
+def _attentions(*options: dict[str, Any]) -> list[Case]:
+    """Return cases of an attention layer."""
+    two, three = ((4, 3), (6, 3)), ((4, 3), (6, 5), (6, 3))
+    return [
+        case
+        for some in options
+        for case in (
+            several(some, *two),
+            several(some, *three, masked=(True, True)),
+            several(some, *two, masked=(False, True), call=_SCORES),
+            several(some, *two, masked=(True, False), call=_CAUSAL),
+            several(some, *three, masked=(True, True, True), call={**_SCORES, **_CAUSAL}),
+        )
+    ]
+
+
+def _heads(options: dict[str, Any], *shapes: tuple[int, ...], **more: Any) -> Case:
+    """Return a case of attention of several heads."""
+    options = {"num_heads": 2, "key_dim": 3, **options}
+    return several(options, *shapes, spread=True, narrow=True, **more)
+
+
+_PAIR, _TRIPLE = ((4, 5), (6, 3)), ((4, 5), (6, 3), (6, 7))
+
 CASES: dict[str, list[Case]] = {
     "Add": _MERGED,
+    "AdditiveAttention": _attentions({}, {"use_scale": False}),
+    "Attention": _attentions(
+        {},
+        {"use_scale": True},
+        {"score_mode": "concat", "use_scale": True},
+        {"score_mode": "concat"},
+    ),
     "Average": _MERGED,
     "AveragePooling1D": _pools(1, (7, 4), (12, 17)),
     "AveragePooling2D": _pools(2, (7, 5, 4)),
@@ -210,12 +247,45 @@ CASES: dict[str, list[Case]] = {
     "MaxPooling1D": [*_pools(1, (7, 4), (12, 17)), one({}, 6, 2, masked=(True,))],
     "MaxPooling2D": _pools(2, (7, 5, 4)),
     "MaxPooling3D": _pools(3, (4, 5, 3, 2))[::2],  # of equal numbers each counts there
+    "EinsumDense": [
+        one({"equation": "ab,bc->ac", "output_shape": 4}, 3),
+        one({"equation": "abc,cd->abd", "output_shape": (None, 4), "bias_axes": "d"}, 5, 3),
+        one({"equation": "...x,xy->...y", "output_shape": 4, "bias_axes": "y"}, 5, 3),
+        one(
+            {
+                "equation": "abc,cde->abde",
+                "output_shape": (None, 2, 4),
+                "bias_axes": "de",
+                "activation": "tanh",
+            },
+            5,
+            3,
+        ),
+        one({"equation": "abcd,cde->abe", "output_shape": (None, 4), "bias_axes": "e"}, 5, 2, 3),
+        one({"equation": "abc,bd->adc", "output_shape": (4, None), "bias_axes": "d"}, 5, 3),
+        one({"equation": "abc,bcd->abd", "output_shape": (5, 4), "bias_axes": "bd"}, 5, 3),
+        one({"equation": "ab...,bc->ac...", "output_shape": 4, "bias_axes": "c"}, 3, 5),
+    ],
     "GlobalAveragePooling2D": [*_over((5, 3, 4)), one({}, 5, 3, 2, masked=(True,))],
     "GlobalAveragePooling3D": _over((2, 5, 3, 4)),
     "GlobalMaxPooling2D": [*_over((5, 3, 4)), one({}, 5, 3, 2, rounded=True)],
     "GlobalMaxPooling3D": _over((2, 5, 3, 4)),
     "Maximum": _MERGED,
     "Minimum": _MERGED,
+    "MultiHeadAttention": [
+        _heads({}, *_PAIR),
+        _heads({}, *_TRIPLE),
+        _heads({"value_dim": 4, "use_bias": False}, *_PAIR, masked=(False, True)),
+        _heads({"output_shape": 8}, *_TRIPLE, masked=(True, True), call=_CAUSAL),
+        _heads({"output_shape": (2, 3)}, *_PAIR, call={**_CAUSAL, **_SCORES}),
+        _heads({}, *_TRIPLE, masked=(True, True), call=_SCORES),
+        _heads({"use_gate": True}, *_PAIR, masked=(True, False)),
+        _heads({"sliding_window": 2}, *_PAIR),
+        _heads({}, *_PAIR, call={"attention_mask": np.tri(4, 6, 1)[None] > 0}),
+        _heads({"attention_axes": (2,)}, (3, 4, 5), (3, 6, 5)),
+        _heads({"attention_axes": (1, 2)}, (3, 4, 5), (2, 6, 5), call=_SCORES),
+        _heads({"num_heads": 4, "key_dim": 16}, (33, 20), (40, 20), call=_CAUSAL),
+    ],
     "Multiply": _MERGED,
     "SpatialDropout2D": _with([{"rate": 0.0}, {"rate": 0.0, **_FIRST}], (4, 3, 2)),
     "SpatialDropout3D": _with([{"rate": 0.0}, {"rate": 0.0, **_FIRST}], (4, 3, 2, 2)),
@@ -283,6 +353,19 @@ REFUSED: list[tuple[str, dict[str, Any], Any]] = [
     ("Dot", {"axes": 1}, [(2, 3), (2, 4)]),
     ("Dot", {"axes": 1}, [(2, 3)]),
     ("Dot", {"axes": 0}, [(2, 2), (2, 2)]),
+    ("Attention", {"score_mode": "cosine"}, None),
+    ("Attention", {}, (2, 3, 4)),
+    ("Attention", {}, [(2, 3, 4)]),
+    ("Attention", {}, [(2, 3, 4), (2, 5, 3)]),
+    ("EinsumDense", {"equation": "ab,bc", "output_shape": 3}, (2, 3)),
+    ("EinsumDense", {"equation": "ab,bc->ad", "output_shape": 3}, (2, 3)),
+    ("EinsumDense", {"equation": "ab,bcd->ac", "output_shape": 3}, (2, 3)),
+    ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 3, "bias_axes": "b"}, (2, 3)),
+    ("MultiHeadAttention", {"num_heads": 0, "key_dim": 2}, None),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 1.5}, None),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "value_dim": 0}, None),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "sliding_window": 0}, None),
+    ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "attention_axes": "a"}, None),
     ("MaxPooling1D", {"pool_size": 0}, None),
     ("MaxPooling1D", {"pool_size": (1, 2)}, None),
     ("MaxPooling1D", {"strides": -1}, None),
