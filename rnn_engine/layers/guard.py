@@ -75,8 +75,10 @@ def check_change(layer: Any, name: str, old: Any, new: Any) -> None:
             f"{name!r} of the built layer {layer.name!r} is part of its state and cannot be "
             f"replaced. New values of a weight are written with `layer.{name}.assign(value)`."
         )
-    kept = _is_size(new) and new == old
-    if not kept and _is_size(old) and name in _size_names(_class_of(layer)):
+    # Most of what is set is no argument: that is known soonest.
+    if name not in _size_names(_class_of(layer)) or not _is_size(old):
+        return
+    if not (_is_size(new) and new == old):
         raise AttributeError(
             f"{name!r} of layer {layer.name!r} cannot be changed from {old} to {new}: the layer "
             f"is built, and its weights have that size. Make a new layer."
