@@ -4,15 +4,19 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.autodiff.recording import OPEN
 from rnn_engine.checks import as_float_array, compact
 from rnn_engine.layers.base import Layer
+from rnn_engine.layers.called_cell import call_recorded, is_called
+from rnn_engine.tensor import as_tensor
 
 
 class RNNCell(Layer):
     """Base of the cells: what `RNN` asks of a cell, and calling one.
 
-    Keras has no such class; there a cell has a `call`, which a tape goes back through.
-    Here a cell has a method for each way. `RNN` takes any object with
+    Keras has no such class; there a cell has a ``call(inputs, states)``, and such a cell is taken
+    here too, differentiated by autograd. The fast way is a method for each direction. `RNN` takes
+    any object with
 
     ``state_size``
         Size of the state, or a list of the sizes of several.
@@ -65,15 +69,20 @@ class RNNCell(Layer):
             The new states come in the same form.
         training : bool, optional
         """
+        single = not isinstance(states, list | tuple)
+        given = [states] if single else list(states)
+        flat = not any(isinstance(state, list | tuple) for state in given)
+        if flat and (OPEN or any(hasattr(a, "_node") for a in (inputs, *given))):
+            output, new = call_recorded(self, inputs, given, bool(training))
+            return output, (new[0] if single else new)
         x = self.convert(inputs)
         if not self.built:
             self.build(x.shape)
             self.built = True
-        single = not isinstance(states, list | tuple)
-        given = [states] if single else list(states)
         check_states(self, x, given)
         output, new_states, _ = self.forward(x, [self._as_state(s) for s in given], bool(training))
-        return output, (new_states[0] if single else list(new_states))
+        output, new_states = as_tensor(output), [as_tensor(state) for state in new_states]
+        return output, (new_states[0] if single else new_states)
 
     def _as_state(self, state: Any) -> Any:
         if isinstance(state, list | tuple):
@@ -182,10 +191,11 @@ def check_cell(cell: Any) -> None:
     ValueError
         If it does not; the message says what is missing.
     """
-    for name in ("forward", "backward"):
+    for name in () if is_called(cell) else ("forward", "backward"):
         if not callable(getattr(cell, name, None)):
             raise ValueError(
-                f"Argument `cell` should have a `{name}` method: a step is written as "
+                f"Argument `cell` should have a `call` method, or a `{name}` method: a step is "
+                f"written as call(inputs, states) -> (output, new_states), or by hand as "
                 f"forward(x_t, states, training) -> (output, new_states, saved) and "
                 f"backward(doutput, dstates, saved) -> (dx_t, dstates_before), see RNNCell. "
                 f"Received: cell={cell}"

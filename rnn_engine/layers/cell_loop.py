@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.layers.called_cell import CalledCell, stepper
 from rnn_engine.layers.cell import as_state, check_count, output_size, state_sizes
 
 
@@ -42,7 +43,7 @@ class CellLoop:
     """
 
     def __init__(self, cell: Any, dtype: np.dtype) -> None:
-        self.cell = cell
+        self.cell = stepper(cell)
         self.dtype = dtype
         self.sizes = state_sizes(cell)
 
@@ -76,7 +77,7 @@ class CellLoop:
         self._reset_dropout()
         for t in range(steps):
             closed = None if mask is None or mask[t].all() else ~mask[t]
-            output, new_states, saved = self._step(x[:, t], states, training, previous.shape)
+            output, new_states, saved = self._step(x[:, t], states, training, previous.shape, keep)
             if closed is not None:
                 output[closed] = 0 if zero_output else previous[closed]
                 for new, old in zip(new_states, states, strict=True):
@@ -91,10 +92,13 @@ class CellLoop:
         return y, states, SavedLoop(kept, batch, sequences, zero_output) if keep else None
 
     def _step(
-        self, x: np.ndarray, states: Any, training: bool, shape: tuple[int, ...]
+        self, x: np.ndarray, states: Any, training: bool, shape: tuple[int, ...], keep: bool
     ) -> tuple[np.ndarray, list[np.ndarray], Any]:
         """Return output and new states of a step as new arrays of their own, and saved."""
-        result = self.cell.forward(x, states, training)
+        if isinstance(self.cell, CalledCell):
+            result = self.cell.forward(x, states, training, keep)
+        else:
+            result = self.cell.forward(x, states, training)
         if not isinstance(result, tuple) or len(result) != 3:
             raise ValueError(
                 f"forward of cell {self.cell} must return (output, new_states, saved), got "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.called_cell import stepper
 from rnn_engine.layers.cell import RNNCell, build_cell, check_cell, output_size, state_sizes
 from rnn_engine.layers.wrapper import deserialize_layer
 
@@ -73,7 +74,7 @@ class StackedRNNCells(RNNCell):
         new_states, saved = [], []
         for cell, state in zip(self.cells, states, strict=True):
             given = state if isinstance(state, list | tuple) else [state]
-            x, new, kept = cell.forward(x, given, training)
+            x, new, kept = stepper(cell).forward(x, given, training)
             new_states.append(list(new) if isinstance(state, list | tuple) else new[0])
             saved.append((kept, isinstance(state, list | tuple)))
         return x, new_states, saved
@@ -86,7 +87,7 @@ class StackedRNNCells(RNNCell):
         for i in range(len(self.cells) - 1, -1, -1):
             kept, nested = saved[i]
             given = dstates[i] if nested else [dstates[i]]
-            doutput, before = self.cells[i].backward(doutput, given, kept)
+            doutput, before = stepper(self.cells[i]).backward(doutput, given, kept)
             dbefore.append(list(before) if nested else before[0])
         return doutput, dbefore[::-1]
 
