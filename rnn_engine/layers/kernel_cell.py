@@ -8,12 +8,11 @@ import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.activations import Activation
-from rnn_engine.checks import check_memory, fraction, input_axes, wrong_rank
-from rnn_engine.layers.cell import RNNCell, as_state, check_count, state_sizes
-from rnn_engine.layers.dropout_mask import dropout_mask
+from rnn_engine.checks import check_memory, input_axes, wrong_rank
+from rnn_engine.layers.cell import as_state, check_count, state_sizes
+from rnn_engine.layers.dropout_cell import DropoutCell, Factors
 from rnn_engine.layers.guard import describe_sizes
 from rnn_engine.layers.packed_weights import PackedWeights
-from rnn_engine.random import check_seed, make_generator
 from rnn_engine.variable import Variable
 
 _WEIGHTS = ("kernel", "recurrent", "bias")
@@ -28,27 +27,7 @@ class SavedStep:
     batch: int
 
 
-@dataclass(slots=True)
-class Factors:
-    """What dropout multiplies inputs and states by, drawn once a batch; None where it does not.
-
-    Attributes
-    ----------
-    x : (1, B, F), or (gates, B, F)
-    h : (1, B, U), or (gates, B, U)
-    """
-
-    x: np.ndarray | None = None
-    h: np.ndarray | None = None
-
-    def of_inputs(self) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Return the factors that all gates share, (B, F), and those of each gate."""
-        if self.x is None or len(self.x) > 1:
-            return None, self.x
-        return self.x[0], None
-
-
-class KernelCell(RNNCell):
+class KernelCell(DropoutCell):
     """Base of the cells whose steps the kernels know.
 
     A cell has its arguments, its weights, and its step as equations in NumPy (`step`, `back`).
@@ -61,8 +40,6 @@ class KernelCell(RNNCell):
     activation, recurrent_activation : str or Activation, optional
         A cell without gates has no second one.
     use_bias : bool
-    implementation : int
-        With 1, dropout draws factors for each gate; so it does with `recurrent_dropout`.
     others
         See `LSTM`.
 
@@ -97,10 +74,6 @@ class KernelCell(RNNCell):
         use_bias: Any,
         *,
         recurrent_activation: Any = None,
-        implementation: int = 2,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: Any = None,
         **kwargs: Any,
     ) -> None:
         self._units = _checked_units(units)
@@ -115,16 +88,7 @@ class KernelCell(RNNCell):
             for weight in _WEIGHTS:
                 name = f"{weight}_{ending}"
                 setattr(self, name, get(kwargs.pop(name, None)))
-        self.dropout = fraction(dropout, "dropout")
-        self.recurrent_dropout = fraction(recurrent_dropout, "recurrent_dropout")
-        self.seed = check_seed(seed)
         super().__init__(**kwargs)
-        # Keras's cells with gates change to implementation 1 for dropout of the state.
-        self.implementation = 1 if self.gates > 1 and self.recurrent_dropout else implementation
-        # The global stream gives a generator only to cells that draw something.
-        self._generator = make_generator(seed) if self.dropout or self.recurrent_dropout else None
-        self._dropout_mask: Any = None
-        self._recurrent_dropout_mask: Any = None
         self.packed: PackedWeights | None = None
 
     # The kernels take their sizes and formulas from these: they cannot be changed.
@@ -203,69 +167,6 @@ class KernelCell(RNNCell):
             constraint=getattr(self, f"{weight}_constraint"),
         )
 
-    # --- dropout --------------------------------------------------------------
-
-    def drops(self, rate: float) -> bool:
-        """Whether dropout of this rate does anything in training.
-
-        Of everything it does nothing in Keras's cells with gates.
-        """
-        return 0 < rate < 1 or (rate == 1 and self.gates == 1)
-
-    def draw(self, rate: float, shape: Any) -> np.ndarray:
-        """Return new factors, (1, B, N), or (gates, B, N) where each gate has its own."""
-        count = self.gates if self.implementation == 1 else 1
-        masks = [dropout_mask(self._generator, rate, shape, self._np_dtype) for _ in range(count)]
-        return masks[0][None] if count == 1 else np.stack(masks)
-
-    def draw_factors(self, batch: int) -> Factors:
-        """Return new factors for a batch."""
-        found = Factors()
-        if self.drops(self.dropout):
-            found.x = self.draw(self.dropout, (batch, self._features))
-        if self.drops(self.recurrent_dropout):
-            found.h = self.draw(self.recurrent_dropout, (batch, self._units))
-        return found
-
-    def _form(self, factors: np.ndarray | None) -> Any:
-        """Return factors as Keras has them: a list of one a gate, or an array for all."""
-        if factors is None:
-            return None
-        return list(factors) if self.implementation == 1 else factors[0]
-
-    def get_dropout_mask(self, step_input: Any) -> Any:
-        """Return the factors of the input, drawn if there are none; None without dropout.
-
-        An array, or a list of one a gate where each has its own.
-        """
-        if self._dropout_mask is None and self.dropout:
-            self._dropout_mask = self.draw(self.dropout, np.shape(step_input))
-        return self._form(self._dropout_mask)
-
-    def get_recurrent_dropout_mask(self, step_input: Any) -> Any:
-        """Return the factors of the state, drawn if there are none; None without dropout."""
-        if self._recurrent_dropout_mask is None and self.recurrent_dropout:
-            shape = np.shape(step_input)
-            self._recurrent_dropout_mask = self.draw(self.recurrent_dropout, shape)
-        return self._form(self._recurrent_dropout_mask)
-
-    def reset_dropout_mask(self) -> None:
-        """Forget the factors of the input."""
-        self._dropout_mask = None
-
-    def reset_recurrent_dropout_mask(self) -> None:
-        """Forget the factors of the state."""
-        self._recurrent_dropout_mask = None
-
-    def _kept_factors(self, x: np.ndarray, h: np.ndarray) -> Factors:
-        """Return the factors that stay from call to call until they are reset."""
-        self.get_dropout_mask(x)
-        self.get_recurrent_dropout_mask(h)
-        return Factors(
-            self._dropout_mask if self.drops(self.dropout) else None,
-            self._recurrent_dropout_mask if self.drops(self.recurrent_dropout) else None,
-        )
-
     @property
     def runs_in_kernels(self) -> bool:
         """Whether the kernels can take it through time: a subclass may have a step of its own."""
@@ -290,7 +191,7 @@ class KernelCell(RNNCell):
         input_axes(self.name, x, "(batch, features)", self._features, rank=2)
         batch = len(x)
         states = self._checked(states, batch, "states")
-        factors = self._kept_factors(x, states[0]) if training else Factors()
+        factors = self.kept_factors(x, states[0]) if training else Factors()
         if self.packed is None:
             output, last, kept = self.step(x, states, factors)
             return output, last, SavedStep(kept, None, batch)

@@ -63,8 +63,9 @@ class KernelLoop:
         if x.shape[2] != self.cell.features:  # a cell that was built before, or stands twice
             input_axes(self.cell.name, x, "(batch, timesteps, features)", self.cell.features)
         shared = drop_x = drop_h = None
-        if training and self.cell._generator is not None:
-            factors = self.cell.draw_factors(len(x))
+        cell = self.cell
+        if training and (cell.dropout or cell.recurrent_dropout):
+            factors = cell.draw_factors(len(x))
             shared, drop_x = factors.of_inputs()
             drop_h = factors.h
             if shared is not None:

@@ -176,7 +176,7 @@ def test_dropout(
         for n, rate in zip((3, 5), rates, strict=True)
     ]
     drawn = iter([one for mask in masks if mask is not None for one in mask])
-    place = "rnn_engine.layers.kernel_cell.dropout_mask"
+    place = "rnn_engine.layers.dropout_cell.dropout_mask"
     monkeypatch.setattr(place, lambda *settings: next(drawn))
     found = engine_pass(problem)
     assert next(drawn, None) is None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import rnn_engine
 from rnn_engine import activations, constraints, regularizers
 from rnn_engine.layers import GRU, LSTM, RNN, Dense, SimpleRNN, SimpleRNNCell
-from rnn_engine.layers import kernel_cell as module
+from rnn_engine.layers import dropout_cell as module
 from tests import strategies, tolerances
 from tests.layers import sides
 from tests.layers.sides import OURS, THEIRS
