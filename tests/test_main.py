@@ -164,13 +164,16 @@ import numpy as np
 import rnn_engine
 
 x = np.random.default_rng(0).normal(size=(200, 20, 8)).astype(np.float32)
-for units, loss, activation, y in (
-    (5, "mse", None, x[:, 0, :2]),
-    (64, "categorical_crossentropy", "softmax", np.eye(2)[np.arange(200) % 2]),
+L = rnn_engine.layers
+for units, loss, activation, y, kinds in (
+    (5, "mse", None, x[:, 0, :2], (L.SimpleRNN, L.SimpleRNN)),
+    (64, "categorical_crossentropy", "softmax", np.eye(2)[np.arange(200) % 2],
+     (L.SimpleRNN, L.SimpleRNN)),
+    (64, "mse", None, x[:, 0, :2], (L.LSTM, L.GRU)),
 ):
     model = rnn_engine.Sequential([
-        rnn_engine.layers.SimpleRNN(units, return_sequences=True, input_shape=(20, 8)),
-        rnn_engine.layers.SimpleRNN(units),
+        kinds[0](units, return_sequences=True, input_shape=(20, 8)),
+        kinds[1](units),
         rnn_engine.layers.Dense(300),
         rnn_engine.layers.Dense(2, activation=activation),
     ])

@@ -18,6 +18,8 @@ SAMPLES, STEPS, FEATURES, CLASSES = 6, 3, 2, 3
 MANY = 5000
 # Units, and steps, of one sequence that is long and wide enough for kernels of its own.
 ALONE = 256
+# Rows and units of a batch that goes back in groups with sums of their own.
+ROWS, WIDE = 16, 64
 # Loss, activation of the output, kind of target: between them every kernel of a loss.
 _LOSSES = (
     ("mse", None, "numbers"),
@@ -31,8 +33,8 @@ def warmup(dtypes: Sequence[str] = ("float32",), parallel: bool = True) -> None:
     """Compile the kernels of ordinary programs ahead, and keep them on disk.
 
     For images and servers: where the cache folder (`RNN_ENGINE_CACHE_DIR`) goes into
-    the image, no process compiles them again on a CPU of this kind. Covers SimpleRNN
-    with and without a mask and dropout, Embedding, Dense, the cross-entropies and the
+    the image, no process compiles them again on a CPU of this kind. Covers SimpleRNN, LSTM
+    and GRU with and without a mask and dropout, Embedding, Dense, the cross-entropies and the
     optimizers SGD, RMSprop, Adam and AdamW. Not in Keras.
 
     Random streams and automatic names are as if it had not run.
@@ -66,6 +68,7 @@ def warmup(dtypes: Sequence[str] = ("float32",), parallel: bool = True) -> None:
                 with _everything_parallel():
                     _fit(name, "sgd", *_LOSSES[0])
                     _run_masked(name)
+                    _run_cells(name)
 
 
 @contextlib.contextmanager
@@ -104,6 +107,19 @@ def _run_programs(dtype: str) -> None:
     # A long sequence alone, with many units, has kernels of its own.
     layers.SimpleRNN(ALONE, dtype=dtype)(np.zeros((1, ALONE, FEATURES), dtype))
     _run_masked(dtype)
+    _run_cells(dtype)
+
+
+def _run_cells(dtype: str) -> None:
+    """Go forward and back through every cell, plain, and under a mask with dropout."""
+    x = np.zeros((ROWS, STEPS, FEATURES), dtype)
+    mask = np.arange(STEPS) < 1 + np.arange(ROWS)[:, None] % STEPS
+    for kind in (layers.SimpleRNN, layers.LSTM, layers.GRU):
+        for rate in (0.0, 0.1):
+            layer = kind(WIDE, dropout=rate, recurrent_dropout=rate, dtype=dtype)
+            layer(x)
+            y, saved = layer.forward(x, True, mask if rate else None)
+            layer.backward(y, saved)
 
 
 def _target(kind: str, dtype: str) -> np.ndarray:

@@ -34,12 +34,12 @@ SUM = 24 * 23 // 2
 FORWARD = """
 import numpy as np
 import rnn_engine
-from rnn_engine.kernels import simple_rnn
+from rnn_engine.kernels.recurrent import launch
 
 layer = rnn_engine.layers.SimpleRNN(5, seed=1, kernel_initializer="ones")
 layer.cell.recurrent_initializer = rnn_engine.initializers.Constant(0.3)
 y = layer(np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 4, 3))
-print(sum(simple_rnn.forward_brief.stats.cache_misses.values()), y.tobytes().hex())
+print(sum(launch.run_forward.stats.cache_misses.values()), y.tobytes().hex())
 """
 
 
