@@ -7,8 +7,9 @@ import numpy as np
 from rnn_engine.layers.activated import Activated
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.cell_rnn import CellRNN
+from rnn_engine.layers.dropout_cell import Factors
 from rnn_engine.layers.gate_products import product, product_back
-from rnn_engine.layers.kernel_cell import Factors, KernelCell
+from rnn_engine.layers.kernel_cell import KernelCell
 
 
 @registry.register()
