@@ -8,6 +8,7 @@ that fill no register as [gate][unit]; what is kept lies in the same order, dz a
 import functools
 import hashlib
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from llvmlite import ir
@@ -39,9 +40,8 @@ _ALIVE: list[Any] = []
 def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callable[..., None]:
     part = cell.stages[stage]
     # Of a cell that is not one of this package's the cache on disk cannot see an edit.
-    code = [function.__code__ for function in (part.step, part.back)]
-    text = hashlib.sha256(repr([(c.co_code, c.co_names, c.co_consts[1:]) for c in code]).encode())
-    version = text.hexdigest()
+    text = repr([_content(function.__code__) for function in (part.step, part.back)])
+    version = hashlib.sha256(text.encode()).hexdigest()
 
     @intrinsic
     def emit(typingctx: Any, frame: Any, like: Any, low: Any, high: Any) -> Any:
@@ -60,6 +60,12 @@ def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callabl
     names = "_".join(FORMULAS[code].name for code in codes)
     step.__qualname__ = f"{cell.name}_{stage}_{'back' if back else 'step'}_{names}"
     return step
+
+
+def _content(code: CodeType) -> Any:
+    """Return what a function does, without its name, place and address."""
+    constants = [_content(c) if isinstance(c, CodeType) else c for c in code.co_consts[1:]]
+    return code.co_code, code.co_names, constants
 
 
 class _Emitter:
