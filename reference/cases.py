@@ -1,140 +1,14 @@
-"""What is compared: named cases, and random ones.
+"""What is compared: named cases, and random ones."""
 
-A `Case` is a stack of recurrent and Dense layers with its data, all drawn from one
-seed: weights asymmetric and scaled so that the recurrence neither dies nor
-explodes, biases never zero.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from reference.compare import FACTOR, knowable, roundoff
-from reference.oracle import CELLS, Model, make_model
-
-LayerSpec = tuple[str, Mapping[str, Any]]
+from reference.case import Case, LayerSpec, dense, gru, lstm, rnn
 
 ACTIVATIONS = ("tanh", "relu", "linear", "sigmoid")
-
-
-@dataclass(frozen=True)
-class Case:
-    """A model and one batch for it.
-
-    `sizes` are batch, time steps and features; `value_scale` multiplies the input,
-    `weight_scale` all weights and biases.
-    """
-
-    name: str
-    layers: Sequence[LayerSpec]
-    sizes: tuple[int, int, int]
-    loss: str = "mean_squared_error"
-    optimizer: str = "adam"
-    seed: int = 0
-    value_scale: float = 1.0
-    weight_scale: float = 1.0
-    training_steps: int = 10
-
-    @property
-    def batch(self) -> int:
-        """Number of samples."""
-        return self.sizes[0]
-
-    @property
-    def steps(self) -> int:
-        """Number of time steps."""
-        return self.sizes[1]
-
-    @property
-    def features(self) -> int:
-        """Number of features of a step."""
-        return self.sizes[2]
-
-    @property
-    def input_shape(self) -> tuple[int | None, int, int]:
-        """Shape of the input with an open batch axis."""
-        return (None, self.steps, self.features)
-
-    def weights(self, dtype: str) -> list[np.ndarray]:
-        """Return all weights in the order of `get_weights`."""
-        rng, width = np.random.default_rng(self.seed), self.features
-        arrays: list[np.ndarray] = []
-        for class_name, config in self.layers:
-            units = config["units"]
-            gates = CELLS[class_name].gates if class_name in CELLS else 1
-            shapes = [(width, gates * units)]
-            if class_name in CELLS:
-                shapes.append((units, gates * units))
-            arrays += [rng.normal(0, shape[0] ** -0.5, shape) for shape in shapes]
-            if config.get("use_bias", True):
-                shape = bias_shape(class_name, config, gates * units)
-                arrays.append(rng.uniform(0.1, 0.6, shape) * rng.choice([-1.0, 1.0], shape))
-            width = units
-        return [(a * self.weight_scale).astype(dtype) for a in arrays]
-
-    def data(self, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return inputs, and targets of the kind that the loss wants."""
-        rng = np.random.default_rng(self.seed + 1)
-        x = rng.normal(size=(self.batch, self.steps, self.features)) * self.value_scale
-        return x.astype(dtype), self._targets(rng, dtype)
-
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of the output, batch included."""
-        recurrent = [config for name, config in self.layers if name in CELLS]
-        keeps_time = all(config.get("return_sequences", False) for config in recurrent)
-        units = self.layers[-1][1]["units"]
-        return (self.batch, self.steps, units) if keeps_time else (self.batch, units)
-
-    def oracle(self, dtype: str) -> Model:
-        """Return the oracle with the weights that a model of `dtype` has."""
-        return make_model(self.layers, self.weights(dtype))
-
-    def comparable(self, dtype: str) -> bool:
-        """Whether rounding leaves anything to compare: no kink within reach, no blow-up."""
-        result = self.oracle(dtype).gradients(*self.data(dtype), self.loss)
-        if result.margin < 2 * FACTOR * roundoff(dtype):
-            return False
-        return all(knowable(q, dtype) for q in (result.output, *result.parameters, result.inputs))
-
-    def _targets(self, rng: np.random.Generator, dtype: str) -> np.ndarray:
-        shape = self.output_shape()
-        if self.loss == "sparse_categorical_crossentropy":
-            return rng.integers(0, shape[-1], shape[:-1])
-        if self.loss == "categorical_crossentropy":
-            classes = rng.integers(0, shape[-1], shape[:-1])
-            return np.eye(shape[-1], dtype=dtype)[classes]
-        if self.loss == "binary_crossentropy":
-            return rng.integers(0, 2, shape).astype(dtype)
-        return rng.normal(size=shape).astype(dtype)
-
-
-def bias_shape(class_name: str, config: Mapping[str, Any], width: int) -> tuple[int, ...]:
-    """Return the shape of a layer's bias; a GRU that resets after has two."""
-    two = class_name == "GRU" and config.get("reset_after", True)
-    return (2, width) if two else (width,)
-
-
-def rnn(units: int, **options: Any) -> LayerSpec:
-    """Return the spec of a SimpleRNN."""
-    return ("SimpleRNN", {"units": units, **options})
-
-
-def lstm(units: int, **options: Any) -> LayerSpec:
-    """Return the spec of an LSTM."""
-    return ("LSTM", {"units": units, **options})
-
-
-def gru(units: int, **options: Any) -> LayerSpec:
-    """Return the spec of a GRU."""
-    return ("GRU", {"units": units, **options})
-
-
-def dense(units: int, **options: Any) -> LayerSpec:
-    """Return the spec of a Dense."""
-    return ("Dense", {"units": units, **options})
-
 
 TUTORIAL: tuple[Case, ...] = (
     Case("tutorial: rnn 5, dense 1", [rnn(5), dense(1)], (2, 4, 1), training_steps=53),
@@ -191,9 +65,71 @@ def loss_cases() -> Iterator[Case]:
     yield Case("softmax in time", in_time, (3, 5, 2), seed=38, loss=f"sparse_{cross}")
 
 
+def gru_before(units: int, **options: Any) -> LayerSpec:
+    """Return the spec of a GRU that resets the state before its product."""
+    return gru(units, reset_after=False, **options)
+
+
+# The cells, by the names that their cases have and that tests are called by.
+CELLS: dict[str, Callable[..., LayerSpec]] = {
+    "SimpleRNN": rnn,
+    "LSTM": lstm,
+    "GRU": gru,
+    "GRU before": gru_before,
+}
+
+
+def cell_cases(name: str, seed: int) -> Iterator[Case]:
+    """Yield the cases of one gated cell: options, sizes, values."""
+    cell = CELLS[name]
+
+    def case(label: str, layers: list[LayerSpec], sizes: tuple[int, int, int], **more: Any) -> Case:
+        nonlocal seed
+        seed += 1
+        return Case(f"{name}: {label}", layers, sizes, seed=seed, **more)
+
+    small, sizes = [cell(7), dense(3)], (5, 9, 4)
+    relu = cell(7, activation="relu", recurrent_activation="hard_sigmoid")
+    backwards = cell(6, go_backwards=True, return_sequences=True)
+    stack = [cell(9, return_sequences=True), cell(5, return_sequences=True), cell(4), dense(2)]
+    large: dict[str, Any] = {"value_scale": 30.0, "weight_scale": 4.0, "optimizer": "sgd"}
+    yield case("tutorial", [cell(10), dense(1)], (7, 5, 1), training_steps=53)
+    yield case("relu, hard_sigmoid", [relu, dense(3)], sizes)
+    yield case("in time", [cell(6, return_sequences=True), dense(2, activation="tanh")], (3, 8, 5))
+    yield case("go_backwards", [backwards], (3, 8, 5))
+    yield case("no bias", [cell(6, use_bias=False), dense(2, use_bias=False)], (4, 6, 3))
+    yield case("stack of three", stack, (4, 7, 3))
+    yield case("one of everything", [cell(1), dense(1)], (1, 1, 1))
+    yield case("one sample", [cell(17), dense(1)], (1, 11, 2))
+    yield case("odd sizes", [cell(41), dense(3)], (17, 13, 29))
+    yield case("long", [cell(16), dense(1)], (2, 256, 3))
+    yield case("saturated", small, sizes, **large)
+    yield case("small values", small, sizes, value_scale=1e-4)
+    yield case("softmax in time", [cell(6, return_sequences=True), dense(4, activation="softmax")],
+               (3, 5, 2), loss="sparse_categorical_crossentropy", optimizer="rmsprop")  # fmt: skip
+
+
+def mixed_case() -> Case:
+    """Return a case with every cell in one stack."""
+    layers = [
+        lstm(6, return_sequences=True),
+        gru(5, return_sequences=True, go_backwards=True),
+        rnn(4, return_sequences=True),
+        gru_before(7),
+        dense(2),
+    ]
+    return Case("every cell in one stack", layers, (5, 6, 3), seed=90)
+
+
 def fixed_cases() -> list[Case]:
     """Return the named cases of the table, the tutorial's models first."""
-    return [*TUTORIAL, *option_cases(), *size_cases(), *loss_cases()]
+    gated = [
+        case
+        for number, name in enumerate(CELLS)
+        if name != "SimpleRNN"
+        for case in cell_cases(name, 200 * number)
+    ]
+    return [*TUTORIAL, *option_cases(), *size_cases(), *loss_cases(), *gated, mixed_case()]
 
 
 _ODD_SIZES = (1, 2, 3, 5, 7, 8, 11, 16, 17, 31, 33)
@@ -206,8 +142,9 @@ def random_case(rng: np.random.Generator, number: int) -> Case:
     layers: list[LayerSpec] = []
     for position in range(depth):
         last_rnn = position == depth - 1
+        cell = CELLS[str(rng.choice(list(CELLS)))]
         layers.append(
-            rnn(
+            cell(
                 int(rng.choice(_ODD_SIZES)),
                 activation=str(rng.choice(ACTIVATIONS, p=[0.5, 0.15, 0.1, 0.25])),
                 use_bias=bool(rng.integers(4)),

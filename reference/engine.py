@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import rnn_engine
-from reference.cases import Case, LayerSpec
+from reference.case import Case, LayerSpec
 
 
 def engine_model(

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from reference.cases import Case, LayerSpec, fixed_cases
+from reference.case import Case, LayerSpec
+from reference.cases import fixed_cases
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "goldens"
 DTYPES = ("float32", "float64")

@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from reference import engine, keras_twin, oracle, oracle_training
-from reference.cases import Case, fixed_cases, random_cases
+from reference.case import Case
+from reference.cases import fixed_cases, random_cases
 from reference.compare import TRAINING, Row, compare, roundoff, tolerance, trained
 from reference.running_error import Quantity
 

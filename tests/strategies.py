@@ -12,7 +12,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from reference.cases import ACTIVATIONS, Case, bias_shape, dense, rnn
+from reference.case import Case, bias_shape, dense, rnn
+from reference.cases import ACTIVATIONS
 from reference.oracle import CELLS, recurrent_options
 from reference.oracle_recurrent import Recurrent
 from tests.tolerances import PER_KERAS_PROPERTY

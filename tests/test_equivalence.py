@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 
 from reference import compare, engine, goldens
-from reference.cases import Case, dense, fixed_cases, rnn
+from reference.case import Case, dense, rnn
+from reference.cases import fixed_cases
 from reference.oracle import Result, make_model
 from tests import strategies, tolerances
 

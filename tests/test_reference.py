@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from reference import compare, engine, goldens
-from reference.cases import Case, dense, fixed_cases, random_cases, rnn
+from reference.case import Case, dense, rnn
+from reference.cases import fixed_cases, random_cases
 from reference.running_error import Quantity, exact
 from tests import tolerances
 

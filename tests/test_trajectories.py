@@ -7,7 +7,8 @@ import pytest
 
 import rnn_engine
 from reference import engine
-from reference.cases import TUTORIAL, Case, dense, rnn
+from reference.case import Case, dense, rnn
+from reference.cases import TUTORIAL
 from tests import tolerances
 
 keras_twin = pytest.importorskip("reference.keras_twin")
