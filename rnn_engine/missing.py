@@ -71,10 +71,8 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         ),
         **_each(
             "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
-            "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AveragePooling3D "
-            "AvgPool3D Conv3D Conv3DTranspose Convolution3D Convolution3DTranspose Cropping3D "
-            "GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D GlobalMaxPooling3D MaxPool3D "
-            "MaxPooling3D SpatialDropout3D UpSampling3D ZeroPadding3D AugMix AutoContrast "
+            "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D "
+            "AugMix AutoContrast "
             "CenterCrop ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization "
             "MaxNumBoundingBoxes MixUp RandAugment RandomBrightness RandomColorDegeneration "
             "RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "

@@ -12,8 +12,9 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from reference.case import Case, bias_shape, dense, rnn
+from reference.case import Case, bias_shape, dense
 from reference.cases import ACTIVATIONS
+from reference.cases import CELLS as CELL_SPECS
 from reference.oracle import CELLS, recurrent_options
 from reference.oracle_recurrent import Recurrent
 from tests.tolerances import PER_KERAS_PROPERTY
@@ -193,11 +194,12 @@ def rnn_problems(
 
 @st.composite
 def cases(draw: Callable[..., Any]) -> Case:
-    """Draw a model: up to three SimpleRNN, with or without a Dense after them."""
+    """Draw a model: up to three recurrent layers of any cell, with or without a Dense after."""
     depth = draw(st.integers(1, 3))
     in_time = draw(st.booleans())
+    cells = st.sampled_from(list(CELL_SPECS.values()))
     layers = [
-        rnn(
+        draw(cells)(
             draw(st.sampled_from(UNITS)),
             activation=draw(st.sampled_from(ACTIVATIONS)),
             use_bias=draw(st.booleans()),

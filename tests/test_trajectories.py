@@ -8,7 +8,7 @@ import pytest
 import rnn_engine
 from reference import engine
 from reference.case import Case, dense, rnn
-from reference.cases import TUTORIAL
+from reference.cases import CELLS, TUTORIAL, cell_cases, mixed_case
 from tests import tolerances
 
 keras_twin = pytest.importorskip("reference.keras_twin")
@@ -31,10 +31,24 @@ def agree(ours: Any, twin: Any, x: np.ndarray, dtype: str) -> None:
     assert error <= tolerances.PREDICTIONS[dtype]
 
 
+# The tutorial's models, one of each gated cell, and one of all.
+GATED = [
+    next(cell_cases(name, 600 + 10 * number))
+    for number, name in enumerate(CELLS)
+    if name != "SimpleRNN"
+]
+MODELS = [
+    *((case, name) for case in TUTORIAL for name in ("adam", "sgd", "rmsprop")),
+    *((case, name) for case, name in zip(GATED, ("adam", "sgd", "rmsprop"), strict=True)),
+    (mixed_case(), "sgd"),
+]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
-@pytest.mark.parametrize("case", TUTORIAL, ids=lambda case: case.name)
-def test_tutorial_models(case: Case, optimizer: str, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "optimizer"), MODELS, ids=[f"{case.name}, {name}" for case, name in MODELS]
+)
+def test_whole_models(case: Case, optimizer: str, dtype: str) -> None:
     """Three epochs of fit, then fifty steps of train_on_batch."""
     x, y = case.data(dtype)
     with keras_twin.floatx(dtype):
@@ -72,10 +86,16 @@ def test_the_seeds_program() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("batch_size", "split"), [(None, 0.0), (4, 0.0), (3, 0.3), (1, 0.25)])
-def test_batches_of_fit(batch_size: int | None, split: float, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("batch_size", "split", "cell"),
+    [
+        (None, 0.0, "SimpleRNN"), (4, 0.0, "SimpleRNN"), (3, 0.3, "SimpleRNN"),
+        (1, 0.25, "SimpleRNN"), (3, 0.3, "LSTM"), (4, 0.0, "GRU"), (1, 0.25, "GRU before"),
+    ],
+)  # fmt: skip
+def test_batches_of_fit(batch_size: int | None, split: float, cell: str, dtype: str) -> None:
     """A short last batch and a split-off tail, in the order given."""
-    case = Case("batches", [rnn(6), dense(2)], (10, 5, 3), seed=60)
+    case = Case("batches", [CELLS[cell](6), dense(2)], (10, 5, 3), seed=60)
     x, y = case.data(dtype)
     with keras_twin.floatx(dtype):
         sides = both(case, dtype)
