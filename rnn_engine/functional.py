@@ -15,7 +15,9 @@ from rnn_engine.layers.calls import call_in_context, is_special
 from rnn_engine.layers.input_layer import Input
 from rnn_engine.layers.logits import GraphLogits
 from rnn_engine.model import Model, adjusted
+from rnn_engine.random import Place
 from rnn_engine.tensor import as_tensor
+from rnn_engine.training.form import Column, DataForm
 
 
 @registry.register()
@@ -54,11 +56,13 @@ class Functional(Model):
         if not all(begins):
             inputs, outputs = rebuilt_from(inputs, outputs, _input_like)
         self._inputs_struct, self._outputs_struct = inputs, outputs
+        self._place = Place()
         self.layout = Layout(flatten(inputs), flatten(outputs))
         self._operations = operations_by_depth(self.layout.inputs, self.layout.outputs)
         self._takes: list[bool] | None = None
         self._halved = [bool(getattr(_giver(t), "_gives_half", False)) for t in self.layout.outputs]
         self._gives_half = any(self._halved)
+        self._form: DataForm | None = None
         self.built, self.build_shape = True, self.input_shape
         if trainable is not None:
             self.trainable = trainable
@@ -317,6 +321,40 @@ class Functional(Model):
         """Return the way to the logits of the output, None if it has none."""
         return GraphLogits.find(self, 0, training) if len(self.outputs) == 1 else None
 
+    def logits_paths(self, training: bool) -> list[Any]:
+        """Return the way to the logits of each output."""
+        return [GraphLogits.find(self, i, training) for i in range(len(self.outputs))]
+
+    def weights_behind(self, numbers: list[int]) -> set[int]:
+        """Return the `id` of the weights that the outputs of these numbers depend on."""
+        layers = self.layout.behind(numbers)
+        return {id(v) for layer in layers for v in getattr(layer, "weights", ())}
+
+    def data_form(self) -> DataForm:
+        """Return how the data of the inputs and outputs look."""
+        if self._form is None:
+            several = len(self.inputs) > 1
+            columns = [
+                Column(
+                    f"x[{tensor.name!r}]" if several else "x",
+                    _column_type(tensor, self.dtype),
+                    integers or "int" in tensor.dtype,
+                )
+                for tensor, integers in zip(self.inputs, self._integers(), strict=True)
+            ]
+            names: list[str | None] = [None]
+            if len(self.outputs) > 1:
+                names = output_names(self._outputs_struct, self.output_names)
+            self._form = DataForm(
+                tuple(columns),
+                np.dtype(_float_type(self.outputs[0], self.dtype)),
+                tuple(names),
+                {name: i for i, name in enumerate(self.output_names)},
+                isinstance(self._outputs_struct, dict),
+                self._by_form,
+            )
+        return self._form
+
     def returns_input(self, training: bool) -> bool:
         """Whether every step does, and adds no gradient on the way."""
         return False
@@ -338,7 +376,8 @@ class Functional(Model):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {"layout": state.pop("layout"), **state}  # see `Layout.__getstate__`
+        # See `Layout.__getstate__`. The form holds on to this model.
+        return {"layout": state.pop("layout"), **state, "_form": None}
 
 
 def _giver(tensor: KerasTensor) -> Any:
@@ -383,6 +422,30 @@ def _entries(form: Any) -> list[Any]:
     return list(form) if isinstance(form, list | tuple) else [form]
 
 
+def output_names(form: Any, of_layers: list[str]) -> list[str | None]:
+    """Return what losses and metrics call several outputs by, as Keras does.
+
+    Outputs in a dict by their keys, in nests by their paths, in a list by their layers.
+    """
+    if not isinstance(form, dict) and not any(map(is_nested, form)):
+        return list(of_layers)
+    names: list[str | None] = []
+
+    def walk(part: Any, path: tuple[Any, ...]) -> None:
+        if isinstance(part, dict):
+            for key in sorted(part):
+                walk(part[key], (*path, key))
+        elif isinstance(part, list | tuple):
+            for number, entry in enumerate(part):
+                walk(entry, (*path, number))
+        else:
+            last = of_layers[len(names)] if isinstance(path[-1], int) else path[-1]
+            names.append("/".join(str(name) for name in (*path[:-1], last)))
+
+    walk(form, ())
+    return names
+
+
 def _only(inputs: Any) -> Any:
     """Return the array in a list of just one, or `inputs`."""
     if isinstance(inputs, list | tuple) and len(inputs) == 1 and hasattr(inputs[0], "shape"):
@@ -391,7 +454,7 @@ def _only(inputs: Any) -> Any:
 
 
 def _float_type(tensor: KerasTensor, default: str) -> str:
-    return tensor.dtype if tensor.dtype.startswith("float") else default
+    return tensor.dtype if tensor.dtype in ("float32", "float64") else default
 
 
 def _converted(value: Any, tensor: KerasTensor, integers: bool) -> Any:
@@ -402,3 +465,10 @@ def _converted(value: Any, tensor: KerasTensor, integers: bool) -> Any:
         return np.asarray(value)
     array = as_float_array(value, np.dtype(_float_type(tensor, "float64")), tensor.name)
     return array.astype(tensor.dtype, copy=False)
+
+
+def _column_type(tensor: KerasTensor, default: str) -> Any:
+    """Return the type in which data for an input are wanted; None for text."""
+    if tensor.dtype == "string":
+        return None
+    return np.dtype(_float_type(tensor, default) if "float" in tensor.dtype else tensor.dtype)

@@ -12,6 +12,7 @@ from rnn_engine.layers.base import Layer, Shape, build_lock, registry
 from rnn_engine.layers.input_layer import InputLayer
 from rnn_engine.layers.logits import LogitsPath
 from rnn_engine.model import Model, adjusted
+from rnn_engine.training.form import Column, DataForm
 
 
 @registry.register()
@@ -261,6 +262,23 @@ class Sequential(Model):
     def output_dtype(self) -> str:
         """Type of the last layer's output."""
         return self._layers[-1].output_dtype if self._layers else self.dtype
+
+    def data_form(self) -> DataForm:
+        """Return how the data look: one input and one output."""
+        dtype = np.dtype(self.kernel_dtype)
+        column = Column("x", None if self.takes_strings else dtype, self.takes_integers)
+        return DataForm((column,), dtype, flat=self._by_name)
+
+    def _by_name(self, inputs: dict[str, Any]) -> list[Any]:
+        """Return the input in a dict that has it under its name, in a list."""
+        names = [self.inputs[0].name, self.inputs[0].node.operation.name] if self.built else []
+        for name in names:
+            if name in inputs:
+                return [inputs[name]]
+        raise ValueError(
+            f"The structure of `inputs` doesn't match the expected structure.\n"
+            f"Expected: {names[:1]}\nReceived: inputs={list(inputs)}"
+        )
 
     def convert(self, inputs: Any) -> np.ndarray:
         """Return the inputs as an array of the first layer's type."""

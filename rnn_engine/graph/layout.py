@@ -138,6 +138,16 @@ class Layout:
         found = [known.get(id(tensor)) for tensor in self.outputs]
         return [None if entry is None else entry[0] for entry in found]
 
+    def behind(self, numbers: list[int]) -> list[Any]:
+        """Return the operations that the outputs of these numbers are made by."""
+        wanted = {self.output_places[number] for number in numbers}
+        found = []
+        for step in reversed(self.steps):
+            if wanted.intersection(step.targets) or _penalized(step.operation):
+                wanted.update(step.sources)
+                found.append(step.operation)
+        return found
+
     def penalties(self, saved: list[Any]) -> float:
         """Return the penalties on activities in what `forward` saved."""
         total = 0.0
@@ -155,9 +165,12 @@ class Layout:
 
 def _learns(operation: Any) -> bool:
     """Whether a gradient by the output of an operation is of use."""
-    return bool(getattr(operation, "weights", ())) or any(
-        layer.activity_regularizer is not None for layer in _inside(operation)
-    )
+    return bool(getattr(operation, "weights", ())) or _penalized(operation)
+
+
+def _penalized(operation: Any) -> bool:
+    """Whether a layer, or one inside it, has a penalty on its output."""
+    return any(layer.activity_regularizer is not None for layer in _inside(operation))
 
 
 def _inside(operation: Any) -> list[Any]:

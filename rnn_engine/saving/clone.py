@@ -76,7 +76,7 @@ def _clone(model: Any, input_tensors: Any, copy: Callable[[Any], Any]) -> Any:
     if first is not None or model.built:
         clone.build(first.batch_shape if first is not None else model.build_shape)
     if model.compiled:
-        settings = {**model._compile_config, "optimizer": model.optimizer}
+        settings = {**model._compilation.settings, "optimizer": model.optimizer}
         clone.compile(**{key: _new(value) for key, value in settings.items()})
     return clone
 

@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import as_numbers as as_real
-from rnn_engine.checks import require_finite
-from rnn_engine.config import check_finite
 from rnn_engine.kernels.gather import gather_time_major
+from rnn_engine.training.form import Column, DataForm, Flat, check_counts
 from rnn_engine.training.source import Batch, Source
 
 Gather = Callable[[Any, int, int], np.ndarray]
@@ -28,78 +26,6 @@ def is_mapped(array: np.ndarray) -> bool:
             return True
         base = getattr(base, "base", None)
     return False
-
-
-def unwrap(value: Any) -> Any:
-    """Return the array in a list or tuple of just one array, as Keras does."""
-    if isinstance(value, list | tuple) and len(value) == 1 and hasattr(value[0], "shape"):
-        return value[0]
-    return value
-
-
-def as_numeric(value: Any, argument: str) -> np.ndarray:
-    """Return `value` as an array of numbers, without copying an array.
-
-    Raises
-    ------
-    ValueError
-        If it is ragged, or holds objects, strings or complex numbers, or has no
-        axis, or under `config.set_check_finite` what is not finite; the message
-        names `argument`.
-    """
-    value = unwrap(value)
-    if isinstance(value, dict):
-        raise ValueError(f"{argument} must be one array, got a dict with keys {list(value)}.")
-    if isinstance(value, list | tuple) and any(getattr(v, "ndim", 0) > 0 for v in value):
-        raise ValueError(
-            f"{argument} is a {type(value).__name__} of {len(value)} arrays, but the model "
-            f"takes one array; use numpy.stack to make one of them."
-        )
-    array = as_real(value, argument)
-    if array.ndim == 0:
-        raise ValueError(f"{argument} must have at least one axis (samples), got a scalar.")
-    if check_finite():
-        require_finite(array, argument)
-    return array
-
-
-STRINGS = "strings"
-"""In place of `keep_integers`: the first layer takes strings."""
-
-
-def as_values(value: Any, argument: str, keep: Any) -> np.ndarray:
-    """Return `value` as an array of numbers, or of strings where these are wanted."""
-    if keep != STRINGS:
-        return as_numeric(value, argument)
-    array = np.asarray(unwrap(value), dtype=object)
-    if array.ndim == 0:
-        raise ValueError(f"{argument} must have at least one axis (samples), got a scalar.")
-    return array
-
-
-def target_dtype(array: np.ndarray, dtype: Any, keep_integers: Any) -> np.dtype:
-    """Return the type the engine wants `array` in."""
-    if keep_integers == STRINGS:
-        return np.dtype(object)
-    if keep_integers and array.dtype.kind in "iu":
-        return array.dtype.newbyteorder("=")
-    return np.dtype(dtype)
-
-
-def convert(value: Any, argument: str, dtype: Any, keep_integers: Any = False) -> np.ndarray:
-    """Return `value` as a C-contiguous native array of the engine's type.
-
-    Integers stay integers with `keep_integers` (labels, indices).
-
-    Raises
-    ------
-    ValueError
-        As `as_numeric`.
-    """
-    if type(value) is np.ndarray and value.dtype is dtype and value.ndim and not check_finite():
-        return np.ascontiguousarray(value)
-    array = as_values(value, argument, keep_integers)
-    return np.ascontiguousarray(array, dtype=target_dtype(array, dtype, keep_integers))
 
 
 def make_gather(array: np.ndarray, dtype: np.dtype, size: int, time_major: bool) -> Gather:
@@ -155,15 +81,13 @@ class ArraySource(Source):
     ----------
     x, y, sample_weight : array-like
         `y` and `sample_weight` may be None.
-    dtype : dtype
-        The engine's float type.
+    form : DataForm, optional
+        How the model's data look; one input and one output if None.
     batch_size : int, optional
         32, or what makes `steps` batches, if None.
     shuffle : bool or "batch"
         Whether to draw a new order for each pass; ``"batch"`` permutes whole
         batches and keeps a short last one at its place.
-    integer_x : bool or STRINGS
-        Leave integers in `x` as they are (the first layer looks them up), or take strings.
     time_major : bool
         Gather rank-3 `x` as a transposed view of time-major memory.
     rng : numpy.random.Generator, optional
@@ -181,43 +105,44 @@ class ArraySource(Source):
         y: Any = None,
         sample_weight: Any = None,
         *,
-        dtype: Any = "float32",
+        form: DataForm | None = None,
         batch_size: int | None = None,
         steps: int | None = None,
         shuffle: Any = False,
-        integer_x: Any = False,
         time_major: bool = False,
         rng: np.random.Generator | None = None,
     ) -> None:
-        arrays = [("x", x, integer_x), ("y", y, True), ("sample_weight", sample_weight, False)]
-        found = {
-            name: (as_values(value, name, keep), keep)
-            for name, value, keep in arrays
-            if value is not None
-        }
-        self.num_samples = check_counts({name: array for name, (array, _) in found.items()})
+        self.form = form = form or DataForm()
+        given = form.flat_batch(x, y, sample_weight)
+        columns = form.inputs, form.columns_y("y"), form.columns_y("sample_weight")
+        read = [
+            [None if v is None else c.read(v) for c, v in zip(of, values, strict=True)]
+            for of, values in zip(columns, given, strict=True)
+        ]
+        self.num_samples = check_counts(read, columns)
         if batch_size is None:
             batch_size = math.ceil(self.num_samples / steps) if steps else 32
         self.batch_size = min(batch_size, self.num_samples)
         self.num_batches = math.ceil(self.num_samples / self.batch_size)
         self.shuffle = shuffle
         self.rng = rng
-        self._gathers: list[Gather | None] = []
-        self.arrays: list[np.ndarray | None] = []
-        for name, _, _ in arrays:
-            if name not in found:
-                self._gathers.append(None)
-                self.arrays.append(None)
-                continue
-            array, keep = found[name]
-            wanted = target_dtype(array, dtype, keep)
-            if not is_mapped(array):
-                array = np.ascontiguousarray(array, dtype=wanted)
-            # A view: the caller may give his own array another shape meanwhile.
-            array = array.view(np.ndarray)
-            self.arrays.append(array)
-            major = time_major and name == "x"
-            self._gathers.append(make_gather(array, wanted, self.batch_size, major))
+        parts: list[list[tuple[Any, Any]]] = []
+        for number, (of, values) in enumerate(zip(columns, read, strict=True)):
+            major = time_major and number == 0
+            parts.append([self._part(c, v, major) for c, v in zip(of, values, strict=True)])
+        self.arrays = form.batch(*([array for array, _ in part] for part in parts))
+        self._gathers = form.batch(*([gather for _, gather in part] for part in parts))
+
+    def _part(self, column: Column, array: Any, major: bool) -> tuple[Any, Gather | None]:
+        """Return an array in the engine's type, unless it is mapped, and what gathers of it."""
+        if array is None:
+            return None, None
+        wanted = column.wanted(array)
+        if not is_mapped(array):
+            array = np.ascontiguousarray(array, dtype=wanted)
+        # A view: the caller may give his own array another shape meanwhile.
+        array = array.view(np.ndarray)
+        return array, make_gather(array, wanted, self.batch_size, major)
 
     def order(self) -> np.ndarray | None:
         """Return the order of samples for one pass; None is the order they are in.
@@ -237,15 +162,9 @@ class ArraySource(Source):
 
     def preview(self) -> list[Batch]:
         """Return the first batch, and the last one where it is shorter, as views."""
-        x, y, weight = self.arrays
-        assert x is not None
 
         def part(samples: slice) -> Batch:
-            return (
-                x[samples],
-                None if y is None else y[samples],
-                None if weight is None else weight[samples],
-            )
+            return tuple(_each(lambda array: array[samples], entry) for entry in self.arrays)
 
         rest = self.num_samples % self.batch_size
         first = part(slice(self.batch_size))
@@ -254,40 +173,38 @@ class ArraySource(Source):
     def batches(self) -> Iterator[Batch]:
         """Yield one pass over the samples."""
         rows, size, count = self.order(), self.batch_size, self.num_samples
-        gather_x, gather_y, gather_w = self._gathers
-        assert gather_x is not None
         for start in range(0, count, size):
             stop = min(start + size, count)
+            x, y, weight = self._gathers
             yield (
-                gather_x(rows, start, stop),
-                gather_y(rows, start, stop) if gather_y is not None else None,
-                gather_w(rows, start, stop) if gather_w is not None else None,
+                _gathered(x, rows, start, stop),
+                _gathered(y, rows, start, stop),
+                _gathered(weight, rows, start, stop),
             )
 
 
-def check_counts(arrays: dict[str, np.ndarray]) -> int:
-    """Return the number of samples that all `arrays` have.
+def _gathered(gather: Any, rows: Any, start: int, stop: int) -> Any:
+    """Return one array, the list of those of several columns, or None."""
+    if gather is None:
+        return None
+    if type(gather) is list:
+        return [_gathered(part, rows, start, stop) for part in gather]
+    return gather(rows, start, stop)
 
-    Raises
-    ------
-    ValueError
-        If they differ or there is none.
-    """
-    counts = {name: len(array) for name, array in arrays.items()}
-    if len(set(counts.values())) > 1:
-        sizes = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise ValueError(
-            f"Data cardinality is ambiguous. Make sure all arrays contain the same number "
-            f"of samples: {sizes}."
-        )
-    count = next(iter(counts.values()))
-    if count == 0:
-        raise ValueError("x has no samples; at least one is needed.")
-    return count
+
+def _bare(values: Any) -> Any:
+    """Return the array of a list of one."""
+    return values[0] if values is not None and len(values) == 1 else values
+
+
+def _each(function: Any, entry: Any) -> Any:
+    if isinstance(entry, list):
+        return [_each(function, part) for part in entry]
+    return None if entry is None else function(entry)
 
 
 def split_validation(
-    x: Any, y: Any, sample_weight: Any, fraction: float
+    x: Any, y: Any, sample_weight: Any, fraction: float, form: DataForm | None = None
 ) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
     """Return the head of the arrays for training and the tail for validation.
 
@@ -298,14 +215,19 @@ def split_validation(
     ValueError
         If `x` is not an array, the counts differ, or either side would be empty.
     """
-    if not is_array_like(x):
+    form = form or DataForm()
+    if not form.is_arrays(x):
         raise ValueError(
             f"Argument `validation_split` is only supported for arrays, got x of type "
             f"{type(x).__name__}."
         )
-    named = {"x": x, "y": y, "sample_weight": sample_weight}
-    arrays = {k: as_numeric(v, k) for k, v in named.items() if v is not None}
-    count = check_counts(arrays)
+    given = form.flat_batch(x, y, sample_weight)
+    columns = form.inputs, form.columns_y("y"), form.columns_y("sample_weight")
+    arrays = [
+        [None if v is None else c.read(v) for c, v in zip(of, values, strict=True)]
+        for of, values in zip(columns, given, strict=True)
+    ]
+    count = check_counts(arrays, columns)
     at = math.floor(count * (1.0 - fraction))
     if at in (0, count):
         raise ValueError(
@@ -315,36 +237,8 @@ def split_validation(
         )
 
     def part(samples: slice) -> tuple[Any, Any, Any]:
-        x, y, weight = (arrays[k][samples] if k in arrays else None for k in named)
-        return x, y, weight
+        cut = [Flat(_each(lambda array: array[samples], of)) for of in arrays]
+        x, y, weight = (None if all(v is None for v in of) else of for of in cut)
+        return _bare(x), _bare(y), _bare(weight)
 
     return part(slice(0, at)), part(slice(at, count))
-
-
-def is_array_like(value: Any) -> bool:
-    """Whether `value` is read as one array (an array, a list, a tuple, a data frame)."""
-    if hasattr(value, "__array__") or hasattr(value, "__array_interface__"):
-        return True
-    return isinstance(value, list | tuple)
-
-
-def class_to_sample_weight(y: Any, class_weight: dict[int, float], dtype: Any) -> np.ndarray:
-    """Return the weight of each sample's class, 1 for a class not in `class_weight`.
-
-    `y` holds labels, one-hot rows, or labels in a last axis of one, as in Keras.
-
-    Raises
-    ------
-    ValueError
-        If there are no targets, or a key or weight is not a number.
-    """
-    if y is None:
-        raise ValueError("class_weight needs targets, got y=None.")
-    labels = as_numeric(y, "y")
-    if labels.ndim > 1:
-        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(axis=-1)
-    labels = np.round(labels).astype(np.int64)
-    weight = np.ones(labels.shape, dtype)
-    for label, value in class_weight.items():
-        weight[labels == int(label)] = value
-    return weight

@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnn_engine.training.arrays import (
-    ArraySource,
-    check_counts,
-    class_to_sample_weight,
-    convert,
-    is_array_like,
-)
+from rnn_engine.training.arrays import ArraySource
+from rnn_engine.training.conversion import class_to_sample_weight
+from rnn_engine.training.form import DataForm
 from rnn_engine.training.source import Batch, Source
 from rnn_engine.utils.dataset import PyDataset, unpack_x_y_sample_weight
 
@@ -24,9 +20,8 @@ if TYPE_CHECKING:
 class BatchReader:
     """Convert the batches that a user's iterable yields."""
 
-    def __init__(self, dtype: Any, integer_x: Any, class_weight: dict[int, float] | None) -> None:
-        self.dtype = dtype
-        self.integer_x = integer_x
+    def __init__(self, form: DataForm, class_weight: dict[int, float] | None) -> None:
+        self.form = form
         self.class_weight = class_weight
 
     def read(self, data: Any, index: int) -> Batch:
@@ -44,17 +39,24 @@ class BatchReader:
                     raise ValueError(
                         "You cannot specify `class_weight` and `sample_weight` at the same time."
                     )
-                weight = class_to_sample_weight(y, self.class_weight, self.dtype)
-            batch = (
-                convert(x, "x", self.dtype, self.integer_x),
-                convert(y, "y", self.dtype, True) if y is not None else None,
-                convert(weight, "sample_weight", self.dtype) if weight is not None else None,
-            )
-            named = zip(("x", "y", "sample_weight"), batch, strict=True)
-            check_counts({name: array for name, array in named if array is not None})
+                weight = weights_of_classes(y, self.class_weight, self.form)
+            batch: Batch = self.form.convert(x, y, weight)
         except ValueError as error:
             raise ValueError(f"Batch {index}: {error}") from error
         return batch
+
+
+def weights_of_classes(y: Any, class_weight: dict[int, float], form: DataForm) -> Any:
+    """Return the weight of each sample's class.
+
+    Raises
+    ------
+    ValueError
+        If the model has several outputs, as in Keras.
+    """
+    if form.several_outputs:
+        raise ValueError("`class_weight` is only supported for Models with a single output.")
+    return class_to_sample_weight(form.flat_y(y)[0], class_weight, form.dtype)
 
 
 class IterableSource(Source):
@@ -236,12 +238,11 @@ def make_source(
     y: Any = None,
     sample_weight: Any = None,
     *,
-    dtype: Any = "float32",
+    form: DataForm | None = None,
     batch_size: int | None = None,
     steps: int | None = None,
     shuffle: Any = False,
     class_weight: dict[int, float] | None = None,
-    integer_x: Any = False,
     time_major: bool = False,
     rng: np.random.Generator | None = None,
 ) -> Source:
@@ -257,18 +258,18 @@ def make_source(
     """
     if class_weight is not None and sample_weight is not None:
         raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
-    if is_array_like(x):
+    form = form or DataForm()
+    if form.is_arrays(x):
         if class_weight is not None:
-            sample_weight = class_to_sample_weight(y, class_weight, dtype)
+            sample_weight = weights_of_classes(y, class_weight, form)
         return ArraySource(
             x,
             y,
             sample_weight,
-            dtype=dtype,
+            form=form,
             batch_size=batch_size,
             steps=steps,
             shuffle=shuffle,
-            integer_x=integer_x,
             time_major=time_major,
             rng=rng,
         )
@@ -281,7 +282,7 @@ def make_source(
                 f"When providing `x` as a {kind}, `{name}` should not be passed. Instead, it "
                 f"should be included as part of the {kind}."
             )
-    reader = BatchReader(dtype, integer_x, class_weight)
+    reader = BatchReader(form, class_weight)
     if is_dataset(x):
         return DatasetSource(x, reader, bool(shuffle), rng)
     return IterableSource(x, reader)

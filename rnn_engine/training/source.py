@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 
-Batch = tuple[np.ndarray, Any, Any]
-"""``(x, y, sample_weight)``; the last two may be None."""
+Batch = tuple[Any, Any, Any]
+"""``(x, y, sample_weight)``; the last two may be None, each is a list where there are several."""
+
+
+def rows_of(x: Any) -> int:
+    """Return the number of samples of a batch's inputs."""
+    return len(x[0]) if type(x) is list else len(x)
 
 
 class Source:

@@ -8,34 +8,25 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from rnn_engine.training.compiled import scalar
 from rnn_engine.training.interrupt import InterruptGuard
+from rnn_engine.training.objective import Losses, make_objective
+from rnn_engine.training.protocol import Trainable
 from rnn_engine.variable import Variable
 
 Step = Callable[[Any, Any, Any], float]
 
 
-def _penalties_of(model: Any) -> Callable[[Any], float]:
-    """Return the model's `regularization`, or no more than a zero if nothing is penalized."""
-    if getattr(model, "has_penalties", True):
-        return model.regularization
-    return lambda saved: 0.0
-
-
-def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) -> Step:
+def make_train_step(model: Trainable, losses: Losses, metrics: Any, guard: InterruptGuard) -> Step:
     """Return ``step(x, y, sample_weight) -> loss``, which updates the weights once.
 
     The loss includes the penalties of regularizers and is that before the update.
     """
     variables = model.trainable_variables
-    forward, backward = model.forward_with_mask, model.backward
-    regularization, apply = _penalties_of(model), model.optimizer.apply
-    # As Keras does on TensorFlow, a cross-entropy of a softmax or sigmoid is computed from
-    # the logits below it: more accurate, and no infinite gradient.
-    path = model.logits_path(True)
-    of_logits = None if path is None else loss.logits_form(path.activation)
-    optimizer = model.optimizer
+    forward = model.forward_with_mask
+    back, update = make_objective(model, losses, True).back, _updating(metrics, losses)
+    optimizer, apply = model.optimizer, model.optimizer.apply
     moved = _moved_in_forward(model)
+    unreached = losses.unreached(model, variables)
     if not variables:
         warnings.warn("The model does not have any trainable weights.", stacklevel=4)
 
@@ -45,21 +36,15 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
         before = [variable.numpy() for variable in moved] if moved else ()
         try:
             pred, mask, saved = forward(x, True)
-            logits = None if path is None else path.logits_of(saved)
-            if of_logits is not None and logits is not None:
-                value, dz = of_logits.value_and_gradient(y, logits, weight, mask)
-                penalty = regularization(saved)
-                path.backward(dz, saved)
-            else:
-                value, dpred = loss.value_and_gradient(y, pred, weight, mask)
-                penalty = regularization(saved)
-                backward(dpred, saved)
+            value, below, _ = back(y, pred, weight, mask, saved)
             scale = getattr(optimizer, "loss_scale_factor", None)
             if scale is not None:  # the optimizer divides by it
                 for variable in variables:
                     variable.scale_gradient(scale)
             guard.holding = True
-            if variables:
+            if unreached:  # the optimizer warns of them, and leaves them as they are
+                apply([None if id(v) in unreached else v.gradient for v in variables], variables)
+            elif variables:
                 apply([variable.gradient for variable in variables], variables)
         except BaseException:
             guard.holding = True
@@ -70,15 +55,47 @@ def make_train_step(model: Any, loss: Any, metrics: Any, guard: InterruptGuard) 
         guard.holding = False
         if guard.pending:
             guard.release()
-        if metrics is not None:
-            below = None if logits is None else (logits, path.activation)
-            metrics.update_state(y, pred, weight, mask, below)
-        return scalar(value) + penalty
+        if update is not None:
+            update(y, pred, weight, mask, below)
+        return float(value)
 
     return step
 
 
-def _moved_in_forward(model: Any) -> list[Any]:
+def make_test_step(model: Trainable, losses: Losses, metrics: Any) -> Step:
+    """Return ``step(x, y, sample_weight) -> loss``, which changes no weight."""
+    forward = model.forward_with_mask
+    evaluate, update = make_objective(model, losses, False).value, _updating(metrics, losses)
+
+    def step(x: Any, y: Any, weight: Any) -> float:
+        pred, mask, saved = forward(x, False)
+        value, below = evaluate(y, pred, weight, mask, saved)
+        if update is not None:
+            update(y, pred, weight, mask, below)
+        return float(value)
+
+    return step
+
+
+def _updating(metrics: Any, losses: Losses) -> Any:
+    """Return what hands a batch to the metrics, None if there are none."""
+    if metrics is None:
+        return None
+    if losses.form.several_outputs:
+        nothing = [None] * len(losses.form.outputs)
+
+        def update_all(y: Any, pred: Any, weight: Any, mask: Any, below: Any) -> None:
+            metrics.update_state(y, pred, nothing if weight is None else weight, mask, below)
+
+        return update_all
+
+    def update(y: Any, pred: Any, weight: Any, mask: Any, below: Any) -> None:
+        metrics.update_state((y,), (pred,), (weight,), (mask,), below)
+
+    return update
+
+
+def _moved_in_forward(model: Trainable) -> list[Any]:
     """Return the variables that change before the update: moving averages, states.
 
     A step that does not reach its end puts them back.
@@ -92,24 +109,3 @@ def _moved_in_forward(model: Any) -> list[Any]:
         own = [v for v in layer.weights if not v.trainable]
         found.update((id(v), v) for v in own + states)
     return list(found.values())
-
-
-def make_test_step(model: Any, loss: Any, metrics: Any) -> Step:
-    """Return ``step(x, y, sample_weight) -> loss``, which changes no weight."""
-    forward, regularization = model.forward_with_mask, _penalties_of(model)
-    path = model.logits_path(False)
-    of_logits = None if path is None else loss.logits_form(path.activation)
-
-    def step(x: Any, y: Any, weight: Any) -> float:
-        pred, mask, saved = forward(x, False)
-        logits = None if path is None else path.logits_of(saved)
-        if of_logits is not None and logits is not None:
-            value = of_logits(y, logits, weight, mask)
-        else:
-            value = loss(y, pred, weight, mask)
-        if metrics is not None:
-            below = None if logits is None else (logits, path.activation)
-            metrics.update_state(y, pred, weight, mask, below)
-        return scalar(value) + regularization(saved)
-
-    return step

@@ -1,23 +1,26 @@
-"""`Trainer`: fit, evaluate and predict, as a mixin of the model."""
+"""`Trainer`: fit, evaluate and predict, as methods of a model.
 
-from contextlib import closing
+Each is a few lines over the functions of this package; what they need of the model stands
+in `protocol`.
+"""
+
 from typing import Any
 
-import numpy as np
-
 from rnn_engine.callbacks.callback_list import CallbackList
+from rnn_engine.config import floatx
 from rnn_engine.gone import mark_gone
 from rnn_engine.random import Place
 from rnn_engine.training import arguments as check
-from rnn_engine.training.arrays import ArraySource, split_validation
-from rnn_engine.training.data import raise_empty
-from rnn_engine.training.one_batch import OneBatch
+from rnn_engine.training import compilation, fitting, one_batch, passes, predicting
+from rnn_engine.training.arrays import split_validation
+from rnn_engine.training.form import DataForm
+from rnn_engine.training.gradients import Gradients
+from rnn_engine.training.protocol import Trainable
 from rnn_engine.training.source import Epochs
 from rnn_engine.utils.dataset import unpack_x_y_sample_weight
-from rnn_engine.variable import writes
 
 
-class Trainer(OneBatch):
+class Trainer:
     """The training methods of a model. Mirrors those of `keras.Model`.
 
     The order of samples under ``shuffle=True`` comes from this library's seeded
@@ -25,10 +28,120 @@ class Trainer(OneBatch):
     sample by sample, shuffle the data beforehand and pass ``shuffle=False``.
     """
 
+    compiled = False
+    optimizer: Any = None
+    loss: Any = None
+    stop_training = False
+    stop_evaluating = False
+    stop_predicting = False
+    training_interrupted = False
+    history: Any = None
+    run_eagerly = False
+    jit_compile: Any = False
+    steps_per_execution = 1
+    _compilation: Any = None
     _place: Place | None = None
+    _initial_epoch: int | None = None
+    _fits: dict[str, Any] | None = None  # what was checked last, of each kind
+
+    def data_form(self) -> DataForm:
+        """Return how the model's data look: here one input and one output."""
+        dtype = getattr(self, "kernel_dtype", None) or floatx()
+        return DataForm.single(dtype, bool(getattr(self, "takes_integers", False)))
+
+    def compile(
+        self: Trainable,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Choose optimizer, loss and metrics. Mirrors `keras.Model.compile`.
+
+        Parameters
+        ----------
+        optimizer : str, config, class or instance
+        loss : str, config, class or instance; or list or dict of them
+            Of several outputs one loss is that of each; a list has one an output, a dict
+            goes by their names (those of the layers, or the keys where the model's outputs
+            are a dict). None in a list: this output has no loss, and needs no targets.
+        loss_weights : list or dict of float, optional
+            Factors of the losses in their sum.
+        metrics, weighted_metrics : list, or list or dict of lists, optional
+            Names, functions or instances, by output where there are several; only the latter
+            see sample weights. ``"accuracy"`` picks by the shapes, as in Keras.
+        run_eagerly, jit_compile
+            Accepted: the kernels are compiled in any case.
+        steps_per_execution : int
+            Batch hooks of callbacks run once in so many batches.
+        auto_scale_loss : bool
+            Whether a model of the policy "mixed_float16" has its optimizer wrapped in a
+            `LossScaleOptimizer`.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, an argument out of range, or what is given does not match
+            the outputs; the model stays as it was compiled before.
+
+        Notes
+        -----
+        As in Keras, a model that is compiled again keeps its loss (with its weights) where
+        none is given, and its metrics where neither kind is given; the optimizer is new.
+        `get_compile_config` tells what is in force; Keras's tells the arguments of the last
+        call, and a file of such a model forgets the loss.
+        """
+        compilation.compile_model(
+            self,
+            optimizer=optimizer,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+
+    def get_compile_config(self: Trainable) -> dict[str, Any]:
+        """Return what is in force of `compile`, ready for JSON; empty if it was not called."""
+        return compilation.compile_config(self)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with what `get_compile_config` returned."""
+        self.compile(**compilation.read_compile_config(config))  # type: ignore[misc]  # as a model
+
+    @property
+    def metrics(self: Trainable) -> list[Any]:
+        """The average of the loss, the metrics of `compile` in one object, those of layers."""
+        found = self._compilation.trackers if self.compiled else []
+        for layer in self.layers:
+            if not isinstance(layer, Trainer):
+                found.extend(getattr(layer, "metrics", ()))
+        return found
+
+    @property
+    def metrics_names(self: Trainable) -> list[str]:
+        """Names of `metrics`."""
+        return [metric.name for metric in self.metrics]
+
+    def reset_metrics(self: Trainable) -> None:
+        """Reset the state of the loss tracker and of every metric."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_metrics_result(self: Trainable) -> dict[str, Any]:
+        """Return the running average of the loss and the results of the metrics."""
+        return compilation.results_of(self.metrics)
 
     def fit(
-        self,
+        self: Trainable,
         x: Any = None,
         y: Any = None,
         batch_size: int | None = None,
@@ -112,7 +225,7 @@ class Trainer(OneBatch):
         where Keras repeats its first two batches; one that is empty is a ValueError. A
         `PyDataset` that has become shorter gives what it has, with a warning.
         """
-        self._require_compiled()
+        one_batch.require_compiled(self)
         epochs = check.check_count(epochs, "epochs", 0)
         initial_epoch = check.check_count(initial_epoch, "initial_epoch", 0)
         verbose = check.check_verbose(verbose)
@@ -121,8 +234,11 @@ class Trainer(OneBatch):
         frequency = check.check_frequency(validation_freq)
         split = check.check_split(validation_split)
         if split and validation_data is None:
-            (x, y, sample_weight), validation_data = split_validation(x, y, sample_weight, split)
-        source = self._source(
+            (x, y, sample_weight), validation_data = split_validation(
+                x, y, sample_weight, split, self.data_form()
+            )
+        source = passes.source_for(
+            self,
             x,
             y,
             sample_weight,
@@ -130,26 +246,19 @@ class Trainer(OneBatch):
             steps=steps,
             shuffle=check.check_shuffle(shuffle),
             class_weight=check.check_class_weight(class_weight),
-            rng=self._order_generator() if shuffle else None,
+            rng=fitting.order_generator(self) if shuffle else None,
         )
         if window is not None:
-            source = self._windows(source, check.check_count(window, "window"))
+            source = passes.windows_of(self, source, check.check_count(window, "window"))
         validation = None
         if validation_data is not None:
             limit = check.check_optional_count(validation_steps, "validation_steps")
             size = check.check_optional_count(validation_batch_size, "validation_batch_size")
-            val_x, val_y, val_weight = unpack_x_y_sample_weight(validation_data)
-            validation = Epochs(
-                self._source(val_x, val_y, val_weight, batch_size=size or batch_size, steps=limit),
-                limit,
-                anew=True,
-            )
-        training = Epochs(source, steps)
-        span = range(initial_epoch, epochs)
-        self._prepare(training, "train", len(span))
-        if validation is not None:
-            times = sum(check.validates(epoch, frequency) for epoch in span)
-            self._prepare(validation, "test", times)
+            data = unpack_x_y_sample_weight(validation_data)
+            batches = passes.source_for(self, *data, batch_size=size or batch_size, steps=limit)
+            validation = Epochs(batches, limit, anew=True)
+        training, span = Epochs(source, steps), range(initial_epoch, epochs)
+        fitting.prepare_both(self, training, validation, span, frequency)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks,
@@ -160,60 +269,11 @@ class Trainer(OneBatch):
                 epochs=epochs,
                 steps=training.num_batches,
             )
-        self._run(training, validation, callbacks, initial_epoch, epochs, frequency)
+        fitting.run_epochs(self, training, validation, callbacks, span, frequency)
         return self.history
 
-    def _run(
-        self,
-        training: Epochs,
-        validation: Epochs | None,
-        callbacks: CallbackList,
-        initial_epoch: int,
-        epochs: int,
-        frequency: Any,
-    ) -> None:
-        """Run the epochs; whatever ends them, every callback hears of the end."""
-        self.stop_training = self.training_interrupted = False
-        self._initial_epoch = None
-        logs: dict[str, Any] | None = None
-        model: Any = self
-        with self._guard:
-            try:
-                callbacks.on_train_begin()
-                first = self._initial_epoch or initial_epoch  # BackupAndRestore sets it
-                for epoch in range(first, epochs):
-                    if not training.has_more():
-                        break
-                    self.reset_metrics()
-                    callbacks.on_epoch_begin(epoch)
-                    if not self._pass("train", training, callbacks):
-                        raise_empty("iterable")
-                    logs = self.get_metrics_result()
-                    if validation is not None and check.validates(epoch, frequency):
-                        results = self._evaluate(validation, callbacks)
-                        logs.update({f"val_{name}": value for name, value in results.items()})
-                    callbacks.on_epoch_end(epoch, logs)
-                    if self.stop_training:
-                        break
-                if epochs > 0:
-                    self.optimizer.finalize_variable_values(model.trainable_variables)
-            except BaseException as error:
-                self.training_interrupted = True
-                try:
-                    callbacks.on_train_end(logs)
-                except Exception as second:
-                    error.add_note(f"on_train_end then raised {type(second).__name__}: {second}")
-                raise
-            callbacks.on_train_end(logs)
-
-    def _order_generator(self) -> np.random.Generator:
-        """Return the generator of the order of samples in this `fit`."""
-        if self._place is None:
-            self._place = Place()
-        return self._place.next_generator()
-
     def evaluate(
-        self,
+        self: Trainable,
         x: Any = None,
         y: Any = None,
         batch_size: int | None = None,
@@ -234,7 +294,7 @@ class Trainer(OneBatch):
         ValueError, TypeError
             As `fit`.
         """
-        self._require_compiled()
+        one_batch.require_compiled(self)
         if kwargs:
             from rnn_engine.missing import renamed
 
@@ -242,16 +302,15 @@ class Trainer(OneBatch):
         verbose = check.check_verbose(verbose)
         batch_size = check.check_optional_count(batch_size, "batch_size")
         steps = check.check_optional_count(steps, "steps")
-        source = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        source = passes.source_for(self, x, y, sample_weight, batch_size=batch_size, steps=steps)
         epochs = Epochs(source, steps)
-        self._prepare(epochs, "test")
-        if not isinstance(callbacks, CallbackList):
-            callbacks = self._callback_list(callbacks, verbose, epochs)
-        logs = self._evaluate(epochs, callbacks)
-        return logs if return_dict else self._in_order(logs)
+        passes.prepare(self, epochs, "test")
+        callbacks = passes.callback_list(self, callbacks, verbose, epochs)
+        logs = passes.evaluate_pass(self, epochs, callbacks)
+        return logs if return_dict else compilation.in_order(self.metrics, logs)
 
     def predict(
-        self,
+        self: Trainable,
         x: Any,
         batch_size: int | None = None,
         verbose: Any = "auto",
@@ -284,46 +343,84 @@ class Trainer(OneBatch):
         verbose = check.check_verbose(verbose)
         batch_size = check.check_optional_count(batch_size, "batch_size")
         steps = check.check_optional_count(steps, "steps")
-        source = self._source(x, batch_size=batch_size, steps=steps, time_major=False)
+        source = passes.source_for(self, x, batch_size=batch_size, steps=steps, time_major=False)
         epochs = Epochs(source, steps)
-        self._prepare(epochs, "predict")
-        before, hears = writes.count, callbacks is not None
-        if verbose == 0 and not hears:
-            outputs = self._predict_all(epochs)
-        else:
-            if not isinstance(callbacks, CallbackList):
-                callbacks = self._callback_list(callbacks, verbose, epochs)
-            outputs = self._predict_watched(epochs, callbacks)
-        if writes.since(before) and not hears and isinstance(source, ArraySource):
-            model: Any = self
-            if len(outputs) > 1 and model._repeats:  # one batch has seen to it itself
-                with writes.lock:
-                    outputs = self._predict_all(epochs)
-        return join_outputs(outputs)
+        passes.prepare(self, epochs, "predict")
+        return predicting.predict(self, epochs, callbacks, verbose)
 
-    def _predict_watched(self, epochs: Epochs, callbacks: CallbackList) -> list[np.ndarray]:
-        """Predict batch by batch with hooks; a short last group is numbered as if full."""
-        self.stop_predicting = False
-        callbacks.on_predict_begin()
-        every = self.steps_per_execution
-        outputs: list[np.ndarray] = []
-        group: list[np.ndarray] = []
-        with closing(self._batches(epochs, "predict")) as batches:
-            for index, (x, _, _) in enumerate(batches):
-                if index % every == 0:
-                    callbacks.on_predict_batch_begin(index)
-                outputs.append(self._predict_batch(x))
-                group.append(outputs[-1])
-                if index % every == every - 1:
-                    callbacks.on_predict_batch_end(index, {"outputs": join_outputs(group)})
-                    group = []
-                    if self.stop_predicting:
-                        break
-            if group:
-                last = len(outputs) - len(group) + every - 1
-                callbacks.on_predict_batch_end(last, {"outputs": join_outputs(group)})
-        callbacks.on_predict_end()
-        return outputs
+    def train_on_batch(
+        self: Trainable,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Update the weights once; return as `evaluate`. Mirrors Keras's method.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, or if both kinds of weights are given.
+        """
+        one_batch.require_compiled(self)
+        sample_weight = one_batch.sample_weights(self, y, sample_weight, class_weight)
+        return one_batch.run(self, "train", (x, y, sample_weight), return_dict)
+
+    def test_on_batch(
+        self: Trainable, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Evaluate one batch; return as `evaluate`. Mirrors Keras's method.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        one_batch.require_compiled(self)
+        return one_batch.run(self, "test", (x, y, sample_weight), return_dict)
+
+    def predict_on_batch(self: Trainable, x: Any) -> Any:
+        """Return the outputs of one batch. Mirrors Keras's method.
+
+        Raises
+        ------
+        ValueError
+            If `x` does not fit the model.
+        """
+        batch, _, _ = one_batch.checked(self, (x, None, None), "predict")
+        return predicting.packed(self, predicting.predict_batch(self, batch))
+
+    def gradients(
+        self: Trainable,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        inputs: bool = False,
+        training: bool = True,
+    ) -> Gradients:
+        """Return the loss of a batch and its gradient by every trainable variable.
+
+        What a training step computes before the optimizer runs; no weight changes.
+        Keras has no such method: there one writes a `GradientTape`.
+
+        Parameters
+        ----------
+        x, y, sample_weight : array-like
+            One batch.
+        inputs : bool
+            Also return the gradient by `x`; None where `x` are indices.
+        training : bool
+            Whether layers behave as in training (dropout draws its masks).
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        one_batch.require_compiled(self)
+        return one_batch.gradients(self, (x, y, sample_weight), inputs, training)
 
 
 mark_gone(
@@ -332,20 +429,3 @@ mark_gone(
     "fit_generator evaluate_generator predict_generator predict_classes predict_proba to_yaml "
     "export quantize",
 )
-
-
-def join_outputs(outputs: list[np.ndarray]) -> Any:
-    """Return outputs of batches as one array, or the list where shapes differ.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    """
-    if not outputs:
-        raise_empty("iterable")
-    if len(outputs) == 1:
-        return outputs[0]
-    if len({output.shape[1:] for output in outputs}) > 1:
-        return outputs
-    return np.concatenate(outputs)

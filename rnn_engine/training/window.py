@@ -66,6 +66,8 @@ def check_window(x: Any, y: Any) -> int:
     ValueError
         If `y` has no target for every step.
     """
+    if type(x) is list or type(y) is list:
+        raise ValueError("window needs a model of one input and one output.")
     if x.ndim < 2 or y is None or y.ndim < 2 or y.shape[1] != x.shape[1]:
         shape = None if y is None else y.shape
         raise ValueError(

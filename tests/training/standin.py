@@ -9,11 +9,11 @@ from rnn_engine.variable import Variable
 class DenseModel(Trainer):
     """``y = x @ kernel + bias``, on the last axis, with an optional L2 penalty."""
 
-    compute_dtype = "float64"
+    kernel_dtype = "float64"
 
     def __init__(self, features=3, units=2, l2=0.0, seed=0, dtype="float64"):
         rng = np.random.default_rng(seed)
-        self.compute_dtype = dtype
+        self.kernel_dtype = dtype
         self.kernel = Variable(rng.normal(size=(features, units)), name="kernel", dtype=dtype)
         self.bias = Variable(rng.normal(size=units), name="bias", dtype=dtype)
         self.l2 = l2

@@ -5,15 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_engine.training.arrays import (
-    ArraySource,
-    class_to_sample_weight,
-    convert,
-    is_mapped,
-    make_gather,
-    split_validation,
-)
+from rnn_engine.training.arrays import ArraySource, is_mapped, make_gather, split_validation
+from rnn_engine.training.conversion import class_to_sample_weight, convert
 from rnn_engine.training.data import PyDataset, make_source, unpack_x_y_sample_weight
+from rnn_engine.training.form import DataForm
 from rnn_engine.training.source import Epochs
 
 DTYPES = ["float32", "float64", ">f4", ">f8", "int16", ">i4", "uint8", "bool", "float16"]
@@ -115,7 +110,7 @@ def test_a_mapped_file_is_never_copied_whole(tmp_path, dtype, shuffle):
 
 
 def test_integers_stay_integers_where_they_are_labels_or_indices():
-    source = ArraySource(np.array([[1, 2]]), np.array([3]), integer_x=True)
+    source = ArraySource(np.array([[1, 2]]), np.array([3]), form=DataForm.single(integers=True))
     x, y, _ = next(source.batches())
     assert x.dtype == np.int64
     assert y.dtype == np.int64

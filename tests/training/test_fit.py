@@ -384,6 +384,7 @@ def test_compile_is_checked_and_needed():
         with pytest.raises(ValueError, match=message):
             model.compile(**{"loss": "mse", **options})
     assert model.optimizer is optimizer
+    model = DenseModel()
     model.compile("sgd")
     with pytest.raises(ValueError, match="No loss to compute"):
         model.fit(x, y, verbose=0)

@@ -175,7 +175,7 @@ def test_a_model_that_trains_in_a_callback_leaves_the_handler(own):
     model, x, y = make_model(), np.ones((4, 5, 3)), np.ones((4, 1))
     replay = Replay(model if own else make_model(), x, y)
     model.fit(x, y, batch_size=4, verbose=0, callbacks=[replay])
-    assert replay.handler == model._guard._handle  # still that of the outer training
+    assert replay.handler == model._compilation.guard._handle  # still that of the outer training
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
