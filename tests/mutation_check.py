@@ -1,9 +1,9 @@
 """A small check of the kernels against the oracle, run in a process of its own.
 
 `test_mutations` runs it on copies of the engine with one fault each. Arguments are
-the parts to check, ``rnn``, ``brief``, ``apart``, ``row``, ``odd``, ``mask`` and ``dense``: the
-fewer, the less is compiled.
-It exits with 0 if all is right, with 1 and a line for each wrong quantity if not.
+the parts to check: ``dense``, or a cell with ``plain``, ``mask`` or ``dropout`` behind it, as in
+``lstm.plain``: the fewer, the less is compiled. It exits with 0 if all is right, with 1 and a
+line for each wrong quantity if not.
 """
 
 import sys
@@ -13,63 +13,62 @@ import numpy as np
 import rnn_engine
 from reference import oracle
 from reference.compare import relative_error, tolerance
-from rnn_engine.kernels import simple_rnn, threads
-from rnn_engine.layers import Dense, SimpleRNN, dense, plans
+from rnn_engine.kernels.recurrent import plan
+from rnn_engine.layers import Dense, dense
+from tests.kernels.recurrent.cases import CELLS, Case, run
 
-B, T, F, U = 5, 4, 3, 6
+B, T, F, U = 5, 4, 3, 21
 
 # Predictions with packed weights, training with those that lie there, however few there are.
 dense._MANY = 0
+# Two groups of rows, two chunks of two steps each and blocks of one register, however small the
+# work.
+LARGE = {"GROUP_WORK": 0, "BACKWARD_NUMBERS": 0, "BACKWARD_ROWS": T, "BLOCK_NUMBERS": 0,
+         "BLOCK_REGISTERS": 1}  # fmt: skip
 
 
-# Two groups of rows, and two chunks of two steps each, however small the work.
-LARGE = {"GROUP_WORK": 0, "BACKWARD_NUMBERS": 0, "BACKWARD_ROWS": T}
-
-
-def check_layer(
-    activation: str,
-    in_time: bool,
-    masked: bool = False,
-    start: bool = True,
-    sizes: tuple[int, int, int] = (B, T, U),
-) -> list:
-    """Compare a SimpleRNN with a bias, and an initial state, all gradients included."""
-    batch, steps, units = sizes
-    mask = np.random.default_rng(2).random((batch, steps)) > 0.4 if masked else None
-    rng = np.random.default_rng(0)
-    scale = 1.5 / np.sqrt(units)
-    shapes = ((F, units), (units, units), (units,))
-    weights = [rng.normal(size=shape).astype("float32") * scale for shape in shapes]
-    x = rng.normal(size=(batch, steps, F)).astype("float32")
-    h0 = rng.normal(size=(batch, units)).astype("float32")
-    dy = rng.normal(size=(batch, steps, units) if in_time else (batch, units)).astype("float32")
-    layer = SimpleRNN(units, activation=activation, return_sequences=in_time)
-    layer.build((None, steps, F))
-    layer.set_weights(weights)
-    y, saved = layer.forward(x, True, mask, initial_state=h0 if start else None)
-    y = np.array(y)
-    by_inputs = layer.backward(dy, saved)
-    naive = oracle.SimpleRNN(*weights, activation, return_sequences=in_time)
-    expected, _ = naive.forward(x, h0 if start else np.zeros_like(h0), mask)
-    grads = naive.backward(dy)
-    found = [y, *(by_inputs if start else [by_inputs]), *(v.grad for v in layer.trainable_weights)]
-    names = ["x", *["initial_state"] * start, "kernel", "recurrent_kernel", "bias"]
-    label = f"{activation}, {'every output' if in_time else 'last output'}, masked: {masked}"
-    return wrong(label, ["output", *names], found, [expected, *(grads[n] for n in names)])
+def check_cell(cell: str, kind: str) -> list[str]:
+    """Compare all that a cell gives with the loop, small and cut into parts."""
+    lines = []
+    rng = np.random.default_rng(4)
+    rules = {
+        "plain": ({}, {"started": True}, {"every": False}),
+        "mask": ({"masked": True}, {"masked": True, "started": True, "kind": "post"}),
+        "dropout": ({"gates_dropped": 1}, {"gates_dropped": 4, "drops_x": True, "started": True}),
+    }[kind]
+    cuts: tuple[dict[str, int], ...] = ({}, LARGE)
+    for cut in cuts:
+        vars(plan).update(cut)
+        plan.forward_plan.cache_clear()
+        plan.backward_plan.cache_clear()
+        for rule in rules:
+            for rows in (B, 1):
+                case = Case(cell, ("tanh", "sigmoid"), rows, T, F, U, "float32", rng, **rule)
+                found, expected = run(case), case.expected()
+                again = case.recurrence.forward(case.packed, case.x, *case.arguments)[1][0]
+                found["last"], expected["last"] = again, expected["last0"]
+                if not rule:
+                    found["quick"] = case.recurrence.last(case.packed, case.x)
+                    expected["quick"] = expected["last0"]
+                label = f"{cell}, {rule}, {rows} rows, {'cut' if cut else 'whole'}"
+                wanted = [expected[name] for name in found]
+                lines += wrong(label, list(found), list(found.values()), wanted)
+    return lines
 
 
 def check_dense() -> list[str]:
     """Compare a model of two Dense layers under the mean squared error."""
     rng = np.random.default_rng(1)
-    shapes = ((F, U), (U,), (U, 2), (2,))
+    units = 6
+    shapes = ((F, units), (units,), (units, 2), (2,))
     weights = [rng.normal(size=shape).astype("float32") * 0.6 for shape in shapes]
     x, y = rng.normal(size=(B, F)).astype("float32"), rng.normal(size=(B, 2)).astype("float32")
-    model = rnn_engine.Sequential([rnn_engine.Input((F,)), Dense(U, "tanh"), Dense(2)])
+    model = rnn_engine.Sequential([rnn_engine.Input((F,)), Dense(units, "tanh"), Dense(2)])
     model.set_weights(weights)
     model.compile(optimizer="sgd", loss="mse")
     predicted = model.predict_on_batch(x)
     found = model.gradients(x, y, inputs=True)
-    layers = [("Dense", {"units": U, "activation": "tanh"}), ("Dense", {"units": 2})]
+    layers = [("Dense", {"units": units, "activation": "tanh"}), ("Dense", {"units": 2})]
     expected = oracle.make_model(layers, weights).gradients(x, y)
     names = ["output", "loss", *(v.path for v in model.trainable_variables), "x"]
     actual = [predicted, np.asarray(found.loss), *found, found.inputs]
@@ -92,30 +91,10 @@ def main(parts: list[str]) -> int:
     """Run the parts and print what is wrong."""
     print(rnn_engine.__file__)
     lines = check_dense() if "dense" in parts else []
-    if "brief" in parts:
-        lines += check_layer("tanh", False, start=False) + check_layer("tanh", True, start=False)
-    vars(simple_rnn).update(LARGE)
-    plans.is_brief_backward.cache_clear()
-    plans.brief_work.cache_clear()
-    if "apart" in parts:
-        work, threads.SERIAL_WORK = threads.SERIAL_WORK, 0
-        rnn_engine.set_num_threads(2)
-        lines += check_layer("tanh", False, start=False)
-        threads.SERIAL_WORK = work
-    if "row" in parts:
-        # Several registers more than a panel of `single_row`, and calls of ten steps.
-        vars(threads).update(LONGEST_CALL=10 * 300 * (F + 300))
-        vars(simple_rnn).update(FORWARD_ROWS=1, FORWARD_NUMBERS=1500)
-        lines += check_layer("tanh", True, start=False, sizes=(1, 40, 300))
-        lines += check_layer("tanh", False, sizes=(1, 40, 300))
-    if "odd" in parts:
-        lines += check_layer("tanh", True, sizes=(20, T, 33))
-        lines += check_layer("tanh", True, masked=True, sizes=(20, T, 33))
-    if "rnn" in parts:
-        for activation in ("tanh", "sigmoid", "relu"):
-            lines += check_layer(activation, False) + check_layer(activation, True)
-    if "mask" in parts:
-        lines += check_layer("tanh", False, True) + check_layer("tanh", True, True)
+    for cell in CELLS:
+        for kind in ("plain", "mask", "dropout"):
+            if f"{cell}.{kind}" in parts:
+                lines += check_cell(cell, kind)
     print(*lines, sep="\n")
     return 1 if lines else 0
 

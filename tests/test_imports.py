@@ -71,7 +71,7 @@ def part_of(path: Path) -> str:
 def test_the_walk_finds_the_engine() -> None:
     parts = {part_of(path) for path in ENGINE}
     assert {"kernels", "layers", "losses", "optimizers", "training"} <= parts
-    kernel_names = {name for name, _ in imports(ROOT / "rnn_engine/kernels/simple_rnn.py")}
+    kernel_names = {name for name, _ in imports(ROOT / "rnn_engine/kernels/recurrent/walker.py")}
     assert "rnn_engine.kernels.gemm.gemm" in kernel_names
 
 

@@ -58,7 +58,7 @@ def pack_matrices(matrices: Any, panels: Any) -> None:
     width = lane_count(target)
     size = k * ((columns + width - 1) // width * width)
     for i in range(count):
-        pack(offset(source, i * k * columns), columns, 0, k, columns, 0, offset(target, i * size))
+        pack(offset(source, i * k * columns), columns, 0, k, columns, offset(target, i * size))
 
 
 @linked

@@ -53,7 +53,7 @@ def pack_weights(w: Any, b: Any, weights: Any) -> None:
     f, u = w.shape
     target = address(weights)
     width = lane_count(target)
-    pack(address(w), u, 0, f, u, 0, target)
+    pack(address(w), u, 0, f, u, target)
     bias = offset(target, f * ((u + width - 1) // width * width))
     for j in range(u):
         store(bias, j, b[j] if b.size else 0.0)
@@ -67,7 +67,7 @@ def pack_weights_tasks(w: Any, b: Any, weights: Any, tasks: int) -> None:
     panels = (u + width - 1) // width
     for task in prange(tasks):
         first, end = panels * task // tasks * width, panels * (task + 1) // tasks * width
-        pack(offset(address(w), first), u, 0, f, min(end, u) - first, 0,
+        pack(offset(address(w), first), u, 0, f, min(end, u) - first,
              offset(address(weights), f * first))  # fmt: skip
     bias = offset(address(weights), f * panels * width)
     for j in range(u):
@@ -132,7 +132,7 @@ def forward_new(
     before = flush_denormals()
     for column in range(left, right, strip):
         columns = min(strip, right - column)
-        pack(offset(address(w), column), u, 0, f, columns, 0, space)
+        pack(offset(address(w), column), u, 0, f, columns, space)
         target = offset(address(y), top * u + column)
         keep, keep_row = target, 0
         if z.size:
@@ -160,7 +160,7 @@ def _input_gradient(
     """Fill the columns first..end of dx (rows, F), a block of units at a time."""
     for k in range(0, u, BLOCK_K):
         depth = min(BLOCK_K, u - k)
-        pack(offset(w, first * u + k), u, 1, depth, end - first, 0, panels)
+        pack(offset(w, first * u + k), u, 1, depth, end - first, panels)
         out = offset(dx, first)
         init, init_row = zeros, 0
         if k:

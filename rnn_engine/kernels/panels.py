@@ -93,21 +93,12 @@ def _transpose_square(typingctx: Any, source: Any, row: Any, panel: Any) -> Any:
 
 
 @linked
-def pack(
-    source: Any, row: int, transposed: int, k: int, columns: int, odd: int, panel: Any
-) -> None:
-    """Copy a matrix of k × columns to panels.
+def pack(source: Any, row: int, transposed: int, k: int, n: int, panel: Any) -> None:
+    """Copy a matrix of k × n to panels.
 
-    Rows of `source` lie `row` numbers apart; it is columns × k if `transposed`. With `odd` (0 or
-    1) the last column lies in one piece in place of its panel, see `odd_column`.
+    Rows of `source` lie `row` numbers apart; it is n × k if `transposed`.
     """
-    width, n = lane_count(panel), columns - odd  # n columns lie in panels
-    if odd:
-        start, step = offset(source, n), row
-        if transposed:
-            start, step = offset(source, n * row), 1
-        for i in range(k):
-            store(panel, n * k + i, load(start, i * step))
+    width = lane_count(panel)
     if not transposed:
         _copy_columns(source, row, k, n, panel)
         return

@@ -62,7 +62,7 @@ def products(a: Any, b: Any, out: Any, plan: Any, scratch: Any, task: int, tasks
         if bottom == top:
             continue
         pack(offset(address(b), outer * plan[_B_OUTER] + inner * plan[_B_INNER]), plan[_B_ROW],
-             plan[_TRANSPOSED], k, n, 0, panels)  # fmt: skip
+             plan[_TRANSPOSED], k, n, panels)  # fmt: skip
         left = outer * plan[_A_OUTER] + inner * plan[_A_INNER] + top * plan[_A_ROW]
         target = outer * plan[_OUT_OUTER] + inner * plan[_OUT_INNER] + top * plan[_OUT_ROW]
         gemm(bottom - top, n, k, offset(address(a), left), plan[_A_ROW], plan[_A_K], panels, zeros,

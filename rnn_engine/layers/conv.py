@@ -6,8 +6,8 @@ import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.checks import check_memory, compact, unfit
+from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.layers.base import registry
-from rnn_engine.layers.buffers import BufferPool
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.reshaping import check_data_format
 from rnn_engine.layers.spatial import Spatial, integers, out_size, padding_name, window_axis

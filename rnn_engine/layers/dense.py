@@ -8,9 +8,9 @@ from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.checks import compact, input_axes, positive_int, unfit, wrong_rank
 from rnn_engine.kernels import dense as kernels
 from rnn_engine.kernels import threads
+from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.kernels.outer import BLOCK
 from rnn_engine.layers.base import Layer, registry
-from rnn_engine.layers.buffers import BufferPool
 
 # Weights that training, where each step has new ones, does not pack all at once: with more than
 # 64 KiB of them the packed ones would leave the first-level cache before they are used.

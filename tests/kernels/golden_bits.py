@@ -15,8 +15,7 @@ import numpy as np
 import rnn_engine
 from rnn_engine import config, initializers, layers, losses, optimizers
 
-# (B, T, F, U): ones, odd numbers, and more than one tile and panel of every width; a long row
-# of 129 units is for `single_row` with AVX2 and not with AVX-512.
+# (B, T, F, U): ones, odd numbers, and more than one tile and panel of every width.
 SHAPES = [(1, 1, 1, 1), (3, 5, 2, 7), (17, 9, 13, 33), (12, 4, 16, 64), (5, 3, 4, 97),
           (1, 40, 3, 129), (1, 40, 3, 270)]  # fmt: skip
 CELLS = [

@@ -1,7 +1,5 @@
 """Order and sharing out of the rows of a batch whose sequences differ in length."""
 
-import itertools
-
 import numpy as np
 
 
@@ -39,34 +37,3 @@ def shares(mask: np.ndarray | None, batch: int, tasks: int) -> np.ndarray:
     bounds = np.searchsorted(done, done[-1] * parts // tasks)
     bounds[0], bounds[-1] = 0, batch
     return bounds
-
-
-def open_steps_of(
-    mask: np.ndarray, bounds: np.ndarray, steps: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of the open steps in the flat mask, group of rows by group.
-
-    Parameters
-    ----------
-    mask : (T, B) of bool, or empty: no places then
-    bounds : (groups + 1,), where the rows of each group begin
-    steps : int
-
-    Returns
-    -------
-    places (N,), and where those of each group and step begin, (groups, T + 1)
-    """
-    groups = len(bounds) - 1
-    starts = np.zeros((groups, steps + 1), np.int64)
-    if not mask.size:
-        return np.empty(0, np.int64), starts
-    found = np.flatnonzero(mask)
-    row = found % mask.shape[1]
-    parts, before = [], 0
-    for group, (first, end) in enumerate(itertools.pairwise(bounds)):
-        counts = np.count_nonzero(mask[:, first:end], axis=1)
-        starts[group, 1:] = np.cumsum(counts)
-        starts[group] += before
-        before = int(starts[group, -1])
-        parts.append(found[(first <= row) & (row < end)])
-    return np.concatenate(parts), starts

@@ -66,11 +66,11 @@ def _pack_gates(w: Any, k: int, u: int, gates: int, row: int, panel: Any) -> Non
     whole, left = u // width * width, u % width
     size = k * width
     if gates == 1:
-        pack(w, row, 0, k, u, 0, panel)
+        pack(w, row, 0, k, u, panel)
     else:
         for first in range(0, whole, width):
             for g in range(gates):
-                pack(offset(w, g * u + first), row, 0, k, width, 0, panel)
+                pack(offset(w, g * u + first), row, 0, k, width, panel)
                 panel = offset(panel, size)
         if left:
             columns = gates * left
@@ -141,9 +141,9 @@ def pack_transposed(plan: Table, w: Any, r: Any, rt: Any, wt: Any) -> None:
         target = offset(rt, number(plan, at + S.RT))
         source = offset(r, number(plan, at + S.FIRST) * u)
         depth = number(plan, at + S.COUNT) * u
-        pack(source, row, 1, depth, u, 0, target)
+        pack(source, row, 1, depth, u, target)
         if number(plan, at + S.COUNT_2):
-            pack(offset(source, depth), row, 1, number(plan, at + S.COUNT_2) * u, u, 0,
+            pack(offset(source, depth), row, 1, number(plan, at + S.COUNT_2) * u, u,
                  offset(target, depth * columns))  # fmt: skip
     if number(plan, P.DX):
-        pack(w, row, 1, row, f, 0, wt)
+        pack(w, row, 1, row, f, wt)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnn_engine
+from rnn_engine.kernels.recurrent.rows import by_length, shares
 from rnn_engine.layers import SimpleRNN
-from rnn_engine.layers.padding import by_length, shares
 
 lengths = st.lists(st.integers(0, 6), min_size=1, max_size=9)
 
