@@ -45,8 +45,11 @@ _LATER = {
     "concatenation": ("Concatenate", "concatenate"),
     "conv": ("Conv1D", "Conv2D", "Conv3D"),
     "conv_transpose": ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
+    "depthwise_conv": ("DepthwiseConv1D", "DepthwiseConv2D"),
     "dot_product": ("Dot", "dot"),
     "gru": ("GRU", "GRUCell"),
+    "group_normalization": ("GroupNormalization", "RMSNormalization"),
+    "identity": ("Identity",),
     "lstm": ("LSTM", "LSTMCell"),
     "einsum_dense": ("EinsumDense",),
     "ends": (
@@ -71,6 +74,7 @@ _LATER = {
         "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
         "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
     ),
+    "separable_conv": ("SeparableConv1D", "SeparableConv2D"),
     "spatial_dropout": ("SpatialDropout2D", "SpatialDropout3D"),
     "unit_normalization": ("UnitNormalization",),
 }  # fmt: skip
@@ -91,6 +95,8 @@ _ALIASES = {
     "MaxPool1D": "MaxPooling1D",
     "MaxPool2D": "MaxPooling2D",
     "MaxPool3D": "MaxPooling3D",
+    "SeparableConvolution1D": "SeparableConv1D",
+    "SeparableConvolution2D": "SeparableConv2D",
 }
 _MODULES = {name: f"{__name__}.{module}" for module, names in _LATER.items() for name in names}
 for _name, _module in _MODULES.items():

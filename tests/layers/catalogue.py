@@ -144,6 +144,13 @@ def _with(options: list[dict[str, Any]], *shapes: tuple[int, ...]) -> list[Case]
     return [one(some, *shape) for some in options for shape in shapes]
 
 
+_TAPS = [
+    {"kernel_size": 2},
+    {"kernel_size": 3, "padding": "same", "strides": 2, "activation": "tanh"},
+    {"kernel_size": 2, "depth_multiplier": 3, "activation": "swish", "use_bias": False},
+    {"kernel_size": 2, "dilation_rate": 2, "padding": "same"},
+    {"kernel_size": 2, "depth_multiplier": 2, **_FIRST},
+]
 _SCORES = {"return_attention_scores": True}
 _CAUSAL = {"use_causal_mask": True}
 
@@ -232,6 +239,11 @@ CASES: dict[str, list[Case]] = {
         (5, 4, 3),
     )[:3],
     "Cropping3D": _with([{}, {"cropping": ((1, 0), (0, 2), (1, 1)), **_FIRST}], (3, 4, 5, 6)),
+    "DepthwiseConv1D": _with(_TAPS, (7, 4), (9, 6)),
+    "DepthwiseConv2D": [
+        *_with(_TAPS, (7, 6, 5)),
+        one({"kernel_size": (3, 2), "padding": "same"}, 9, 8, 17),
+    ],
     "Dot": [
         several({"axes": 1}, (5,), (5,)),
         several({"axes": -1}, (5,), (5,)),
@@ -244,6 +256,15 @@ CASES: dict[str, list[Case]] = {
         several({"axes": 1, "normalize": True}, (5,), (5,)),
         several({"axes": (1, -1), "normalize": True}, (4, 3), (2, 4)),
     ],
+    "GroupNormalization": [
+        one({"groups": 2}, 5, 6, masked=(True,)),
+        one({"groups": 3, "epsilon": 0.1, "center": False}, 6),
+        one({"groups": -1}, 5, 3, 4),
+        one({"groups": 1, "scale": False}, 5, 4),
+        one({"groups": 2, "axis": 1}, 4, 5),
+        one({"groups": 2, "axis": -2}, 3, 4, 5),
+    ],
+    "Identity": [one({}, 5), one({}, 4, 3, masked=(True,))],
     "MaxPooling1D": [*_pools(1, (7, 4), (12, 17)), one({}, 6, 2, masked=(True,))],
     "MaxPooling2D": _pools(2, (7, 5, 4)),
     "MaxPooling3D": _pools(3, (4, 5, 3, 2))[::2],  # of equal numbers each counts there
@@ -287,6 +308,13 @@ CASES: dict[str, list[Case]] = {
         _heads({"num_heads": 4, "key_dim": 16}, (33, 20), (40, 20), call=_CAUSAL),
     ],
     "Multiply": _MERGED,
+    "RMSNormalization": [
+        one({}, 5),
+        one({"epsilon": 0.1}, 4, 3),
+        one({"axis": [1, 2]}, 4, 3),
+    ],
+    "SeparableConv1D": _with([{"filters": 5, **taps} for taps in _TAPS], (7, 4)),
+    "SeparableConv2D": _with([{"filters": 5, **taps} for taps in _TAPS], (7, 6, 4)),
     "SpatialDropout2D": _with([{"rate": 0.0}, {"rate": 0.0, **_FIRST}], (4, 3, 2)),
     "SpatialDropout3D": _with([{"rate": 0.0}, {"rate": 0.0, **_FIRST}], (4, 3, 2, 2)),
     "Subtract": _OF_TWO,
@@ -366,6 +394,14 @@ REFUSED: list[tuple[str, dict[str, Any], Any]] = [
     ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "value_dim": 0}, None),
     ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "sliding_window": 0}, None),
     ("MultiHeadAttention", {"num_heads": 2, "key_dim": 2, "attention_axes": "a"}, None),
+    ("DepthwiseConv1D", {"kernel_size": 2, "depth_multiplier": 0}, None),
+    ("DepthwiseConv1D", {"kernel_size": 0}, None),
+    ("DepthwiseConv2D", {"kernel_size": 4}, (2, 3, 5, 2)),
+    ("SeparableConv1D", {"filters": 0, "kernel_size": 2}, None),
+    ("SeparableConv1D", {"filters": 2, "kernel_size": 2}, (2, 5)),
+    ("GroupNormalization", {"groups": 0}, None),
+    ("GroupNormalization", {"groups": 4}, (2, 3)),
+    ("GroupNormalization", {"groups": 2}, (2, 3)),
     ("MaxPooling1D", {"pool_size": 0}, None),
     ("MaxPooling1D", {"pool_size": (1, 2)}, None),
     ("MaxPooling1D", {"strides": -1}, None),

@@ -1,0 +1,245 @@
+"""What depthwise and separable convolutions share: arguments, and each channel with its taps."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from rnn_engine import activations, constraints, initializers, regularizers
+from rnn_engine.checks import compact, positive_int
+from rnn_engine.kernels import depthwise as kernels
+from rnn_engine.kernels import threads
+from rnn_engine.layers.reshaping import check_data_format
+from rnn_engine.layers.spatial import Spatial, integers, out_size, padding_name, window_axis
+
+
+class ByChannel(Spatial):
+    """Base of the layers that convolve each channel with taps of its own.
+
+    Parameters
+    ----------
+    rank : int
+        Spatial axes.
+    kernel_size, strides, padding, data_format, dilation_rate
+        As in `Conv1D`.
+    depth_multiplier : int
+        Channels of the output for each of the input.
+    activation, use_bias, bias_*
+        As in `Dense`.
+    depthwise_initializer, depthwise_regularizer, depthwise_constraint
+        Of the taps.
+    """
+
+    def __init__(
+        self,
+        rank: int,
+        kernel_size: Any,
+        strides: Any,
+        padding: str,
+        depth_multiplier: int,
+        data_format: str | None,
+        dilation_rate: Any,
+        activation: Any = None,
+        use_bias: bool = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.rank = rank
+        self.kernel_size = integers(kernel_size, rank, "kernel_size")
+        self.strides = integers(strides, rank, "strides")
+        self.dilation_rate = integers(dilation_rate, rank, "dilation_rate")
+        self.padding = padding_name(padding)
+        self.depth_multiplier = positive_int(depth_multiplier, "depth_multiplier")
+        self.data_format = check_data_format(data_format)
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                "`strides > 1` not supported in conjunction with `dilation_rate > 1`. Received: "
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}"
+            )
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.depthwise_initializer = initializers.get(depthwise_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.bias: Any = None
+        self._places: dict[Any, np.ndarray] = {}
+
+    def out_channels(self, channels: int) -> int:
+        """Return the channels of the output for so many of the input."""
+        return channels * self.depth_multiplier
+
+    def create_weights(self, input_shape: Any) -> None:
+        """Create the taps, what a subclass has besides, and the bias."""
+        self.check_rank(input_shape)
+        channels = self.channels_of(input_shape)
+        if channels is None:
+            raise ValueError(
+                f"The channels of the input of layer {self.name!r} must be known, got shape "
+                f"{tuple(input_shape)}."
+            )
+        self.compute_output_shape(input_shape)
+        self.channels = int(channels)
+        self.create_kernels()
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (self.out_channels(self.channels),),
+                self.bias_initializer,
+                "bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+
+    def create_kernels(self) -> None:
+        """Create the weights before the bias."""
+        raise TypeError(f"{type(self).__name__} must define create_kernels().")
+
+    def add_taps(self, name: str) -> Any:
+        """Create the taps of each channel."""
+        return self.add_weight(
+            (*self.kernel_size, self.channels, self.depth_multiplier),
+            self.depthwise_initializer,
+            name,
+            regularizer=self.depthwise_regularizer,
+            constraint=self.depthwise_constraint,
+        )
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape with new sizes and channels.
+
+        Raises
+        ------
+        ValueError
+            If a window is larger than the input.
+        """
+        self.check_rank(input_shape)
+        settings = zip(
+            self.spatial_of(input_shape), self.kernel_size, self.strides, self.dilation_rate,
+            strict=True,
+        )  # fmt: skip
+        sizes = [out_size(*setting, self.padding) for setting in settings]
+        if any(size is not None and size <= 0 for size in sizes):
+            raise ValueError(
+                "Computed output size would be zero or negative. Received `inputs shape="
+                f"{tuple(input_shape)}`, `kernel size={self.kernel_size}`, `dilation_rate="
+                f"{self.dilation_rate}`, `strides={self.strides}`, `padding={self.padding}`."
+            )
+        channels = self.channels_of(input_shape)
+        return self.shape_of(input_shape[0], sizes, self.out_channels(channels))
+
+    def check_input(self, x: np.ndarray) -> None:
+        """Raise ValueError unless x has the axes and channels the layer was built for."""
+        self.check_rank(x.shape)
+        if self.channels_of(x.shape) != self.channels or 0 in x.shape:
+            raise ValueError(
+                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
+                f"{self.channels} channels ({self.data_format}) and no empty axis, found shape "
+                f"{x.shape}."
+            )
+        self.compute_output_shape(x.shape)
+
+    # --- each channel with its taps ---------------------------------------------------
+
+    def _places_of(self, sizes: tuple[int, ...]) -> np.ndarray:
+        """Return the place, in an input of these sizes, of each tap of each output."""
+        found = self._places.get(sizes)
+        if found is None:
+            settings = zip(sizes, self.kernel_size, self.strides, self.dilation_rate, strict=True)
+            axes = [window_axis(*setting, self.padding) for setting in settings]
+            rows = []
+            for output in product(*(range(axis.out) for axis in axes)):
+                places = [axis.places(o) for axis, o in zip(axes, output, strict=True)]
+                row = []
+                for place in product(*places):
+                    at = 0
+                    for size, p in zip(sizes, place, strict=True):
+                        at = at * size + p
+                    row.append(-1 if min(place) < 0 else at)
+                rows.append(row)
+            found = self._places[sizes] = np.array(rows, np.int64)
+        return found
+
+    def _spread(self, x: np.ndarray) -> Any:
+        """Return where x begins, `depth_multiplier` times each channel, and its strides."""
+        if self.depth_multiplier > 1:
+            x = x.repeat(self.depth_multiplier, axis=-1)
+        # Places along several axes are counted as one.
+        x = x if self.rank == 1 else np.require(x, requirements=("C", "A", "W"))
+        strides = np.array([x.strides[0], x.strides[-2]], np.int64) // x.itemsize
+        return x, x[(0,) * (x.ndim - 1)][:1], strides
+
+    def apply_taps(self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Return (batch, outputs, channels) for x with its channels last."""
+        places = self._places_of(x.shape[1:-1])
+        w = kernel.reshape(-1, self.channels * self.depth_multiplier)
+        x, start, strides = self._spread(x)
+        y = np.empty((len(x), len(places), w.shape[1]), self._np_dtype)
+        tasks = threads.tasks(y.size * len(w), len(x))
+        if tasks == 1:
+            kernels.depthwise(start, strides, places, w, bias, y, 0, len(y))
+        else:
+            kernels.depthwise_tasks(start, strides, places, w, bias, y, tasks)
+        return y
+
+    def taps_gradients(
+        self, x: np.ndarray, kernel: np.ndarray, dz: np.ndarray, need_dx: bool
+    ) -> tuple[np.ndarray, Any]:
+        """Return the gradients by the taps and by x; dz is (batch, outputs, channels)."""
+        shape, places = x.shape, self._places_of(x.shape[1:-1])
+        w = kernel.reshape(-1, self.channels * self.depth_multiplier)
+        x, start, strides = self._spread(x)
+        count = int(np.prod(shape[1:-1]))
+        dx = np.empty((len(x), count, w.shape[1]) if need_dx else (0, 0, 0), self._np_dtype)
+        dw = np.empty((len(x), *w.shape))
+        args = (start, strides, places, w, dz, dw, dx)
+        tasks = threads.tasks(2 * dz.size * len(w), len(x))
+        if tasks == 1:
+            kernels.depthwise_back(*args, 0, len(dz))
+        else:
+            kernels.depthwise_back_tasks(*args, tasks)
+        slope = dw.sum(axis=0).reshape(kernel.shape).astype(self._np_dtype)
+        if not need_dx:
+            return slope, None
+        if self.depth_multiplier > 1:
+            dx = dx.reshape(len(dx), count, self.channels, self.depth_multiplier).sum(axis=-1)
+        return slope, dx.reshape(shape)
+
+    def proved(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return a gradient by the output, of its shape, with channels last and compact."""
+        dy = self.gradient_like(dy, self.outward(y).shape)
+        return compact(np.moveaxis(dy, 1, -1) if self.data_format == "channels_first" else dy)
+
+    def add_bias_gradient(self, dz: np.ndarray) -> None:
+        """Add the sums of dz, channels last, to the gradient of the bias."""
+        if self.bias is not None:
+            grad = self.bias.grad
+            grad += dz.reshape(-1, dz.shape[-1]).sum(axis=0, dtype=np.float64).astype(grad.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, ready for JSON."""
+        return {
+            **super().get_config(),
+            "depth_multiplier": self.depth_multiplier,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": self.data_format,
+            "dilation_rate": self.dilation_rate,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "depthwise_initializer": initializers.serialize(self.depthwise_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "depthwise_regularizer": regularizers.serialize(self.depthwise_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "depthwise_constraint": constraints.serialize(self.depthwise_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
+        }
