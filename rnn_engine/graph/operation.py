@@ -2,14 +2,29 @@
 
 from typing import Any
 
+import numpy as np
+
 from rnn_engine.graph.nest import flatten, leaves, map_structure
 from rnn_engine.graph.tensor import KerasTensor
 from rnn_engine.utils.naming import auto_name
 
+_DATA = (str, bytes, float, int, np.generic)
+
 
 def is_symbolic(*values: Any) -> bool:
-    """Whether a symbolic tensor is among the leaves of `values`."""
-    return any(isinstance(leaf, KerasTensor) for leaf in leaves(values))
+    """Whether a symbolic tensor is among the leaves of `values`.
+
+    A list that begins with a number or a text is data, and is not looked through.
+    """
+    for value in values:
+        if isinstance(value, KerasTensor):
+            return True
+        inner = value.values() if isinstance(value, dict) else value
+        if isinstance(inner, list | tuple) and inner and isinstance(inner[0], _DATA):
+            continue
+        if isinstance(value, list | tuple | dict) and is_symbolic(*inner):
+            return True
+    return False
 
 
 class Node:

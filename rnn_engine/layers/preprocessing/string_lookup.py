@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, MutableMapping
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -164,8 +165,8 @@ class StringLookup(Vocabulary, TextLayer):
 
     def find(self, tokens: list[str]) -> np.ndarray:
         """Return the index of each token, negative where the mode drops it."""
-        get = self._index.get
-        indices = np.array([get(token, _OOV) for token in tokens], dtype=np.int64)
+        found = map(self._index.get, tokens, repeat(_OOV))
+        indices = np.fromiter(found, np.int64, len(tokens))
         unknown = np.flatnonzero(indices == _OOV)
         if unknown.size == 0:
             return indices

@@ -207,13 +207,12 @@ class TextVectorization(TextLayer):
         """
         self._lookup._check_ready()
         rows, lead, dense = self._tokenize(inputs, "inputs")
-        flat = self._lookup.find([token for row in rows for token in row])
-        ends = list(itertools.accumulate(map(len, rows)))
-        found = [flat[end - len(row) : end] for row, end in zip(rows, ends, strict=True)]
+        found = self._lookup.find(list(itertools.chain.from_iterable(rows)))
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         whole = self.output_mode == "int"
         length = self.output_sequence_length if whole else None
         # Filled up with what each mode ignores: the mask's index, or a dropped one.
-        indices = pad_rows(found, length, 0 if whole else -1)
+        indices = pad_rows(found, lengths, length, 0 if whole else -1)
         if dense is not None and length is None:
             indices = indices.reshape(dense)
         else:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -120,10 +121,11 @@ class Vocabulary:
             raise ValueError(
                 f"Cannot adapt {self.name!r}: its vocabulary was given by the argument vocabulary."
             )
-        for row in rows:
-            self._counts.update(row)
-            self._document_counts.update(set(row))
-            self._documents += 1
+        documents = list(rows)
+        self._counts.update(chain.from_iterable(documents))
+        if self.output_mode == "tf_idf":  # which alone asks for them
+            self._document_counts.update(chain.from_iterable(map(set, documents)))
+        self._documents += len(documents)
 
     def finalize_state(self) -> None:
         """Make the vocabulary of what was counted; without counts the old one stays."""
@@ -132,7 +134,8 @@ class Vocabulary:
         for special in (self.mask_token, self.oov_token):
             if special is not None:
                 self._counts.pop(special, None)
-        tokens = sorted(self._counts, key=lambda t: (self._counts[t], t), reverse=True)
+        ranked = sorted(zip(self._counts.values(), self._counts, strict=True), reverse=True)
+        tokens = [token for _, token in ranked]
         if self.max_tokens:
             tokens = tokens[: max(self.max_tokens - self._token_start(), 0)]
         weights = None
