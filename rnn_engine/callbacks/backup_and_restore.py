@@ -3,19 +3,30 @@
 import json
 import os
 import shutil
+import warnings
 from typing import Any
 
 from rnn_engine.callbacks.callback import Callback, Logs, check_can_save
 from rnn_engine.callbacks.model_checkpoint import BatchCounter, check_save_freq
+from rnn_engine.saving.errors import damage_named
+from rnn_engine.training.resuming import restore_state, state_of
 
 
 class BackupAndRestore(Callback):
     """Back up the training and resume it. Mirrors `keras.callbacks.BackupAndRestore`.
 
     After each epoch (or so many batches) the weights, with the state of the
-    optimizer, and the number of the epoch go to `backup_dir`. The next `fit` with
-    the same folder starts from there. A training that ends by itself deletes the
+    optimizer, and the place in the training go to `backup_dir`. The next `fit` with
+    the same folder, model and data goes on from there, to the bit as if it had not been
+    interrupted: in the middle of an epoch, too, with the order of samples, the streams of
+    dropout and noise, accumulated gradients, states of stateful layers, sums of metrics
+    and the history. (Keras repeats the batches since the last epoch began, with other
+    random numbers, and forgets the history.) A training that ends by itself deletes the
     folder; one that ends by an exception or Ctrl-C keeps it.
+
+    What a generator has yielded before is drawn again and left out; a dataset that changes
+    its order by itself in `on_epoch_end` does so anew. Other callbacks begin as they are
+    given: the patience of `EarlyStopping` is not kept.
 
     The files are written under another name and then renamed, so that a kill in
     the middle of writing loses nothing; `double_checkpoint` keeps the backup
@@ -35,7 +46,7 @@ class BackupAndRestore(Callback):
     ------
     ValueError
         If `backup_dir` is empty, `save_freq` is neither, or when `fit` starts the
-        model is not built.
+        model is not built, or the files are damaged or those of another model.
     """
 
     def __init__(
@@ -73,6 +84,8 @@ class BackupAndRestore(Callback):
             )
         check_can_save(self.model, self._weights_path, weights_only=True)
         self._current_epoch = self._last_batch = 0
+        self._logs: list[Any] = []
+        self._restored = False
         if self._was_killed_while_renaming():
             self._rename()
         if not os.path.exists(self._weights_path):
@@ -89,21 +102,65 @@ class BackupAndRestore(Callback):
             self._load()
 
     def _load(self) -> None:
-        with open(self._training_metadata_path, encoding="utf-8") as file:
-            epoch = int(json.load(file)["epoch"])
+        """Restore the backup.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged, or the metadata are not those of this training.
+        """
+        path = self._training_metadata_path
+        with open(path, encoding="utf-8") as file, damage_named(path):
+            saved = json.load(file)
+            epoch, batch = saved["epoch"], saved.get("batch", 0)
+            if not (_is_count(epoch) and _is_count(batch)):
+                raise ValueError(f"epoch={epoch!r} and batch={batch!r} must be counts.")
+            logs = [(int(number), dict(entries)) for number, entries in saved.get("logs", [])]
         self.model.load_weights(self._weights_path)
-        self._current_epoch = epoch
+        with damage_named(path):
+            self._go_on(saved, batch)
+        self._current_epoch, self._logs = epoch, logs
+        self._restored = True
         self.model._initial_epoch = epoch
+        epochs = (self.params or {}).get("epochs")
+        if epochs is not None and epoch >= epochs:
+            warnings.warn(
+                f"{path} says that {epoch} epochs have been trained, and fit was called with "
+                f"epochs={epochs}: nothing is left to train.",
+                stacklevel=2,
+            )
+
+    def _go_on(self, saved: dict[str, Any], batch: int) -> None:
+        """Take over what is no weight; backups of older versions do not have it."""
+        if "position" not in saved:
+            return
+        self.model._training_data.resume(saved["position"], batch)
+        restore_state(self.model, saved["state"])
+        if self._counter is not None:
+            self._counter.since, self._counter.last = saved["counter"]
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Give the history back what came before the break."""
+        history = getattr(self.model, "history", None)
+        if not self._restored or history is None:
+            return
+        self._restored = False
+        history.epoch = [number for number, _ in self._logs]
+        history.history = {}
+        for _, entries in self._logs:
+            for name, value in entries.items():
+                history.history.setdefault(name, []).append(value)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Back up."""
         self._current_epoch, self._last_batch = epoch + 1, 0
+        self._logs.append((epoch, dict(logs or {})))
         if self._counter is None:
             self._save()
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Back up, if so many batches have passed."""
-        self._last_batch = batch
+        self._last_batch = batch + 1
         if self._counter is not None and self._counter.is_due(batch):
             self._save()
 
@@ -111,7 +168,7 @@ class BackupAndRestore(Callback):
         os.makedirs(self.backup_dir, exist_ok=True)
         self.model.save_weights(self._new_weights_path, overwrite=True)
         with open(f"{self._new_metadata_path}.tmp", "w", encoding="utf-8") as file:
-            json.dump({"epoch": self._current_epoch, "batch": self._last_batch}, file)
+            json.dump(self._metadata(), file, default=_plain)
             file.flush()
             os.fsync(file.fileno())
         os.replace(f"{self._new_metadata_path}.tmp", self._new_metadata_path)
@@ -119,6 +176,20 @@ class BackupAndRestore(Callback):
             os.replace(self._weights_path, self._prev_weights_path)
             os.replace(self._training_metadata_path, self._prev_training_metadata_path)
         self._rename()
+
+    def _metadata(self) -> dict[str, Any]:
+        """Return the place in the training, ready for JSON: the next epoch and batch, from 0."""
+        data = getattr(self.model, "_training_data", None)
+        counter = self._counter
+        metadata: dict[str, Any] = {"epoch": self._current_epoch, "batch": self._last_batch}
+        if data is not None:
+            metadata.update(
+                position=data.position(),
+                state=state_of(self.model),
+                counter=None if counter is None else [counter.since, counter.last],
+                logs=self._logs,
+            )
+        return metadata
 
     def _rename(self) -> None:
         """Give the new files, which are whole, their names."""
@@ -136,3 +207,12 @@ class BackupAndRestore(Callback):
         interrupted = getattr(self.model, "training_interrupted", False)
         if self.delete_checkpoint and not interrupted:
             shutil.rmtree(self.backup_dir, ignore_errors=True)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or array of NumPy as plain data."""
+    return value.tolist() if hasattr(value, "tolist") else float(value)

@@ -27,12 +27,14 @@ def run_epochs(
     logs: dict[str, Any] | None = None
     with model._compilation.guard:
         try:
+            model._training_data = training
             callbacks.on_train_begin()
             first = model._initial_epoch or span.start  # BackupAndRestore sets it
             for epoch in range(first, span.stop):
-                if not training.has_more():
-                    break
-                model.reset_metrics()
+                if not training.offset:  # else in the middle of an interrupted epoch
+                    if not training.has_more():
+                        break
+                    model.reset_metrics()
                 callbacks.on_epoch_begin(epoch)
                 if not run_pass(model, "train", training, callbacks):
                     raise_empty("iterable")

@@ -104,12 +104,12 @@ def batches_of(model: Trainable, epochs: Epochs, kind: str) -> Generator[Batch]:
 
 def run_pass(model: Trainable, kind: str, epochs: Epochs, callbacks: CallbackList) -> int:
     """Train ("train") or evaluate ("test") on one epoch; return how many batches came."""
-    seen = 0
+    seen = first = epochs.offset
     compilation = model._compilation
     tracker = compilation.tracker
     with closing(batches_of(model, epochs, kind)) as batches:
-        for batch in _hooked(model, batches, callbacks, kind):
-            if seen == 0:
+        for batch in _hooked(model, batches, callbacks, kind, first):
+            if seen == first:
                 step = compilation.step(model, kind, batch[0], batch[1])
             size = rows_of(batch[0])
             tracker.total += step(*batch) * size
@@ -119,9 +119,9 @@ def run_pass(model: Trainable, kind: str, epochs: Epochs, callbacks: CallbackLis
 
 
 def _hooked(
-    model: Trainable, batches: Iterator[Batch], callbacks: CallbackList, phase: str
+    model: Trainable, batches: Iterator[Batch], callbacks: CallbackList, phase: str, first: int
 ) -> Iterator[Batch]:
-    """Yield the batches and call the batch hooks around each.
+    """Yield the batches, numbered from `first`, and call the batch hooks around each.
 
     Where nobody listens the loop has nothing to do but to watch for a stop.
     """
@@ -135,8 +135,8 @@ def _hooked(
         return
     every, bar = model.steps_per_execution, callbacks.only_bar(end)
     call_begin, call_end = getattr(callbacks, begin), getattr(callbacks, end)
-    index = -1
-    for index, batch in enumerate(batches):
+    index = first - 1
+    for index, batch in enumerate(batches, first):
         if index % every == 0:
             call_begin(index)
         yield batch
@@ -147,7 +147,8 @@ def _hooked(
                 bar.seen = index + 1
             if getattr(model, stop):
                 return
-    if index % every != every - 1:  # a short last group, numbered as if it were full
+    # A short last group is numbered as if it were full.
+    if index >= first and index % every != every - 1:
         call_end(index - index % every + every - 1, model.get_metrics_result())
 
 

@@ -29,6 +29,7 @@ class Trainable(Protocol):
     _place: Place | None
     _fits: dict[str, Any] | None
     _initial_epoch: int | None
+    _training_data: Any
 
     @property
     def layers(self) -> list[Any]:

@@ -42,6 +42,10 @@ class Source:
         """Yield the batches of one pass."""
         raise TypeError(f"{type(self).__name__} does not yield batches.")
 
+    def random_stream(self) -> Any:
+        """Return the generator that the order of batches comes from, None if there is none."""
+        return getattr(self, "rng", None)
+
     def on_epoch_begin(self) -> None:
         """Prepare for an epoch."""
 
@@ -80,6 +84,46 @@ class Epochs:
         self._seen = 0
         self._kept: list[Batch] = []
         self._ended = False  # whether a generator is known to be exhausted
+        self.offset = 0  # batches of the next epoch that a training has had before a break
+        self._taken = 0  # batches of the pass so far; of a generator, of all passes
+        self._began: Any = None  # the stream of the order as the pass found it
+        self._resumed: Iterator[Batch] | None = None
+
+    # --- breaks -----------------------------------------------------------------
+
+    def position(self) -> dict[str, Any]:
+        """Return the place in the data, ready for JSON."""
+        stream = self.source.random_stream()
+        began = self._began if self._taken else stream and stream.bit_generator.state
+        return {"stream": began, "taken": self._taken, "seen": self._seen}
+
+    def resume(self, position: dict[str, Any], offset: int) -> None:
+        """Go to a place in the data, after `offset` batches of an epoch.
+
+        Batches before it are drawn again, and left out.
+        """
+        stream = self.source.random_stream()
+        if stream is not None and position["stream"] is not None:
+            stream.bit_generator.state = position["stream"]
+        self.offset, self._seen = offset, position["seen"]
+        if not position["taken"]:
+            return
+        batches = self._start()
+        for _ in range(position["taken"]):
+            next(batches, None)
+        self._taken = position["taken"]
+        if self.steps is None:
+            self._resumed = batches
+        else:
+            self._pass = batches
+
+    def _start(self) -> Iterator[Batch]:
+        """Begin a pass over the source."""
+        stream = self.source.random_stream()
+        self._began = stream and stream.bit_generator.state
+        if self.source.restarts:
+            self._taken = 0
+        return self.source.batches()
 
     @property
     def num_batches(self) -> int | None:
@@ -112,30 +156,37 @@ class Epochs:
             self.source.on_epoch_end()
 
     def _whole(self) -> Iterator[Batch]:
-        seen = 0
-        for batch in self.source.batches():
+        batches, self._resumed = self._resumed or self._start(), None
+        seen, self.offset = self.offset, 0
+        for batch in batches:
             seen += 1
+            self._taken += 1
             yield batch
-        if self.source.restarts and seen < (self.source.num_batches or 0):  # it has got shorter
-            warn_out_of_data()
+        if self.source.restarts:
+            self._taken = 0
+            if seen < (self.source.num_batches or 0):  # it has got shorter
+                warn_out_of_data()
 
     def _counted(self, steps: int) -> Iterator[Batch]:
         known = self.source.num_batches
-        for step in range(steps):
+        first, self.offset = self.offset, 0
+        for step in range(first, steps):
             if self._pass is None or (self._anew and step == 0):
-                self._pass, self._seen = self.source.batches(), 0
+                self._pass, self._seen = self._start(), 0
             batch = next(self._pass, None)
             if batch is None and step == 0 and self._seen and self.source.restarts:
-                self._pass, self._seen = self.source.batches(), 0
+                self._pass, self._seen = self._start(), 0
                 batch = next(self._pass, None)
             if batch is None:
                 warn_out_of_data()
                 self._pass, self._ended = None, not self.source.restarts
                 return
             self._seen += 1
+            self._taken += 1
             yield batch
         if known is not None and self._seen >= known:
             self._pass = None
+            self._taken = 0 if self.source.restarts else self._taken
 
     def _again(self) -> Iterator[Batch]:
         """Yield the batches that were kept, and then new ones as far as they are wanted."""

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from rnn_engine import metrics as metrics_module
 from rnn_engine.metrics.resolve import resolve
 from rnn_engine.training.form import DataForm
@@ -153,6 +155,17 @@ class CompileMetrics:
             OutputMetrics(*entry) for entry in zip(form.outputs, plain, weighted, strict=True)
         ]
         self.built = False
+        self.shapes: Any = None  # of targets and outputs, with which it was built
+        self._to_come: Any = None  # sums of a training that was interrupted
+
+    def take(self, values: Any) -> None:
+        """Take over the state that `variables` had, once the metrics are there."""
+        if not self.built:
+            self._to_come = values
+            return
+        self._to_come = None
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.write(np.asarray(value, variable.dtype))
 
     def build(self, ys: Any, preds: Any) -> None:
         """Make the metrics for targets and outputs of such shapes."""
@@ -163,7 +176,10 @@ class CompileMetrics:
                 output.build(y.shape, preds[number].shape, loss)
             elif any(output.given):
                 raise ValueError(f"The metrics of output {output.name!r} need targets.")
+        self.shapes = [[y if y is None else y.shape for y in ys], [pred.shape for pred in preds]]
         self.built = True
+        if self._to_come is not None:
+            self.take(self._to_come)
 
     @property
     def metrics(self) -> list[Any]:

@@ -42,6 +42,7 @@ class Trainer:
     _compilation: Any = None
     _place: Place | None = None
     _initial_epoch: int | None = None
+    _training_data: Any = None  # of the `fit` that runs, or was interrupted
     _fits: dict[str, Any] | None = None  # what was checked last, of each kind
 
     def data_form(self) -> DataForm:

@@ -30,6 +30,10 @@ class WindowSource(Source):
             steps = check_window(x, y)
             self.num_batches = source.num_batches * -(-steps // window)
 
+    def random_stream(self) -> Any:
+        """Return that of the source."""
+        return self.source.random_stream()
+
     def on_epoch_begin(self) -> None:
         """Tell the source."""
         self.source.on_epoch_begin()

@@ -231,7 +231,6 @@ def test_functions_of_compile(tmp_path):
             lambda L: L.Dense(2, activation=lambda x: x + 1),
             "activation is a lambda, which is never run",
         ),
-        (lambda L: L.Dense(2, dtype="mixed_float16"), "mixed_float16"),
         (lambda L: L.BatchNormalization(renorm=True), "renorm=True"),
     ],
 )
