@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rnn_engine.callbacks.callback import Callback, Logs, check_can_save
 from rnn_engine.callbacks.model_checkpoint import BatchCounter, check_save_freq
-from rnn_engine.saving.errors import damage_named
 from rnn_engine.training.resuming import restore_state, state_of
 
 
@@ -110,14 +111,14 @@ class BackupAndRestore(Callback):
             If a file is damaged, or the metadata are not those of this training.
         """
         path = self._training_metadata_path
-        with open(path, encoding="utf-8") as file, damage_named(path):
+        with open(path, encoding="utf-8") as file, _damage_named(path):
             saved = json.load(file)
             epoch, batch = saved["epoch"], saved.get("batch", 0)
             if not (_is_count(epoch) and _is_count(batch)):
                 raise ValueError(f"epoch={epoch!r} and batch={batch!r} must be counts.")
             logs = [(int(number), dict(entries)) for number, entries in saved.get("logs", [])]
         self.model.load_weights(self._weights_path)
-        with damage_named(path):
+        with _damage_named(path):
             self._go_on(saved, batch)
         self._current_epoch, self._logs = epoch, logs
         self._restored = True
@@ -207,6 +208,15 @@ class BackupAndRestore(Callback):
         interrupted = getattr(self.model, "training_interrupted", False)
         if self.delete_checkpoint and not interrupted:
             shutil.rmtree(self.backup_dir, ignore_errors=True)
+
+
+@contextmanager
+def _damage_named(path: str) -> Iterator[None]:
+    """Turn whatever damaged metadata raise, where they are used, into one error with the name."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{path} is damaged, or that of another training: {error!r}") from error
 
 
 def _is_count(value: Any) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.layers.base import Layer
 from rnn_engine.random import SeedGenerator
 from rnn_engine.variable import Variable
 
@@ -83,7 +82,7 @@ def _listed(variable: Variable) -> Any:
     return variable.numpy().tolist()
 
 
-def _layers(model: Any) -> Iterator[Layer]:
+def _layers(model: Any) -> Iterator[Any]:
     """Yield the layers in a model once each, those in attributes and lists of others, too."""
     seen: set[int] = set()
     waiting = [model]
@@ -96,7 +95,7 @@ def _layers(model: Any) -> Iterator[Layer]:
         values = [*getattr(layer, "sublayers", ()), *vars(layer).values()]
         for value in values:
             parts = value if isinstance(value, list | tuple) else [value]
-            waiting += [part for part in parts if isinstance(part, Layer)]
+            waiting += [part for part in parts if hasattr(part, "forward_with_mask")]
 
 
 def _streams(model: Any) -> Iterator[np.random.Generator]:
