@@ -26,7 +26,7 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
-.PHONY: help demo test nightly fuzz soak verify bench ulp lint format clean distclean
+.PHONY: help demo test nightly fuzz soak verify accuracy bench ulp lint format clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ soak: $(VENV)/test.stamp  ## 10,000 fits and 100,000 predictions, cold starts of
 
 verify: $(VENV)/test.stamp  ## the table: engine, float64 oracle and Keras, row by row
 	$(RUN) -m reference.verify $(ARGS)
+
+accuracy: $(VENV)/test.stamp  ## the RMS errors of every cell beside Keras's (minutes)
+	$(RUN) -m reference.accuracy $(ARGS)
 
 bench: $(VENV)/bench.stamp  ## speed next to every peer (ARGS=--quick: two minutes)
 	$(RUN) benchmarks/run.py $(ARGS)

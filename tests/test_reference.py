@@ -176,3 +176,18 @@ def test_twin_keeps_every_option() -> None:
     assert {key: config[key] for key in options} == options
     assert twin.layers[1].activation.__name__ == "sigmoid"
     assert {v.dtype for v in twin.weights} == {"float64"}
+
+
+def test_the_table_of_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
+    """The oracle's own values have no error, and a miss is told."""
+    from reference import accuracy
+
+    lines = list(accuracy.measure("GRU", (3, 4, 2, 5), True))
+    assert [line.quantity for line in lines] == ["output", "dx", "dW", "dR", "db"]
+    assert all(1e-9 < line.engine < 1e-6 for line in lines)
+    text, good = accuracy.summary(lines)
+    assert len(text) == 2 + len(lines)
+    off = accuracy.Line("GRU", (3, 4, 2, 5), True, "dW", 1e-6, 1e-8, 1e-8)
+    text, good = accuracy.summary([*lines, off])
+    assert not good
+    assert "MISS" in text[4]
