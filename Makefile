@@ -83,6 +83,10 @@ distclean: clean  ## and the environment
 # environment from outside.
 $(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 on PATH; say make PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "make: Python 3.11 or newer is needed, and $(PYTHON) is" \
+			"$$("$(PYTHON)" --version 2>&1 || echo no Python)." >&2; \
+		echo "Say make PYTHON=/path/to/python." >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv "$(VENV)" >/dev/null 2>&1 || { \
 		rm -rf "$(VENV)" \

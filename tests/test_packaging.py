@@ -1,6 +1,12 @@
 """What the package says of itself is true: what it needs, and the program in the README."""
 
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -72,3 +78,59 @@ def test_version_is_said_once():
     import rnn_engine
 
     assert rnn_engine.__version__ == PROJECT["version"]
+
+
+# What is no part of the project, wherever it lies: environments, caches, what was built.
+NOT_OURS = shutil.ignore_patterns(
+    ".git", ".venv*", ".*_cache", ".hypothesis", ".gitignore", "__pycache__", "*.py[cod]", "out",
+    "build", "dist", "*.egg-info", "PKG-INFO", "setup.cfg", "MANIFEST.in",
+)  # fmt: skip
+
+
+def test_the_source_distribution_is_whole_and_its_tests_run(tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(ROOT, source, ignore=NOT_OURS)
+    shutil.copy(ROOT / "MANIFEST.in", source)
+    wanted = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    build = f"from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path / "there", filter="data")
+    (unpacked,) = (tmp_path / "there").iterdir()
+    found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
+    assert sorted(wanted - found) == []
+    assert not [path for path in found if "__pycache__" in path]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_packaging.py"]
+    done = subprocess.run(
+        [*command, "-k", "not source and not signal and not make"], cwd=unpacked,
+        env={**os.environ, "PYTHONPATH": str(unpacked)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_says_that_a_python_is_too_old(tmp_path):
+    old = tmp_path / "python3.10"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.10.9 && exit\nexit 1\n')
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}", "demo"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed" in done.stderr
+    assert "Python 3.10.9" in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
+def test_tests_that_send_a_signal_pass_where_it_is_ignored():
+    tests = ["tests/training/test_fit.py", "-k", "ctrl_c or interrupt or signal"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
