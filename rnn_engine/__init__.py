@@ -39,7 +39,7 @@ try:
     from rnn_engine.initializers import Initializer
     from rnn_engine.kernels.threads import get_num_threads, set_num_threads
     from rnn_engine.layers import Input, Layer
-    from rnn_engine.lazy import MissingModules, SecondName, lazily
+    from rnn_engine.lazy import MissingModules, SecondName, lazily, show_public
     from rnn_engine.losses import Loss
     from rnn_engine.metrics import Metric
     from rnn_engine.model import Model
@@ -118,6 +118,15 @@ for _module in (
 ):  # fmt: skip
     vars(_module).setdefault("__getattr__", lazily(_module.__name__, {}))
 del _module
+
+_PUBLIC = """
+    activations backend callbacks config constraints initializers layers losses metrics models
+    optimizers preprocessing random regularizers saving utils
+"""
+for _name in _PUBLIC.split():
+    show_public(sys.modules[f"{__name__}.{_name}"])
+show_public(keras)
+del _name
 
 
 def version() -> str:

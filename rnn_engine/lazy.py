@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+_PLACES: dict[str, Mapping[str, str]] = {}
+"""The names that each module has in its table."""
+
 
 def lazily(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module whose other names are found in `places`.
@@ -24,6 +27,7 @@ def lazily(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
         For each name the module that it comes from, as ``"package.module"`` where it is that
         module itself, else ``"package.module:name"``.
     """
+    _PLACES[module] = places
 
     def find(name: str) -> Any:
         place = places.get(name)
@@ -41,6 +45,30 @@ def lazily(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
         return value
 
     return find
+
+
+# What belongs to modules and is no name for programs.
+_NAMES = """
+    Place Stream check_seed keras_home made_of make_generator own_stream policy_name registry
+    set_global_seed set_policy_name standardize_dtype with_loss_scale
+"""
+_INTERNAL = frozenset(_NAMES.split())
+
+
+def show_public(module: ModuleType) -> None:
+    """Let `dir` and completion of a module show the names that are for programs, and no others."""
+
+    def names() -> list[str]:
+        own = [n for n in getattr(module, "__all__", ()) if n != "registry"]
+        if not own:
+            places = vars(module).items()
+            made = [n for n, v in places if getattr(v, "__module__", None) == module.__name__]
+            own = [name for name in made if name not in _INTERNAL]
+        found = {n for n in (*own, *_PLACES.get(module.__name__, ())) if not n.startswith("_")}
+        special = (n for n in vars(module) if n.startswith("__"))
+        return sorted({*found, *special})
+
+    vars(module)["__dir__"] = names
 
 
 class SecondName(importlib.abc.MetaPathFinder, importlib.abc.Loader):

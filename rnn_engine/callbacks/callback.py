@@ -36,6 +36,16 @@ class Callback:
         self.params: dict[str, Any] | None = None
         self._model: Any = None
 
+    def __repr__(self) -> str:
+        """Return the callback with the arguments that it was made with, as far as it shows them."""
+        from rnn_engine.public import described
+
+        code = type(self).__init__.__code__
+        names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        values = {name: getattr(self, name, None) for name in names}
+        plain = {n: v for n, v in values.items() if isinstance(v, str | int | float)}
+        return described(self, {n: v for n, v in plain.items() if v != 0})
+
     def set_params(self, params: dict[str, Any]) -> None:
         """Receive the parameters of the call."""
         self.params = params

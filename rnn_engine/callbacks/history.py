@@ -20,6 +20,11 @@ class History(Callback):
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
 
+    def __repr__(self) -> str:
+        """Return the number of epochs, and the last figures."""
+        last = [f"{name}: {values[-1]:.4g}" for name, values in self.history.items() if values]
+        return f"<History of {len(self.epoch)} epochs; {', '.join(last) or 'nothing recorded'}>"
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start a new list of epochs; earlier entries of `history` stay."""
         self.epoch = []

@@ -765,6 +765,12 @@ class Layer(Operation):
         # The graphs that a layer stands in are no part of it: a model brings its own along.
         return {**vars(self), "_inbound_nodes": []}
 
+    def __dir__(self) -> list[str]:
+        """Return the names for programs: what completion shows."""
+        from rnn_engine.public import public
+
+        return public(super().__dir__())
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 

@@ -27,8 +27,13 @@ class BatchNormalization(Normalization):
         Axis of the features.
     momentum : float
         moving = moving · momentum + batch · (1 - momentum), at each training step.
-    epsilon, center, scale, beta_*, gamma_*
-        See `Normalization`.
+    epsilon : float
+        Added to variances.
+    center, scale : bool
+        Whether there are beta, gamma.
+    beta_initializer, gamma_initializer : str or Initializer
+    beta_regularizer, gamma_regularizer : Regularizer, optional
+    beta_constraint, gamma_constraint : Constraint, optional
     moving_mean_initializer, moving_variance_initializer : str or Initializer
 
     Output shape = input shape. Sums are in float64.

@@ -83,7 +83,7 @@ class Dropout(Noise):
         it is None, it is that of the input. ``(None, 1, None)`` drops the same
         features at every time step.
     seed : int, optional
-        See `Noise`.
+        Of the numbers, which are not Keras's; from the global stream if None.
 
     Output shape = input shape.
 
@@ -133,7 +133,7 @@ class SpatialDropout1D(Dropout):
     rate : float
         Share to drop, 0 to 1.
     seed : int, optional
-        See `Noise`.
+        Of the numbers, which are not Keras's; from the global stream if None.
 
     Input and output shape (batch, timesteps, features).
 
@@ -181,7 +181,7 @@ class AlphaDropout(Noise):
     noise_shape : tuple, optional
         As for `Dropout`.
     seed : int, optional
-        See `Noise`.
+        Of the numbers, which are not Keras's; from the global stream if None.
 
     Output shape = input shape. Source: Klambauer et al. 2017, Self-Normalizing Neural
     Networks, section 3.

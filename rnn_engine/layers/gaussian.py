@@ -25,7 +25,7 @@ class GaussianNoise(_Gaussian):
     stddev : float
         Standard deviation of the noise, 0 to 1 as in Keras.
     seed : int, optional
-        See `Noise`.
+        Of the numbers, which are not Keras's; from the global stream if None.
 
     Output shape = input shape.
 
@@ -65,7 +65,7 @@ class GaussianDropout(_Gaussian):
     rate : float
         0 to 1. At 1 the deviation would be infinite, and training raises ValueError.
     seed : int, optional
-        See `Noise`.
+        Of the numbers, which are not Keras's; from the global stream if None.
 
     Output shape = input shape.
 

@@ -21,8 +21,13 @@ class LayerNormalization(Normalization):
     ----------
     axis : int or list of int
         Axes to normalize over; gamma and beta have their shape.
-    epsilon, center, scale, beta_*, gamma_*
-        See `Normalization`.
+    epsilon : float
+        Added to variances.
+    center, scale : bool
+        Whether there are beta, gamma.
+    beta_initializer, gamma_initializer : str or Initializer
+    beta_regularizer, gamma_regularizer : Regularizer, optional
+    beta_constraint, gamma_constraint : Constraint, optional
 
     Output shape = input shape. Statistics are in float64.
 

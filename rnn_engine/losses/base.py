@@ -159,6 +159,17 @@ class Loss:
         """Build the loss that `get_config` described."""
         return cls(**config)
 
+    def __dir__(self) -> list[str]:
+        """Return the names for programs: what completion shows."""
+        from rnn_engine.public import public
+
+        return public(super().__dir__())
+
+    def __repr__(self) -> str:
+        from rnn_engine.public import described
+
+        return described(self, self.get_config())
+
     def _values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         values = as_numbers(self.call(y_true, y_pred), f"What loss {self.name!r} gives")
         return values.astype(y_pred.dtype, copy=False)

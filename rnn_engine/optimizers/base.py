@@ -528,6 +528,17 @@ class Optimizer(OptimizerState):
             )
         return plan
 
+    def __dir__(self) -> list[str]:
+        """Return the names for programs: what completion shows."""
+        from rnn_engine.public import public
+
+        return public(super().__dir__())
+
+    def __repr__(self) -> str:
+        from rnn_engine.public import described
+
+        return described(self, {**self.get_config(), "iterations": int(self.iterations)})
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is looked up by identity: a copy has variables of its own."""
         return {
