@@ -45,6 +45,14 @@ class Model(Trainer, Saveable, Layer):
 
     _locks_layers = False
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        own = set(vars(cls))
+        super().__init_subclass__(**kwargs)
+        if "call" in own:
+            from rnn_engine.subclassed import adopt_model
+
+            adopt_model(cls, own)
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Return a `Functional` where a plain `Model` is made of tensors."""
         if cls is Model and _made_of_tensors(args, kwargs):

@@ -17,12 +17,18 @@ _BATCH_HOOKS = tuple(
 
 
 def sort_logs(logs: Logs | None) -> Logs:
-    """Return logs in alphabetical order with Python floats, as Keras hands them out."""
+    """Return logs in alphabetical order with Python floats, as Keras hands them out.
+
+    A dict among them is unfolded where it stands.
+    """
     sorted_logs: Logs = {}
     for name, value in sorted((logs or {}).items()):
         if isinstance(value, np.ndarray | np.generic) and value.size == 1:
             value = value.item()
-        sorted_logs[name] = float(value) if isinstance(value, int | float) else value
+        if isinstance(value, dict):
+            sorted_logs.update(sort_logs(value))
+        else:
+            sorted_logs[name] = float(value) if isinstance(value, int | float) else value
     return sorted_logs
 
 

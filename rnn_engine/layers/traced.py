@@ -278,9 +278,13 @@ def _as_step(
             **{n: map_structure(lambda _: next(following), options[n]) for n in names},
         }
         keep = {"keep": True} if cls.saves_on_demand else {}
+        given = (layer, x, bool(training), _bools(mask))
         with recording.silenced(), alone():
-            form, saved = cls.forward(layer, x, bool(training), _bools(mask), **keep, **filled)
-            mask_out = cls.compute_mask(layer, x, mask)
+            if hasattr(cls, "fit"):  # a model keeps what its layers save
+                form, mask_out, saved = cls.forward_with_mask(*given, keep=True, **filled)
+            else:
+                form, saved = cls.forward(*given, **keep, **filled)
+                mask_out = cls.compute_mask(layer, x, mask)
         outputs = flatten(form)
 
         def back(gradients: list[Any], wanted: list[bool]) -> list[Any]:

@@ -205,16 +205,16 @@ def _compute_output_spec(self: Any, inputs: Any, **options: Any) -> Any:
     return spec_of(run, inputs, options)
 
 
-def compute_output_shape(self: Any, input_shape: Any) -> Any:
+def compute_output_shape(self: Any, input_shape: Any, dtype: str | None = None) -> Any:
     """Return the shape of what `call` returns for inputs of `input_shape`."""
     several = (input_shape and isinstance(input_shape, dict)) or any(
         isinstance(part, list | tuple) for part in input_shape
     )
     entries = input_shape if several else [input_shape]
     if isinstance(input_shape, dict):
-        inputs: Any = {k: KerasTensor(v, self.dtype) for k, v in input_shape.items()}
+        inputs: Any = {k: KerasTensor(v, dtype or self.dtype) for k, v in input_shape.items()}
     else:
-        tensors = [KerasTensor(shape, self.dtype) for shape in entries]
+        tensors = [KerasTensor(shape, dtype or self.dtype) for shape in entries]
         inputs = tensors if several else tensors[0]
     outputs = _compute_output_spec(self, inputs)
     return map_structure(lambda tensor: tensor.shape, outputs)

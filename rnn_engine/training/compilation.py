@@ -9,6 +9,7 @@ from rnn_engine import optimizers
 from rnn_engine.callbacks.callback_list import sort_logs
 from rnn_engine.tensor import Tensor
 from rnn_engine.training.arguments import check_count
+from rnn_engine.training.custom import is_custom, make_custom_step
 from rnn_engine.training.interrupt import InterruptGuard
 from rnn_engine.training.objective import Losses
 from rnn_engine.training.protocol import Trainable
@@ -35,6 +36,7 @@ class Compilation:
     ) -> None:
         self.losses, self.metrics, self.settings = losses, metrics, settings
         self.tracker = LossTracker()
+        self.logs: dict[str, Any] | None = None  # of a step of one's own
         self.guard = InterruptGuard()
         self._steps: dict[str, tuple[Any, Step]] = {}
 
@@ -79,6 +81,10 @@ class Compilation:
         found = self._steps.get(kind)
         if found is not None and found[0] == key and y is not None:
             return found[1]
+        if is_custom(model, kind):
+            custom = make_custom_step(model, kind)
+            self._steps[kind] = (key, custom)
+            return custom
         losses = self.losses_for(model, x, y if type(y) is list else [y])
         if kind == "train":
             optimizer = model.optimizer

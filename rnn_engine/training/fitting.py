@@ -8,7 +8,7 @@ from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.random import Place
 from rnn_engine.training import arguments as check
 from rnn_engine.training.data import raise_empty
-from rnn_engine.training.passes import evaluate_pass, prepare, run_pass
+from rnn_engine.training.passes import evaluate_pass, logs_of, prepare, run_pass
 from rnn_engine.training.protocol import Trainable
 from rnn_engine.training.source import Epochs
 
@@ -38,7 +38,7 @@ def run_epochs(
                 callbacks.on_epoch_begin(epoch)
                 if not run_pass(model, "train", training, callbacks):
                     raise_empty("iterable")
-                logs = model.get_metrics_result()
+                logs = logs_of(model)
                 if validation is not None and check.validates(epoch, frequency):
                     results = evaluate_pass(model, validation, callbacks)
                     logs.update({f"val_{name}": value for name, value in results.items()})

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.callbacks.callback_list import sort_logs
 from rnn_engine.graph import map_structure
 from rnn_engine.training import arguments as check
 from rnn_engine.training.compilation import in_order, results_of
@@ -52,6 +53,9 @@ def run(model: Trainable, kind: str, given: Given, return_dict: bool) -> Any:
             value = compilation.step(model, kind, x, y)(x, y, weight)
     else:
         value = compilation.step(model, kind, x, y)(x, y, weight)
+    if compilation.logs is not None:
+        logs, compilation.logs = sort_logs(compilation.logs), None
+        return logs if return_dict else in_order(metrics, logs)
     compilation.tracker.update_state(value, rows_of(x))
     if len(metrics) == 1 and not return_dict:  # the loss is all there is
         return compilation.tracker.result()
@@ -61,6 +65,8 @@ def run(model: Trainable, kind: str, given: Given, return_dict: bool) -> Any:
 
 def checked(model: Trainable, given: Given, kind: str) -> Given:
     """Return a batch in the engine's types that the model can take."""
+    if (see := getattr(model, "see_data", None)) is not None:
+        see(given[0])
     batch: Given = model.data_form().convert(*given)
     admit(model, *batch, kind)
     return batch

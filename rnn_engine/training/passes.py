@@ -6,6 +6,7 @@ from typing import Any
 
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.training.arrays import ArraySource
+from rnn_engine.training.custom import is_custom
 from rnn_engine.training.data import make_source, raise_empty
 from rnn_engine.training.protocol import Trainable
 from rnn_engine.training.source import Batch, Epochs, Source, rows_of
@@ -17,6 +18,8 @@ def source_for(
 ) -> Source:
     """Return the source of batches of a user's data for a model."""
     options.setdefault("time_major", True)
+    if (see := getattr(model, "see_data", None)) is not None:
+        see(x)
     return make_source(x, y, sample_weight, form=model.data_form(), **options)
 
 
@@ -34,12 +37,13 @@ def prepare(model: Trainable, epochs: Epochs, kind: str, times: int = 1) -> None
         del batches[1:]  # a short last batch that is never reached
     for batch in batches:
         admit(model, *batch, kind)
-    if isinstance(source, ArraySource) and kind != "predict":
+    losses = model._compilation.losses if kind != "predict" else None
+    if isinstance(source, ArraySource) and losses is not None and source.arrays[1] is not None:
         x, y, _ = source.arrays
         several = type(x) is list
         shapes = model.compute_output_shape([part.shape for part in x] if several else x.shape)
         several = source.form.several_outputs
-        for entry in model._compilation.losses.entries:
+        for entry in losses.entries:
             if (check := getattr(entry.loss, "check_targets", None)) is not None:
                 i = entry.number
                 check(*((y[i], shapes[i]) if several else (y, shapes)))
@@ -47,7 +51,7 @@ def prepare(model: Trainable, epochs: Epochs, kind: str, times: int = 1) -> None
 
 def admit(model: Trainable, x: Any, y: Any, weight: Any, kind: str) -> None:
     """Build the model, if it is not yet, and check that it can take a batch."""
-    if kind != "predict" and (y is None or model.loss is None):
+    if kind != "predict" and (y is None or model.loss is None) and not is_custom(model, kind):
         _losses_for(model, x, y)  # raises
     model.build_from_data(x)
     _check_shapes(model, x, y, weight, kind)
@@ -66,7 +70,7 @@ def _check_shapes(model: Trainable, x: Any, y: Any, weight: Any, kind: str) -> N
     ValueError
         As the layer or the loss would, later.
     """
-    losses = model._compilation.losses if kind != "predict" else None
+    losses = model._compilation.losses if kind != "predict" and y is not None else None
     fits = _shape(x), _shape(y), _shape(weight), losses
     if model._fits is None:
         model._fits = {}
@@ -107,15 +111,24 @@ def run_pass(model: Trainable, kind: str, epochs: Epochs, callbacks: CallbackLis
     seen = first = epochs.offset
     compilation = model._compilation
     tracker = compilation.tracker
+    compilation.logs = None
     with closing(batches_of(model, epochs, kind)) as batches:
         for batch in _hooked(model, batches, callbacks, kind, first):
             if seen == first:
                 step = compilation.step(model, kind, batch[0], batch[1])
             size = rows_of(batch[0])
-            tracker.total += step(*batch) * size
-            tracker.count += size
+            value = step(*batch)
+            if compilation.logs is None:  # else a step of one's own has seen to it
+                tracker.total += value * size
+                tracker.count += size
             seen += 1
     return seen
+
+
+def logs_of(model: Trainable) -> dict[str, Any]:
+    """Return the logs so far: those of a step of one's own, else the results of the metrics."""
+    logs = model._compilation.logs
+    return model.get_metrics_result() if logs is None else dict(logs)
 
 
 def _hooked(
@@ -142,14 +155,14 @@ def _hooked(
         yield batch
         if index % every == every - 1:
             if bar is None or bar.due():
-                call_end(index, model.get_metrics_result())
+                call_end(index, logs_of(model))
             else:
                 bar.seen = index + 1
             if getattr(model, stop):
                 return
     # A short last group is numbered as if it were full.
     if index >= first and index % every != every - 1:
-        call_end(index - index % every + every - 1, model.get_metrics_result())
+        call_end(index - index % every + every - 1, logs_of(model))
 
 
 def evaluate_pass(model: Trainable, epochs: Epochs, callbacks: CallbackList) -> dict[str, Any]:
@@ -159,7 +172,7 @@ def evaluate_pass(model: Trainable, epochs: Epochs, callbacks: CallbackList) -> 
     model.reset_metrics()
     if not run_pass(model, "test", epochs, callbacks):
         raise_empty("iterable")
-    logs = model.get_metrics_result()
+    logs = logs_of(model)
     callbacks.on_test_end(logs)
     return logs
 

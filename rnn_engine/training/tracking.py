@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import metrics as metrics_module
+from rnn_engine.graph import flatten
 from rnn_engine.metrics.resolve import resolve
 from rnn_engine.training.form import DataForm
 
@@ -43,6 +44,12 @@ class LossTracker:
 
     def __repr__(self) -> str:
         return f"<LossTracker name={self.name}>"
+
+
+def _arrays(value: Any) -> list[Any]:
+    """Return the leaves of a nest of tensors as arrays."""
+    leaves = flatten(value) if isinstance(value, list | tuple | dict) else [value]
+    return [None if leaf is None else np.asarray(leaf) for leaf in leaves]
 
 
 def _flatten(metrics: Any, argument: str) -> list[Any]:
@@ -192,13 +199,19 @@ class CompileMetrics:
         """The state of all metrics."""
         return [variable for metric in self.metrics for variable in metric.variables]
 
-    def update_state(self, ys: Any, preds: Any, weights: Any, masks: Any, below: Any) -> None:
+    def update_state(
+        self, ys: Any, preds: Any, weights: Any = None, masks: Any = None, below: Any = None
+    ) -> None:
         """Hand a batch, an entry an output, to every metric; the first one makes them.
 
         `below` has for each output the pair of logits and activation of which it was made,
         if they are known: Keras computes cross-entropies, those among the metrics too, from
-        the logits.
+        the logits. Without masks it is a call of the user's, of tensors or nests of them.
         """
+        if masks is None:
+            ys, preds, weights = (_arrays(value) for value in (ys, preds, weights))
+            weights = weights * len(ys) if len(weights) < len(ys) else weights
+            masks = below = [None] * len(ys)
         if not self.built:
             self.build(ys, preds)
         for i, output in enumerate(self.outputs):

@@ -9,10 +9,12 @@ from typing import Any
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.config import floatx
 from rnn_engine.gone import mark_gone
+from rnn_engine.metrics import Metric
 from rnn_engine.random import Place
 from rnn_engine.training import arguments as check
 from rnn_engine.training import compilation, fitting, one_batch, passes, predicting
 from rnn_engine.training.arrays import split_validation
+from rnn_engine.training.custom import CustomSteps
 from rnn_engine.training.form import DataForm
 from rnn_engine.training.gradients import Gradients
 from rnn_engine.training.protocol import Trainable
@@ -20,7 +22,12 @@ from rnn_engine.training.source import Epochs
 from rnn_engine.utils.dataset import unpack_x_y_sample_weight
 
 
-class Trainer:
+def held_metrics(model: Any) -> list[Any]:
+    """Return the metrics among the attributes of a model."""
+    return [value for value in vars(model).values() if isinstance(value, Metric)]
+
+
+class Trainer(CustomSteps):
     """The training methods of a model. Mirrors those of `keras.Model`.
 
     The order of samples under ``shuffle=True`` comes from this library's seeded
@@ -122,6 +129,7 @@ class Trainer:
     def metrics(self: Trainable) -> list[Any]:
         """The average of the loss, the metrics of `compile` in one object, those of layers."""
         found = self._compilation.trackers if self.compiled else []
+        found += [m for m in held_metrics(self) if m not in found]
         for layer in self.layers:
             if not isinstance(layer, Trainer):
                 found.extend(getattr(layer, "metrics", ()))

@@ -99,6 +99,7 @@ def random_names(text: str) -> set[str]:
 
 
 _SKIP = object()
+_TENSORS = ("EagerTensor", "Traced")  # TensorFlow's, and that of a tape of ours
 
 
 def plain(value: Any) -> Any:
@@ -113,7 +114,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple) or type(value).__name__ == "TensorShape":
         return [plain(entry) for entry in value]
-    if isinstance(value, np.ndarray | np.generic) or type(value).__name__ == "EagerTensor":
+    if isinstance(value, np.ndarray | np.generic) or type(value).__name__ in _TENSORS:
         return np.asarray(value)
     return _SKIP
 
