@@ -120,7 +120,11 @@ class LSTMCell(KernelCell):
             return self.bias_initializer
 
         def with_ones(shape: Any, dtype: Any = None) -> np.ndarray:
-            parts = [self.bias_initializer((n * self.units,), dtype=dtype) for n in (1, 2)]
+            sizes = [(self.units,), (2 * self.units,)]
+            parts = [np.asarray(self.bias_initializer(size, dtype=dtype)) for size in sizes]
+            for part, size in zip(parts, sizes, strict=True):
+                if part.shape != size:
+                    return part  # whoever asked for the weight says what is wrong
             return np.concatenate([parts[0], np.ones(self.units, dtype), parts[1]])
 
         return with_ones

@@ -29,6 +29,9 @@ def weighted() -> list[tuple[Layer, tuple[int, ...]]]:
         (layers.BatchNormalization(), (2, 4)),
         (layers.LayerNormalization(axis=[1, 2]), (2, 3, 4)),
         (layers.PReLU(shared_axes=[1]), (2, 3, 4)),
+        (layers.LSTM(3, bias_initializer="ones"), (2, 4, 5)),
+        (layers.GRU(3, bias_initializer="ones"), (2, 4, 5)),
+        (layers.RNN(layers.GRUCell(3, reset_after=False)), (2, 4, 5)),
     ]
 
 
@@ -41,6 +44,10 @@ def weighted() -> list[tuple[Layer, tuple[int, ...]]]:
         (lambda i: layers.SimpleRNN(90, kernel_initializer=i), np.ones((1, 3, 4))),
         (lambda i: layers.SimpleRNN(90, recurrent_initializer=i), np.ones((1, 3, 4))),
         (lambda i: layers.SimpleRNN(90, bias_initializer=i), np.ones((1, 3, 4))),
+        (lambda i: layers.LSTM(90, kernel_initializer=i), np.ones((1, 3, 4))),
+        (lambda i: layers.LSTM(90, bias_initializer=i), np.ones((1, 3, 4))),
+        (lambda i: layers.GRU(90, recurrent_initializer=i), np.ones((1, 3, 4))),
+        (lambda i: layers.GRU(90, bias_initializer=i), np.ones((1, 3, 4))),
         (lambda i: layers.LayerNormalization(gamma_initializer=i), np.ones((1, 3))),
         (lambda i: layers.BatchNormalization(moving_mean_initializer=i), np.ones((1, 3))),
         (lambda i: layers.PReLU(alpha_initializer=i), np.ones((1, 3))),
@@ -65,7 +72,7 @@ def test_an_initializer_gives_the_shape_it_is_asked_for(
         make(initializer)(x)
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(9))
 def test_a_weight_is_written_by_assign_only(number: int) -> None:
     layer, shape = weighted()[number]
     x = RNG.integers(0, 5, shape) if number == 1 else RNG.normal(size=shape)
@@ -240,6 +247,15 @@ def test_a_mask_that_is_written_to_changes_no_gradient() -> None:
         (layers.Permute((2, 1)), (6, 5, 4)),
         (layers.RepeatVector(3), (6, 4)),
         (layers.Rescaling(2.0), (6, 4)),
+        (layers.SimpleRNN(3), (6, 5, 4)),
+        (layers.SimpleRNN(3, "softmax", return_sequences=True), (6, 5, 4)),
+        (layers.LSTM(3, return_sequences=True), (6, 5, 4)),
+        (layers.GRU(3, "softmax"), (6, 5, 4)),
+        (layers.RNN([layers.LSTMCell(3), layers.SimpleRNNCell(2)]), (6, 5, 4)),
+        (layers.Bidirectional(layers.GRU(3), merge_mode="mul"), (6, 5, 4)),
+        (layers.Bidirectional(layers.LSTM(3, return_sequences=True)), (6, 5, 4)),
+        (layers.TimeDistributed(layers.Dense(3)), (6, 5, 4)),
+        (layers.TimeDistributed(layers.LSTM(3)), (6, 5, 4, 2)),
     ],
     ids=lambda value: value.name if isinstance(value, Layer) else "",
 )
@@ -390,11 +406,76 @@ def test_ones_own_activation_is_proved(function: Any, derivative: Any) -> None:
         model.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0)
 
 
+def test_gradients_of_states_have_their_shapes() -> None:
+    """Of a layer, of a cell, and of a cell of one's own that gives others."""
+    x = np.ones((4, 3, 2), "f4")
+    layer = layers.LSTM(3, return_state=True)
+    layer(x)
+    y, saved = layer.forward(x, True)
+    right = [np.ones_like(part) for part in y]
+    for place in range(3):
+        wrong = [part[:1] if i == place else part for i, part in enumerate(right)]
+        with pytest.raises(ValueError, match="gradient for layer"):
+            layer.backward(tuple(wrong), saved)
+    for wrong in (right[0], tuple(right[:2]), (*right, right[0])):
+        with pytest.raises(ValueError, match=r"one array for each of its 3|gradient for layer"):
+            layer.backward(wrong, saved)
+    _, _, kept = layer.cell.forward(x[:, 0], [np.zeros((4, 3), "f4")] * 2)
+    for doutput, dstates in (
+        (right[0][:1], right[1:]), (right[0], right[1:2]), (right[0], [right[0], right[0][:2]])
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"lstm_cell'? must (have shape|be a list)|must be"):
+            layer.cell.backward(doutput, dstates, kept)
+
+    class Short(layers.RNNCell):
+        state_size = 3
+
+        def forward(self, x: Any, states: Any, training: bool = False) -> Any:
+            return states[0], states, None
+
+        def backward(self, doutput: Any, dstates: Any, saved: Any) -> Any:
+            return np.zeros((4, 2), "f4"), [dstates[0][:1]]
+
+    own = layers.RNN(Short())
+    own(x)
+    _, saved = own.forward(x, True)
+    with pytest.raises(ValueError, match="dstates_before"):
+        own.backward(np.ones((4, 3), "f4"), saved)
+
+
+def test_a_cell_that_was_built_for_other_features_is_refused() -> None:
+    cell = layers.LSTMCell(3)
+    cell.build((None, 2))
+    for layer in (layers.RNN(cell), layers.RNN([layers.GRUCell(5), cell])):
+        with pytest.raises(ValueError, match="axis -1 of input shape to have value 2"):
+            layer(np.ones((2, 4, 7)))
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+def test_dropout_masks_that_a_cell_keeps_fit_the_batch(kind: str) -> None:
+    cell = getattr(layers, f"{kind}Cell")(3, dropout=0.5, recurrent_dropout=0.5)
+    for batch in (4, 9):
+        states = cell.get_initial_state(batch)
+        if batch == 9:
+            with pytest.raises(ValueError, match="reset_dropout_mask"):
+                cell(np.ones((batch, 2)), states, training=True)
+            cell.reset_dropout_mask()
+            cell.reset_recurrent_dropout_mask()
+        assert cell(np.ones((batch, 2)), states, training=True)[0].shape == (batch, 3)
+
+
 @pytest.mark.parametrize("states", [[], [np.zeros((2, 3))] * 2, [np.zeros((2, 4))], np.zeros(3)])
 def test_a_cell_is_called_with_its_states(states: Any) -> None:
     cell = layers.SimpleRNNCell(3)
     with pytest.raises(ValueError, match=r"takes 1 state\(s\) of shape \(2, 3\)"):
         cell(np.ones((2, 5)), states)
+    two = layers.LSTMCell(3)
+    if len(states) != 2:
+        with pytest.raises(ValueError, match=r"takes 2 state\(s\) of shape \(2, 3\), \(2, 3\)"):
+            two(np.ones((2, 5)), states)
+    two.build((2, 5))
+    with pytest.raises(ValueError, match="`states` of 'lstm_cell.*one array for each"):
+        two.forward(np.ones((2, 5), "f4"), states[:1])
 
 
 @pytest.mark.parametrize(
@@ -402,6 +483,8 @@ def test_a_cell_is_called_with_its_states(states: Any) -> None:
     [
         (lambda: layers.Dense(10**9).build((None, 10**9)), "dense.*units=1000000000"),
         (lambda: layers.SimpleRNN(10**9).build((None, 3, 10**9)), "rnn.*units=1000000000"),
+        (lambda: layers.LSTM(10**9).build((None, 3, 1)), "lstm.*units=1000000000"),
+        (lambda: layers.GRUCell(10**9).build((None, 1)), "gru_cell.*units=1000000000"),
         (lambda: layers.Embedding(10**9, 10**9).build((None, 3)), "embedding.*output_dim=10000"),
         (lambda: layers.RepeatVector(10**12)(np.ones((2, 3))), "repeat_vector.*n=1000000000000"),
         (lambda: layers.LayerNormalization().build((None, 10**15)), "layer_normalization"),

@@ -1,4 +1,4 @@
-"""Random stacks of all these layers around SimpleRNN, in one Sequential, against Keras."""
+"""Random stacks of all these layers around recurrent ones, in one Sequential, against Keras."""
 
 import warnings
 from collections.abc import Callable
@@ -57,11 +57,11 @@ def _regularizer(draw: Any) -> Any:
 def _middle(draw: Any, features: int) -> tuple[LayerSpec, int]:
     """Draw a layer that keeps a sequence one, and the features behind it."""
     kind = draw(st.sampled_from([
-        "SimpleRNN", "LayerNormalization", "BatchNormalization", "ActivityRegularization",
-        "Rescaling", "Dropout", "GaussianNoise", "Dense",
+        "SimpleRNN", "LSTM", "GRU", "LayerNormalization", "BatchNormalization",
+        "ActivityRegularization", "Rescaling", "Dropout", "GaussianNoise", "Dense",
     ]))  # fmt: skip
     options: dict[str, Any] = {"trainable": draw(st.sampled_from([True, True, True, False]))}
-    if kind == "SimpleRNN":
+    if kind in ("SimpleRNN", "LSTM", "GRU"):
         features = draw(st.sampled_from([1, 3, 6]))
         options |= {
             "units": features,
@@ -101,9 +101,13 @@ def _end(draw: Any, steps: int, features: int, masked: bool) -> list[LayerSpec]:
         return [("Reshape", {"target_shape": (-1, steps)}), ("SimpleRNN", {"units": 2})]
     if kind == "sequence":
         return [dense]
-    last: LayerSpec = ("SimpleRNN", {"units": 3, "activity_regularizer": _regularizer(draw)})
+    last: LayerSpec = (
+        draw(st.sampled_from(["SimpleRNN", "LSTM", "GRU"])),
+        {"units": 3, "activity_regularizer": _regularizer(draw)},
+    )
     if kind == "repeat":
-        return [last, ("RepeatVector", {"n": 3}), ("BatchNormalization", {"epsilon": 0.05}), dense]
+        normalization: LayerSpec = ("BatchNormalization", {"epsilon": 0.05})
+        return [last, ("RepeatVector", {"n": 3}), normalization, dense]
     return [last, ("LayerNormalization", {"epsilon": 0.05}), dense]
 
 

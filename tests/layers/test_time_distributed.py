@@ -24,6 +24,8 @@ INNER: dict[str, tuple[Any, int]] = {
     "dense on two axes": (lambda side, dtype: side.Dense(4, dtype=dtype), 2),
     "rnn": (lambda side, dtype: side.SimpleRNN(4, return_sequences=True, dtype=dtype), 2),
     "last of rnn": (lambda side, dtype: side.SimpleRNN(4, dtype=dtype), 2),
+    "lstm": (lambda side, dtype: side.LSTM(3, return_sequences=True, dtype=dtype), 2),
+    "last of gru": (lambda side, dtype: side.GRU(3, reset_after=False, dtype=dtype), 2),
     "both ways": (lambda side, dtype: side.Bidirectional(
         side.SimpleRNN(4, dtype=dtype), dtype=dtype), 2),
     "flatten": (lambda side, dtype: side.Flatten(dtype=dtype), 2),

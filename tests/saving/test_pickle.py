@@ -39,8 +39,10 @@ def used(*middle):
         lambda: layers.SimpleRNN(256, "gelu"),
         lambda: layers.Bidirectional(layers.SimpleRNN(3)),
         lambda: layers.RNN(layers.SimpleRNNCell(4, "relu")),
+        lambda: layers.Bidirectional(layers.LSTM(3, recurrent_dropout=0.2)),
+        lambda: layers.GRU(3, "softmax"),
     ],
-    ids=["small", "large", "bidirectional", "cell"],
+    ids=["small", "large", "bidirectional", "cell", "lstm", "gru by steps"],
 )
 def test_copies_of_a_used_model(make):
     model, x, answers = used(make())
