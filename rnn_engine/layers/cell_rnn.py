@@ -9,7 +9,8 @@ from rnn_engine import regularizers
 from rnn_engine.checks import unfit
 from rnn_engine.layers.kernel_cell import KernelCell
 from rnn_engine.layers.recurrent import Recurrent, check_rank
-from rnn_engine.layers.rnn import RNN
+from rnn_engine.layers.rnn import RNN, SavedRNN
+from rnn_engine.variable import writes
 
 
 def of_cell(name: str) -> Any:
@@ -45,8 +46,26 @@ class CellRNN(RNN):
 
     cell: KernelCell
 
-    # The states are no nest of lists: nothing has to be put back into one.
-    __call__ = Recurrent.__call__
+    def __call__(  # type: ignore[override]  # the state comes second, as in Keras
+        self,
+        inputs: Any,
+        initial_state: Any = None,
+        *,
+        training: bool | None = None,
+        mask: Any = None,
+    ) -> Any:
+        """Apply the layer; a stateful one is built for the batch size it meets first."""
+        if (
+            (mask is None and initial_state is None and not training)
+            and (type(inputs) is np.ndarray and inputs.dtype is self._np_dtype)
+            and (self.built and not self._gives_half)
+        ):
+            before = writes.count
+            y = self._last(inputs)
+            if y is not None and writes.count == before and not before & 1:
+                return y
+        # The states are no nest of lists: nothing has to be put back into one.
+        return Recurrent.__call__(self, inputs, initial_state, training=training, mask=mask)
 
     def create_weights(self, input_shape: Any) -> None:
         """Build the cell.
@@ -65,6 +84,26 @@ class CellRNN(RNN):
             )
         super().create_weights(input_shape)
 
+    # --- the way of the data --------------------------------------------------
+    # What `RNN` does, for one cell of the layer's own type. Small passes are a matter of some
+    # microseconds: no more Python than needed.
+
+    def _last(self, x: np.ndarray) -> Any:
+        """Return the last output from zeros, or None where that is not all that is wanted."""
+        packed = self.cell.packed
+        if (
+            packed is None
+            or self.return_sequences
+            or self.return_state
+            or self.go_backwards
+            or self.stateful
+            or x.ndim != 3
+            or x.shape[2] != packed.features
+            or not x.size
+        ):
+            return None
+        return packed.recurrence.last(packed.current(), x)
+
     def forward(
         self,
         x: np.ndarray,
@@ -74,20 +113,50 @@ class CellRNN(RNN):
         keep: bool = False,
     ) -> Any:
         """Return the output, or (output, *states) with `return_state`, and `SavedRNN` or None."""
-        # Small calls are a matter of a microsecond: no more Python than needed.
-        if mask is None and initial_state is None and not (training or keep):
-            cell = self.cell
-            packed = cell.packed
-            if (
-                packed is not None
-                and not (self.return_sequences or self.return_state)
-                and not (self.go_backwards or self.stateful)
-                and x.ndim == 3
-                and x.shape[2] == cell._features
-                and x.size
-            ):
-                return packed.recurrence.last(packed.current(), x), None
-        return super().forward(x, training, mask, initial_state, keep)
+        keep = keep or training
+        if mask is None and initial_state is None and not keep:
+            y = self._last(x)
+            if y is not None:
+                return y, None
+        if x.ndim != 3 or x.shape[2:] != self._feature_shape or not x.size:
+            self._check_shape(x)
+        states = None
+        if initial_state is not None or self.stateful:
+            states = self.initial_states(initial_state, len(x))
+        if mask is not None:
+            mask = self.step_mask(mask, x)
+        turned, with_states, sequences = self.go_backwards, self.return_state, self.return_sequences
+        if turned:
+            x = x[:, ::-1]
+        (loop,) = self._loops
+        y, last, kept = loop.forward(
+            x, states, mask, training, keep, sequences, self.zero_output_for_mask
+        )
+        if self.stateful:
+            self.keep_states(last)
+        saved = None
+        if keep:
+            saved = SavedRNN([kept], y.shape, with_states, initial_state is not None, turned)
+        if with_states:
+            # Arrays of their own: who writes to one of them would change the other.
+            return (y, *(state.copy() if state is y else state for state in last)), saved
+        return y, saved
+
+    def backward(self, dy: Any, saved: SavedRNN, need_dx: bool = True) -> Any:
+        """Add the weight gradients; return dx (B, T, F), or None: see `RNN.backward`."""
+        (loop,) = self._loops
+        if saved.with_states:
+            dy, dlast = self._gradients(dy, saved)
+        else:
+            dlast = [None] * len(loop.sizes)
+            if dy is not None:
+                dy = self.gradient_like(dy, saved.shape)
+        dx, before = loop.backward(dy, dlast, saved.loops[0], need_dx)
+        if not need_dx:
+            dx = None
+        elif saved.turned:
+            dx = dx[:, ::-1]
+        return (dx, *before) if saved.started else dx
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""

@@ -60,7 +60,7 @@ class KernelLoop:
         zero_output : whether a closed row's output is zero, not that of the step before
         """
         packed = self.packed
-        if x.shape[2] != self.cell.features:  # a cell that was built before, or stands twice
+        if x.shape[2] != packed.features:  # a cell that was built before, or stands twice
             input_axes(self.cell.name, x, "(batch, timesteps, features)", self.cell.features)
         shared = drop_x = drop_h = None
         cell = self.cell
@@ -95,7 +95,7 @@ class KernelLoop:
         elif dy is not None:
             if shown is not None:
                 dy = np.where(shown[-1][:, None], dy, dy.dtype.type(0))
-            dlast = [compact(dy) if dlast[0] is None else dlast[0] + dy, *dlast[1:]]
+            dlast = [compact(dy if dlast[0] is None else dlast[0] + dy), *dlast[1:]]
             dy = None
         packed = self.packed
         dx, dbefore = packed.recurrence.backward(saved.walk, dy, dlast, packed.gradients(), need_dx)

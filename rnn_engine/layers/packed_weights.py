@@ -21,6 +21,7 @@ class PackedWeights:
 
     Attributes
     ----------
+    features : int
     recurrence : Recurrence
         The kernels for weights of these sizes.
     """
@@ -29,6 +30,7 @@ class PackedWeights:
         self, sizes: Any, kernel: Variable, recurrent_kernel: Variable, bias: Variable | None
     ) -> None:
         self.sizes = sizes
+        self.features = int(kernel.shape[0])
         self.variables = kernel, recurrent_kernel, bias
         self.recurrence = recurrence(*sizes)
         self._kept: tuple[Any, Any] = (None, None)
