@@ -59,7 +59,7 @@ accuracy: $(VENV)/test.stamp  ## the RMS errors of every cell beside Keras's (mi
 bench: $(VENV)/bench.stamp  ## speed next to every peer (ARGS=--quick: two minutes)
 	$(RUN) benchmarks/run.py $(ARGS)
 
-ulp: $(VENV)/runtime.stamp  ## worst error of tanh over all 2^32 floats (minutes)
+ulp: $(VENV)/runtime.stamp  ## worst error of tanh and sigmoid over all 2^32 floats (minutes)
 	$(RUN) -m reference.ulp $(ARGS)
 
 lint: $(VENV)/lint.stamp  ## style, format and types; changes nothing

@@ -1,5 +1,6 @@
 """How many threads a piece of work gets."""
 
+import contextlib
 import importlib
 import operator
 import os
@@ -7,6 +8,7 @@ import re
 import reprlib
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +75,31 @@ def _loads(name: str) -> bool:
     try:
         if name == "tbb":
             parallel._check_tbb_version_compatible()
-        importlib.import_module(f"numba.np.ufunc.{_MODULES[name]}")
+        with _sleeping_soon():
+            importlib.import_module(f"numba.np.ufunc.{_MODULES[name]}")
     except (ImportError, KeyError):
         return False
     return True
+
+
+# Rounds that a thread of GNU's OpenMP looks for work before it sleeps; some 300,000 else. Beside
+# two busy processes on two cores a thread that looks uses up its time doing so, and is not there
+# when there is work: 20 to 50 ms a launch, where sleeping it is woken at once.
+_ROUNDS = "300"
+
+
+@contextlib.contextmanager
+def _sleeping_soon() -> Iterator[None]:
+    """Have an OpenMP runtime that is loaded inside wait asleep, unless the user has decided."""
+    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    if any(name in os.environ for name in names):
+        yield
+        return
+    os.environ[names[0]] = _ROUNDS  # read once, when the library is loaded
+    try:
+        yield
+    finally:
+        del os.environ[names[0]]
 
 
 _MODULES = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}

@@ -594,3 +594,24 @@ class TestQuota:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
         monkeypatch.setattr(cores, "cgroup_quota", lambda: quota)
         assert cores.available_cores() == wanted
+
+
+WAITING = """
+import os
+from rnn_engine.kernels import threads
+
+before = dict(os.environ)
+print(threads.threading_layer(), before == dict(os.environ))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP is Linux's")
+@pytest.mark.parametrize(("given", "rounds"), [(None, "300"), ("77", "77")])
+def test_idle_threads_sleep_soon_unless_the_user_has_decided(given, rounds):
+    """OpenMP tells what it has read; nothing of it stays in the environment."""
+    process = start(
+        WAITING, NUMBA_THREADING_LAYER="omp", OMP_DISPLAY_ENV="VERBOSE", GOMP_SPINCOUNT=given
+    )
+    out, err = process.communicate(timeout=300)
+    assert out == "omp True\n", err
+    assert f"GOMP_SPINCOUNT = '{rounds}'" in err

@@ -87,6 +87,7 @@ class Plan:
     brief : whether it is small work, one call on one thread
     shape : (states, B, U)
     work : multiply-adds
+    rows : the most of a task, or of a group going back
     ready : whether the addresses of code are there
     """
 
@@ -99,6 +100,7 @@ class Plan:
     brief: bool
     shape: tuple[int, int, int]
     work: int
+    rows: int
     ready: bool = False
 
 
@@ -190,7 +192,7 @@ def forward_plan(
     scratch = tasks * int(table[P.SCRATCH_SIZE])
     brief = scratch <= BRIEF_NUMBERS and tasks == len(calls) == 1
     shape = cell.states, batch, units
-    return Plan(table, bounds, scratch, kept, calls, tasks, brief, shape, sizes.work)
+    return Plan(table, bounds, scratch, kept, calls, tasks, brief, shape, sizes.work, rows)
 
 
 def _lay_kept(table: np.ndarray, sizes: Sizes, kept_states: int, keeps: bool) -> int:
@@ -276,7 +278,9 @@ def backward_plan(sizes: Sizes, tasks: int, rows: int = 0, drops: bool = False) 
     calls = threads.calls(sizes.steps, chunk, 2 * sizes.work)
     brief = space <= BRIEF_NUMBERS and groups == members == len(calls) == 1
     shape = cell.states, batch, units
-    return Plan(table, bounds, space, 0, calls, groups * members, brief, shape, 2 * sizes.work)
+    return Plan(
+        table, bounds, space, 0, calls, groups * members, brief, shape, 2 * sizes.work, rows
+    )
 
 
 def _bound(batch: int, groups: int, members: int, task: int) -> int:
