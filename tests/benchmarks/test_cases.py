@@ -34,6 +34,7 @@ def test_growth_covers_two_decades():
 def test_quick_is_a_part_of_the_grid():
     assert {c.name for c in quick_grid()} <= {c.name for c in GRID}
     assert len(quick_grid()) == len(cases.QUICK)
+    assert [case.kind for case in quick_grid()[:3]] == ["forward", "gradients", "fit"]
 
 
 def test_flops_by_hand():
