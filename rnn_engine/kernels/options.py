@@ -17,7 +17,7 @@ from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.cache import KernelCache, provides_symbols
+from rnn_engine.kernels.cache import KernelCache, provide_for, provides_symbols
 from rnn_engine.kernels.interrupt import ends_notice, holds_interrupts
 
 if config.DISABLE_JIT:
@@ -131,6 +131,9 @@ def linked(function: Callable[..., Any]) -> Any:
 
     def typing(typingctx: Any, *arguments: Any) -> Any:
         dtype = arguments[floats.index(True)].dtype
+        # All of them in the order of their declaration, also for a caller that is no kernel: one
+        # that refers to another that is only being compiled would end the process.
+        provide_for(signature(dtype))
         provide(dtype)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:

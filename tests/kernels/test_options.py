@@ -9,6 +9,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import TypingError
 
 from rnn_engine.kernels import options
+from tests.kernels.process import run
 
 
 @pytest.fixture
@@ -78,3 +79,24 @@ def test_garbage_goes_before_the_lock_does():
     finally:
         gc.callbacks.remove(watch)
     assert locked[-2:] == [True, True]  # start and end of the last one
+
+
+PLAIN = """
+import numpy as np
+from numba import njit
+from rnn_engine.kernels.gemm import gemm
+from rnn_engine.kernels.pointers import address
+
+@njit
+def multiply(a, b, c):
+    gemm(2, 2, 2, address(a), 2, 1, address(b), address(c), 2, address(c), 2, 0, 0, address(c), 0)
+
+c = np.zeros((2, 2), np.float32)
+multiply(np.ones((2, 2), np.float32), np.ones((2, 16), np.float32), c)
+print(c.tolist())
+"""
+
+
+def test_a_linked_function_may_be_called_from_what_is_no_kernel():
+    """LLVM ended the process: of the linked functions one referred to another, not yet there."""
+    assert run(PLAIN) == "[[2.0, 2.0], [2.0, 2.0]]\n"
