@@ -108,6 +108,8 @@ class Layer(Operation):
     saves_on_demand = False
     # Whether `forward` or `backward` is a user's: the arrays that come from them are proved.
     _foreign = False
+    # Whether the output has a mask although the input has none.
+    makes_masks: Any = False
     # Whether it has a `call` of a user's, which is recorded to go back; see `traced`.
     _traced = False
     # Whether an inner layer cannot be replaced once this one is built; a model's can.
@@ -358,6 +360,10 @@ class Layer(Operation):
             y = self._proved_output(y)
         if self._gives_half:
             y = self.halved(y)
+        if self.makes_masks:
+            y = y.view(Tensor)
+            y._keras_mask = self.compute_mask(x, mask)
+            return y
         return y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
 
     def halved(self, y: Any) -> Any:

@@ -71,7 +71,7 @@ class Embedding(Layer):
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
-        self.mask_zero = self.supports_masking = bool(mask_zero)
+        self.mask_zero = self.supports_masking = self.makes_masks = bool(mask_zero)
         kwargs.pop("input_length", None)
         super().__init__(**kwargs)
         if weights is not None:

@@ -32,6 +32,8 @@ class Masking(Layer):
             [0., 0.]]], dtype=float32)
     """
 
+    makes_masks = True
+
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mask_value = mask_value

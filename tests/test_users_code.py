@@ -1,0 +1,152 @@
+"""GradientTape, layers with a call, and what holds without the package that differentiates."""
+
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnn_engine
+from rnn_engine import GradientTape, Variable, layers, ops
+
+
+def array(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def test_without_autograd_one_error_names_the_extra() -> None:
+    program = """
+import sys
+sys.modules["autograd"] = None
+import numpy as np, rnn_engine as keras
+from rnn_engine import ops
+x = np.ones((4, 3), "float32")
+print(float(ops.mean(ops.tanh(x))) > 0)
+double = keras.layers.Lambda(lambda t: t * 2)
+model = keras.Sequential([keras.Input((3,)), double, keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.predict(x, verbose=0), model.evaluate(x, x[:, :1], verbose=0)
+for use in (lambda: keras.GradientTape(), lambda: model.fit(x, x[:, :1], verbose=0)):
+    try:
+        use()
+    except ImportError as error:
+        print("rnn_engine[autograd]" in str(error))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "True", "True"], done.stderr
+
+
+def test_a_tape_is_used_once_unless_persistent() -> None:
+    w = Variable(2.0)
+    with GradientTape() as tape:
+        y = w * w
+    assert float(tape.gradient(y, w)) == 4
+    with pytest.raises(RuntimeError, match="non-persistent"):
+        tape.gradient(y, w)
+    with GradientTape(persistent=True) as tape:
+        y = w * w
+    assert [float(tape.gradient(y, w)) for _ in range(2)] == [4, 4]
+
+
+def test_what_is_unconnected_has_none_or_zeros() -> None:
+    w, v = Variable(2.0), Variable([1.0, 2.0])
+    frozen = Variable(3.0, trainable=False)
+    with GradientTape(persistent=True) as tape:
+        y = w * frozen
+    assert tape.gradient(y, [v, frozen]) == [None, None]
+    zero = tape.gradient(y, {"v": v}, unconnected_gradients="zero")["v"]
+    np.testing.assert_array_equal(zero, [0, 0])
+    assert tape.watched_variables() == (w,)
+
+
+def test_only_what_is_watched() -> None:
+    w, x = Variable(2.0), ops.convert_to_tensor([1.0, 3.0])
+    with GradientTape(watch_accessed_variables=False, persistent=True) as tape:
+        tape.watch(x)
+        y = ops.sum(w * x**2)
+    assert tape.gradient(y, w) is None
+    np.testing.assert_array_equal(tape.gradient(y, x), [4, 12])
+    with pytest.raises(ValueError, match="convert_to_tensor"):
+        tape.watch(np.ones(2))
+
+
+def test_the_values_are_those_of_the_time_of_reading() -> None:
+    w = Variable(3.0)
+    with GradientTape() as tape:
+        y = w * w
+    w.assign(100.0)
+    assert float(tape.gradient(y, w)) == 6
+
+
+def test_two_tapes_side_by_side() -> None:
+    first, second = layers.Dense(2), layers.Dense(1)
+    x = array(4, 3)
+    with GradientTape() as a, GradientTape() as b:
+        y = ops.sum(second(first(x)) ** 2)
+    weights = first.trainable_variables, second.trainable_variables
+    ours = a.gradient(y, weights[0]), b.gradient(y, weights[1])
+    h = x @ first.kernel.value + first.bias.value
+    dy = 2 * (h @ second.kernel.value + second.bias.value)
+    np.testing.assert_allclose(ours[1][0], h.T @ dy, rtol=1e-5)
+    np.testing.assert_allclose(ours[0][0], x.T @ (dy @ second.kernel.value.T), rtol=1e-5)
+
+
+def test_a_second_derivative_through_a_layer_is_refused() -> None:
+    layer, x = layers.Dense(2), ops.convert_to_tensor(array(2, 3))
+    with GradientTape() as outer:
+        outer.watch(x)
+        with GradientTape() as inner:
+            inner.watch(x)
+            y = ops.sum(layer(x) ** 2)
+        with pytest.raises(NotImplementedError, match="gradient of a gradient"):
+            inner.gradient(y, x)
+
+
+def test_a_layer_of_the_library_below_a_tape_leaves_gradients_alone() -> None:
+    layer = layers.LSTM(3)
+    x = array(2, 4, 5)
+    layer(x)
+    for variable in layer.weights:
+        variable.grad[...] = 7
+    with GradientTape() as tape:
+        y = ops.sum(layer(x))
+    gradients = tape.gradient(y, layer.trainable_weights)
+    assert all(np.any(np.asarray(g)) for g in gradients)
+    assert all((v.grad == 7).all() for v in layer.weights)
+
+
+class Scaled(layers.Dense):
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return super().call(inputs) * (2.0 if training else 1.0)
+
+
+def test_super_call_and_training() -> None:
+    layer, x = Scaled(3), array(4, 2)
+    plain = np.asarray(layer(x))
+    np.testing.assert_allclose(plain, x @ layer.kernel.value, rtol=1e-5)
+    np.testing.assert_allclose(layer(x, training=True), 2 * plain, rtol=1e-6)
+    model = rnn_engine.Sequential([rnn_engine.Input((2,)), layer])
+    model.compile("sgd", "mse")
+    found = model.gradients(x, np.zeros((4, 3)))
+    expected = x.T @ (2 * 2 * plain * 2) / 12
+    np.testing.assert_allclose(found.arrays[0], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_masks_travel_with_tensors() -> None:
+    ids = np.array([[1, 2, 0, 0], [3, 0, 0, 0]])
+    embedding, rnn = layers.Embedding(5, 3, mask_zero=True), layers.SimpleRNN(2)
+    embedded = embedding(ids)
+    masked = rnn(np.asarray(embedded), mask=ids != 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.testing.assert_array_equal(rnn(embedded), masked)
+
+
+def test_results_are_arrays_with_numpy() -> None:
+    y = layers.Dense(2)(array(3, 2))
+    assert isinstance(y, np.ndarray)
+    assert type(y.numpy()) is np.ndarray
+    assert repr(y).startswith("array(")
+    assert float(y.sum().numpy()) == pytest.approx(float(np.sum(y)))
