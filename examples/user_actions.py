@@ -90,7 +90,9 @@ def main() -> None:
         if epoch == 1 or epoch % 5 == 0 or epoch == options.epochs:
             print(f"epoch {epoch:3d}  training loss {loss:.4f}")
 
-    _, accuracy = model.evaluate(hot[test[:, :-1]], test[:, 1:], verbose=0)
+    scores = model.evaluate(hot[test[:, :-1]], test[:, 1:], verbose=0)
+    assert isinstance(scores, list)  # the loss, and the metric that it was compiled with
+    accuracy = scores[1]
     pairs = np.zeros((len(ACTIONS), len(ACTIONS)))
     np.add.at(pairs, (learn[:, :-1].ravel(), learn[:, 1:].ravel()), 1)
     after_last = pairs.argmax(axis=1)[test[:, :-1]]

@@ -1,6 +1,7 @@
 """What `dir`, completion and reprs show."""
 
 import types
+import typing
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,22 @@ def test_the_repr_of_a_history_has_the_last_figures() -> None:
     history = model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=3, verbose=0)
     assert repr(history) == f"<History of 3 epochs; loss: {history.history['loss'][-1]:.4g}>"
     assert "nothing recorded" in repr(callbacks.History())
+
+
+def test_what_a_type_checker_learns() -> None:
+    hints = {name: typing.get_type_hints(getattr(rnn_engine.Model, name))["return"] for name in
+             ("fit", "evaluate", "predict", "train_on_batch", "predict_on_batch")}  # fmt: skip
+    assert hints["fit"] is callbacks.History
+    assert hints["predict"] is hints["predict_on_batch"] is np.ndarray
+    assert hints["evaluate"] == hints["train_on_batch"] == float | list[float] | dict[str, float]
+
+
+def test_a_softmax_of_one_unit_warns_as_in_keras() -> None:
+    with pytest.warns(UserWarning, match="Did you mean to use a sigmoid instead"):
+        layers.Dense(1, "softmax")(np.ones((2, 3)))
+    layers.Dense(2, "softmax")(np.ones((2, 3)))
+
+
+def test_an_input_shape_is_a_tuple() -> None:
+    with pytest.raises(ValueError, match=r"input_shape=\(4,\)"):
+        layers.Dense(1, input_shape=4)

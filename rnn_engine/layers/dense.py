@@ -1,5 +1,6 @@
 """`Dense`."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,14 @@ class Dense(Layer):
         if input_shape[-1] is None:
             raise unfit(self.name, f"a known last axis, but received shape {input_shape}")
         self.features = positive_int(input_shape[-1], "features")
+        if self.units == 1 and self.activation is activations.softmax:
+            warnings.warn(
+                "You are using a softmax over axis -1 of a tensor of shape "
+                f"{(*input_shape[:-1], 1)}. This axis has size 1. The softmax operation will "
+                "always return the value 1, which is likely not what you intended. Did you mean "
+                "to use a sigmoid instead?",
+                stacklevel=2,
+            )
         self.kernel = self.add_weight(
             (self.features, self.units),
             self.kernel_initializer,

@@ -6,7 +6,10 @@ in `protocol`.
 
 from typing import Any
 
+import numpy as np
+
 from rnn_engine.callbacks.callback_list import CallbackList
+from rnn_engine.callbacks.history import History
 from rnn_engine.config import floatx
 from rnn_engine.gone import mark_gone
 from rnn_engine.metrics import Metric
@@ -20,6 +23,9 @@ from rnn_engine.training.gradients import Gradients
 from rnn_engine.training.protocol import Trainable
 from rnn_engine.training.source import Epochs
 from rnn_engine.utils.dataset import unpack_x_y_sample_weight
+
+Results = float | list[float] | dict[str, float]
+"""Loss, or loss and metrics, in order or by name."""
 
 
 def held_metrics(model: Any) -> list[Any]:
@@ -42,7 +48,7 @@ class Trainer(CustomSteps):
     stop_evaluating = False
     stop_predicting = False
     training_interrupted = False
-    history: Any = None
+    history: History = None  # type: ignore[assignment]  # there is one after `fit`
     run_eagerly = False
     jit_compile: Any = False
     steps_per_execution = 1
@@ -168,7 +174,7 @@ class Trainer(CustomSteps):
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
         window: int | None = None,
-    ) -> Any:
+    ) -> History:
         """Train. Mirrors `keras.Model.fit`.
 
         Parameters
@@ -292,7 +298,7 @@ class Trainer(CustomSteps):
         callbacks: Any = None,
         return_dict: bool = False,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Results:
         """Return loss and metrics over data. Mirrors `keras.Model.evaluate`.
 
         The arguments are those of `fit`. Returns the loss, a list of the loss and
@@ -325,7 +331,7 @@ class Trainer(CustomSteps):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
-    ) -> Any:
+    ) -> np.ndarray:
         """Return the model's outputs for data. Mirrors `keras.Model.predict`.
 
         The arguments are those of `fit`; targets that a dataset yields are ignored.
@@ -364,7 +370,7 @@ class Trainer(CustomSteps):
         sample_weight: Any = None,
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
-    ) -> Any:
+    ) -> Results:
         """Update the weights once; return as `evaluate`. Mirrors Keras's method.
 
         Raises
@@ -378,7 +384,7 @@ class Trainer(CustomSteps):
 
     def test_on_batch(
         self: Trainable, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
-    ) -> Any:
+    ) -> Results:
         """Evaluate one batch; return as `evaluate`. Mirrors Keras's method.
 
         Raises
@@ -389,7 +395,7 @@ class Trainer(CustomSteps):
         one_batch.require_compiled(self)
         return one_batch.run(self, "test", (x, y, sample_weight), return_dict)
 
-    def predict_on_batch(self: Trainable, x: Any) -> Any:
+    def predict_on_batch(self: Trainable, x: Any) -> np.ndarray:
         """Return the outputs of one batch. Mirrors Keras's method.
 
         Raises
