@@ -26,10 +26,11 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
-.PHONY: help demo test nightly fuzz soak verify accuracy bench ulp lint format clean distclean
+.PHONY: help demo test nightly fuzz keras-versions soak verify accuracy bench ulp lint format clean \
+	distclean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo.stamp  ## the first program, then a forecast of a real series (no TensorFlow)
 	$(RUN) examples/quickstart.py
@@ -39,6 +40,16 @@ demo: $(VENV)/demo.stamp  ## the first program, then a forecast of a real series
 test: $(VENV)/test.stamp  ## the whole suite, against Keras
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal \
 		-o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true $(ARGS)
+
+KERAS ?= 3.3.3 3.6.0 3.12.0
+keras-versions: $(VENV)/test.stamp  ## what is saved here opens in older versions of Keras
+	rm -rf out/versions && mkdir -p out/versions
+	$(RUN) -m tests.saving.versions write out/versions
+	for v in $(KERAS); do \
+		$(PYTHON) -m venv "$(VENV)-keras-$$v" && \
+		"$(VENV)-keras-$$v/bin/pip" install -q keras==$$v h5py scipy "numpy<2.1" "jax[cpu]<0.5" && \
+		KERAS_BACKEND=jax "$(VENV)-keras-$$v/bin/python" tests/saving/versions.py read out/versions \
+		|| exit 1; done
 
 fuzz: $(VENV)/test.stamp  ## N damaged files of each format are loaded or refused (N=10000)
 	$(RUN) -m tests.saving.fuzz --runs $(N)

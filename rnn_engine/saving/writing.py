@@ -19,6 +19,9 @@ from rnn_engine.saving.kinds import OF_COMPILE, module_of
 _FUNCTION = {"module": "builtins", "class_name": "function", "registered_name": "function"}
 # Settings that are left out at their default, as older versions of Keras 3 lack them.
 _LATER = {"input_axes": None, "output_axes": None}
+_LATER_OF = {"ZeroPadding1D": {"data_format": "channels_last"}}
+# Names of classes that every version knows: Keras up to 3.3 has no other.
+_NAMES = {"Orthogonal": "OrthogonalInitializer"}
 
 
 def model_to_config(model: Any, compiled: bool = True) -> dict[str, Any]:
@@ -107,11 +110,11 @@ def _object(key: str, value: dict[str, Any]) -> dict[str, Any]:
         return {**_FUNCTION, "config": name}
     module = module_of(key, name)
     if isinstance(config, dict):
-        kept = {k: v for k, v in config.items() if k not in _LATER or v is not _LATER[k]}
-        config = _written(key, kept)
+        later = {**_LATER, **_LATER_OF.get(name, {})}
+        config = _written(key, {k: v for k, v in config.items() if (k, v) not in later.items()})
     written = {
         "module": module,
-        "class_name": name,
+        "class_name": _NAMES.get(name, name) if module else name,
         "config": config,
         "registered_name": None if module else _registered(name),
     }
