@@ -137,7 +137,7 @@ def test_gates_have_masks_of_their_own() -> None:
             assert np.abs(np.corrcoef(rows)[~np.eye(len(rows), dtype=bool)]).max() < 0.4
         x = np.ones((4, 3, 200), "float32")
         eye = np.concatenate([np.eye(200, dtype="float32")] * gates, axis=1)
-        weights = [eye, np.zeros_like(eye), np.zeros_like(layer.get_weights()[2])]
+        weights = [eye, eye, np.zeros_like(layer.get_weights()[2])]
         layer.set_weights(weights)
         y = layer(x, training=True)
         # Candidate and each gate are dropped or not, in all combinations.
@@ -349,3 +349,32 @@ def test_every_penalty_and_constraint_is_tested() -> None:
     assert known == {type(regularizers.get(p)).__name__ for p in PENALTIES if p}
     known = {e.__name__ for e in constraints.registry.unique()}
     assert known - {"Constraint"} == {type(constraints.get(c)).__name__ for c in LIMITS if c}
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_states_of_an_encoder_begin_a_decoder_as_in_keras(kind: str) -> None:
+    """As a graph of layers, trained from the same weights; the states carry gradients back."""
+
+    def build(kit: Any) -> Any:
+        side = kit.layers
+        given, known = side.Input((5, 3)), side.Input((4, 2))
+        _, *states = getattr(side, kind)(6, return_state=True)(given)
+        y = getattr(side, kind)(6, return_sequences=True)(known, initial_state=states)
+        return kit.Model([given, known], side.TimeDistributed(side.Dense(2))(y))
+
+    rng = np.random.default_rng(0)
+    models = [build(rnn_engine), build(sides.keras)]
+    weights = [rng.normal(0, 0.4, w.shape) for w in models[0].get_weights()]
+    x = [rng.normal(size=shape).astype("float32") for shape in ((8, 5, 3), (8, 4, 2))]
+    y = rng.normal(size=(8, 4, 2)).astype("float32")
+    losses = []
+    for model in models:
+        model.set_weights(weights)
+        model.compile("adam", "mse")
+        fitted = model.fit(x, y, epochs=3, batch_size=4, shuffle=False, verbose=0)
+        losses.append(fitted.history["loss"])
+    allowed = 10 * tolerances.TRAINING["float32"]
+    np.testing.assert_allclose(*losses, rtol=allowed)
+    for before, a, b in zip(weights, *(m.get_weights() for m in models), strict=True):
+        assert tolerances.relative_error(a, b, "float32") <= allowed
+        assert not np.allclose(a, before, atol=1e-5)
