@@ -3,7 +3,9 @@
 The frames are drawn here, not filmed: a soft disc of 12 by 12 pixels' world, with
 random start and velocity. Whole videos are held out. The forecast has to get the
 motion and the bounces from the frames alone; it is compared with persistence (the
-next frame is as this one).
+next frame is as this one) and with constant velocity: the centres of the last two frames, the
+same step once more, and the disc drawn there. That one knows what the picture shows, and is what
+anybody who may look at it would try first.
 """
 
 import argparse
@@ -18,17 +20,35 @@ FRAMES = 8
 RADIUS = 1.6
 
 
+def disc(place: np.ndarray) -> np.ndarray:
+    """Return frames (N, SIZE, SIZE) with the ball at some places (N, 2)."""
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    distance = np.hypot(rows - place[:, 0, None, None], columns - place[:, 1, None, None])
+    return np.clip(RADIUS + 0.5 - distance, 0, 1)
+
+
+def constant_velocity(x: np.ndarray) -> np.ndarray:
+    """Return the next frames of videos, if the centre moves on as it has moved last."""
+    frames = x[:, -2:].reshape(-1, 2, SIZE, SIZE)
+    axes = np.mgrid[:SIZE, :SIZE].reshape(2, -1)
+    flat = frames.reshape(len(x), 2, -1)
+    centres = flat @ axes.T / flat.sum(-1, keepdims=True)
+    low, high = RADIUS, SIZE - 1 - RADIUS
+    place = 2 * centres[:, 1] - centres[:, 0]
+    place = np.where(place < low, 2 * low - place, place)
+    place = np.where(place > high, 2 * high - place, place)
+    return disc(place).reshape(len(x), -1)
+
+
 def videos(count: int, draw: np.random.Generator) -> np.ndarray:
     """Return videos of FRAMES + 1 frames (count, FRAMES + 1, SIZE, SIZE), grey from 0 to 1."""
     low, high = RADIUS, SIZE - 1 - RADIUS
     place = draw.uniform(low, high, (count, 2))
     angle = draw.uniform(0, 2 * np.pi, count)
     step = draw.uniform(0.6, 1.4, (count, 1)) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    rows, columns = np.mgrid[:SIZE, :SIZE]
     frames = np.empty((count, FRAMES + 1, SIZE, SIZE), dtype=np.float32)
     for t in range(FRAMES + 1):
-        distance = np.hypot(rows - place[:, 0, None, None], columns - place[:, 1, None, None])
-        frames[:, t] = np.clip(RADIUS + 0.5 - distance, 0, 1)
+        frames[:, t] = disc(place)
         place = place + step
         outside = (place < low) | (place > high)
         step = np.where(outside, -step, step)
@@ -95,6 +115,8 @@ def main() -> None:
     forecast = model.predict(x_test, verbose=0)
     print("\nheld-out videos      mean squared error of a pixel")
     print(f"  SimpleRNN          {np.mean((forecast - y_test) ** 2):.5f}")
+    moved = constant_velocity(x_test)
+    print(f"  constant velocity  {np.mean((moved - y_test) ** 2):.5f}")
     print(f"  persistence        {np.mean((x_test[:, -1] - y_test) ** 2):.5f}")
 
     path = options.out / "video_frames.png"

@@ -96,6 +96,7 @@ def test_video_beats_persistence(tmp_path):
     output = run("video_frames", tmp_path)
     assert losses(output)[-1] < 0.3 * losses(output)[0]
     assert figure(output, "SimpleRNN") < 0.6 * figure(output, "persistence")
+    assert figure(output, "constant velocity") < 0.1 * figure(output, "persistence")
     assert (tmp_path / "pictures" / "video_frames.png").read_bytes().startswith(b"\x89PNG")
 
 
