@@ -7,6 +7,7 @@ import numpy as np
 
 from rnn_engine.autodiff.recording import OPEN
 from rnn_engine.checks import as_float_array
+from rnn_engine.functional_config import config_to_graph, graph_to_config
 from rnn_engine.graph import KerasTensor, flatten, is_nested, map_structure, pack_as
 from rnn_engine.graph.layout import Layout, copies
 from rnn_engine.graph.order import operations_by_depth, rebuilt_from
@@ -59,6 +60,7 @@ class Functional(Model):
         self._place = Place()
         self.layout = Layout(flatten(inputs), flatten(outputs))
         self._operations = operations_by_depth(self.layout.inputs, self.layout.outputs)
+        self._layers = self.sublayers  # in files their weights stand under this name
         self._takes: list[bool] | None = None
         self._halved = [bool(getattr(_giver(t), "_gives_half", False)) for t in self.layout.outputs]
         self._gives_half = any(self._halved)
@@ -373,6 +375,20 @@ class Functional(Model):
         xs = [adjusted(part, tensor.shape) for part, tensor in zip(xs, self.inputs, strict=True)]
         shapes = self.layout.checked_shapes(xs)
         return shapes[0] if len(shapes) == 1 else shapes
+
+    # --- saving ---------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return name, layers and the calls that join them, ready for JSON."""
+        return {"name": self.name, "trainable": self.trainable, **graph_to_config(self)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Build a model from what `get_config` returned; its weights are new."""
+        inputs, outputs = config_to_graph(config)
+        model = cls(inputs, outputs, name=config.get("name"))
+        model._trainable = config.get("trainable") is not False
+        return model
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -21,7 +21,8 @@ FUNCTIONS = {
     "activations", "losses", "metrics", "optimizers", "initializers", "regularizers", "constraints",
 }  # fmt: skip
 ABOVE_LAYERS = {
-    "model", "sequential", "functional", "models", "training", "callbacks", "saving",
+    "model", "sequential", "functional", "functional_config", "models", "training", "callbacks",
+    "saving",
 }  # fmt: skip
 
 # What a part of the engine must not know.

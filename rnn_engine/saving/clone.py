@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from rnn_engine import sharing
+from rnn_engine.functional_config import same_calls
 from rnn_engine.layers.base import registry as layers
+from rnn_engine.layers.input_layer import InputLayer
 
 
 def clone_model(
@@ -20,9 +22,9 @@ def clone_model(
 
     Parameters
     ----------
-    model : Sequential
-    input_tensors : InputLayer, optional
-        To build the clone for another shape.
+    model : Sequential or Functional
+    input_tensors : InputLayer or KerasTensor, or nest of them, optional
+        What the clone begins with, for another shape.
     clone_function : callable, optional
         From a layer to the one that takes its place; by default a new one of the same
         config.
@@ -32,7 +34,7 @@ def clone_model(
     Raises
     ------
     ValueError
-        If `model` is not a `Sequential`.
+        If `model` is neither.
 
     Examples
     --------
@@ -41,8 +43,11 @@ def clone_model(
     >>> clone_model(model).count_params()
     8
     """
-    if not (hasattr(model, "layers") and hasattr(model, "add")):
-        raise ValueError(f"clone_model needs a Sequential, got {model!r} of type {type(model)}.")
+    if not _is_model(model):
+        raise ValueError(
+            f"clone_model needs a Sequential or a Functional model, got {model!r} of type "
+            f"{type(model)}."
+        )
     copies: dict[int, Any] = {}
     with sharing.writing() as written:
         if clone_function is None:
@@ -51,7 +56,7 @@ def clone_model(
 
     def copy(layer: Any) -> Any:
         if id(layer) not in copies:
-            if recursive and hasattr(layer, "layers") and hasattr(layer, "add"):
+            if recursive and _is_model(layer):
                 copies[id(layer)] = _clone(layer, None, copy)
             elif clone_function is not None:
                 copies[id(layer)] = clone_function(layer)
@@ -65,8 +70,20 @@ def clone_model(
         return _clone(model, input_tensors, copy)
 
 
+def _is_model(layer: Any) -> bool:
+    """Whether a layer is a model whose layers can be copied one by one."""
+    return hasattr(layer, "layers") and (hasattr(layer, "add") or hasattr(layer, "layout"))
+
+
 def _clone(model: Any, input_tensors: Any, copy: Callable[[Any], Any]) -> Any:
     """Return a model of copies of the layers."""
+    if hasattr(model, "layout"):
+
+        def with_input(layer: Any) -> Any:
+            return _same(layer) if isinstance(layer, InputLayer) else copy(layer)
+
+        inputs, outputs = same_calls(model, with_input, input_tensors)
+        return _compiled_alike(type(model)(inputs, outputs, name=model.name), model)
     clone = type(model)(name=model.name, trainable=model.trainable)
     first = input_tensors[0] if isinstance(input_tensors, list | tuple) else input_tensors
     if first is None and model._input_layer is not None:
@@ -75,6 +92,11 @@ def _clone(model: Any, input_tensors: Any, copy: Callable[[Any], Any]) -> Any:
         clone.add(layer, rebuild=False)
     if first is not None or model.built:
         clone.build(first.batch_shape if first is not None else model.build_shape)
+    return _compiled_alike(clone, model)
+
+
+def _compiled_alike(clone: Any, model: Any) -> Any:
+    """Return `clone`, compiled as `model` is."""
     if model.compiled:
         settings = {**model._compilation.settings, "optimizer": model.optimizer}
         clone.compile(**{key: _new(value) for key, value in settings.items()})

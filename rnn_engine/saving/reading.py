@@ -13,6 +13,7 @@ import numpy as np
 
 from rnn_engine import sharing
 from rnn_engine.config import MIXED
+from rnn_engine.functional_config import is_operation
 from rnn_engine.layers.base import registry as layers
 from rnn_engine.registry import custom_object_scope, custom_objects
 from rnn_engine.saving.errors import RefusedError
@@ -210,7 +211,7 @@ def _is_layer(key: str, value: dict[str, Any]) -> bool:
 def _check_layer(name: str, config: Any) -> None:
     if not isinstance(config, dict):
         raise ValueError(f"The layer of class {name!r} has no config, but {config!r}.")
-    if name not in custom_objects() and name not in layers.entries:
+    if name not in custom_objects() and name not in layers.entries and not is_operation(name):
         known = ", ".join(sorted(layers.entries))
         raise ValueError(
             f"Layer {config.get('name')!r} is a {name}, which rnn_engine does not have. Known: "

@@ -118,6 +118,9 @@ def _object(key: str, value: dict[str, Any]) -> dict[str, Any]:
         "config": config,
         "registered_name": None if module else _registered(name),
     }
+    for beside in ("name", "inbound_nodes"):  # of a layer in a graph
+        if beside in value:
+            written[beside] = value[beside]
     sharing.note_copy(value, written)
     return written
 
