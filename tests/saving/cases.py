@@ -100,6 +100,8 @@ for _name, _cases in CASES.items():
 WITHOUT_CASE = {"Functional", "InputLayer", "Sequential", "Wrapper"}
 # They take strings: see test_texts.py.
 WITHOUT_CASE |= {"StringLookup", "TextVectorization"}
+# Files have the name of its function only.
+WITHOUT_CASE |= {"Lambda"}
 # These do not stand in a chain.
 WITHOUT_CASE |= {name for name, cases in CASES.items() if cases[0].several}
 
