@@ -179,7 +179,7 @@ def compile_config(model: Trainable) -> dict[str, Any]:
 def read_compile_config(config: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of `compile` in what `compile_config` returned."""
     settings = dict(config)
-    settings["optimizer"] = optimizers.deserialize(settings["optimizer"])
+    settings["optimizer"] = optimizers.get(settings["optimizer"])
     settings["loss"] = _map_nested(_read_loss, settings.get("loss"))
     for name in ("metrics", "weighted_metrics"):
         settings[name] = _map_nested(_read_metric, settings.get(name))
