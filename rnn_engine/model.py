@@ -157,6 +157,10 @@ class Model(Trainer, Saveable, Layer):
         """Return the way to the logits of the output, None if it has none."""
         return None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The data of the last `fit` are no part of a model.
+        return {**super().__getstate__(), "_training_data": None}
+
     # --- showing --------------------------------------------------------------
 
     def summary(
