@@ -20,9 +20,9 @@ from numba.np.ufunc import parallel
 
 from rnn_engine.kernels.cores import available_cores
 
-# Below this many multiply-adds one thread is faster than a launch on two.
-# See the notes of benchmarks/run.py.
-SERIAL_WORK = 400_000
+# Below this many multiply-adds, some 40 us, one thread is faster than two: the other one sleeps,
+# and is awake 10 to 25 us later.
+SERIAL_WORK = 1_500_000
 # Multiply-adds of one call of a kernel, which Ctrl-C cannot interrupt: 12 ms on one core at
 # the FMA peak of 2024's servers, below 200 ms at a twelfth of that.
 LONGEST_CALL = 2**30
