@@ -42,6 +42,8 @@ class Sequential(Model):
     (131, (None, 1))
     """
 
+    _form: DataForm | None = None  # of the data, once somebody asked
+
     def __init__(
         self,
         layers: Sequence[Layer] | None = None,
@@ -108,6 +110,7 @@ class Sequential(Model):
             if not self._layers and self._input_layer is None and layer.given_batch_shape:
                 self._input_layer = InputLayer(batch_shape=layer.given_batch_shape)
             self._layers.append(layer)
+        self._form = None
         if rebuild:
             self._maybe_build()
 
@@ -116,6 +119,7 @@ class Sequential(Model):
         if not self._layers:
             return None
         layer = self._layers.pop()
+        self._form = None
         del self._tensors[len(self._layers) + 1 :]
         self.compiled = False
         if rebuild and self.build_shape is not None:
@@ -265,9 +269,11 @@ class Sequential(Model):
 
     def data_form(self) -> DataForm:
         """Return how the data look: one input and one output."""
-        dtype = np.dtype(self.kernel_dtype)
-        column = Column("x", None if self.takes_strings else dtype, self.takes_integers)
-        return DataForm((column,), dtype, flat=self._by_name)
+        if self._form is None:
+            dtype = np.dtype(self.kernel_dtype)
+            column = Column("x", None if self.takes_strings else dtype, self.takes_integers)
+            self._form = DataForm((column,), dtype, flat=self._by_name)
+        return self._form
 
     def _by_name(self, inputs: dict[str, Any]) -> list[Any]:
         """Return the input in a dict that has it under its name, in a list."""
@@ -405,7 +411,7 @@ class Sequential(Model):
     def __getstate__(self) -> dict[str, Any]:
         # Each node before what is made of it, so that a long row of layers can be pickled.
         nodes = [tensor.node for tensor in self._tensors if isinstance(tensor, KerasTensor)]
-        return {"_nodes": nodes, **super().__getstate__()}
+        return {"_nodes": nodes, **super().__getstate__(), "_form": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update({key: value for key, value in state.items() if key != "_nodes"})

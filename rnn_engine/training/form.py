@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.graph import flatten, is_nested
+from rnn_engine.tensor import Tensor
 from rnn_engine.training.conversion import as_numeric, as_text, convert, is_array_like, unwrap
 
 FLOAT = np.dtype("float32")
+_PLAIN = (np.ndarray, Tensor)
 
 
 class Flat(list[Any]):
@@ -182,7 +184,8 @@ class DataForm:
         ValueError
             As `as_numeric`, or if the counts of samples differ.
         """
-        plain = type(x) is type(y) is np.ndarray
+        # A model's output, a `Tensor`, is as plain an array as any.
+        plain = type(x) in _PLAIN and (y is None or type(y) in _PLAIN)
         if plain and len(self.inputs) == len(self.outputs) == 1:
             batch = self._converted(x, y, weight)
             if batch is not None:
@@ -196,14 +199,15 @@ class DataForm:
         check_counts(arrays, columns)
         return self.batch(*arrays)
 
-    def _converted(self, x: np.ndarray, y: np.ndarray, weight: Any) -> Any:
+    def _converted(self, x: np.ndarray, y: np.ndarray | None, weight: Any) -> Any:
         """Return a batch of plain arrays, the quick way; None where something is to be said."""
         x = self.inputs[0].convert(x)
-        y = convert(y, "y", self.dtype, True)
+        if y is not None:
+            y = convert(y, "y", self.dtype, True)
         if weight is not None:
             weight = convert(weight, "sample_weight", self.dtype)
         count = len(x)
-        fits = count and len(y) == count and (weight is None or len(weight) == count)
+        fits = count and (y is None or len(y) == count) and (weight is None or len(weight) == count)
         return (x, y, weight) if fits else None
 
 
