@@ -174,6 +174,10 @@ class Model(Trainer, Saveable, Layer):
     ) -> None:
         """Print a table of the layers (`keras.Model.summary`).
 
+        Of a graph that is no row of layers it also tells what each is connected to. Masks go
+        along with tensors here and are no operations of the graph, so Keras's rows of those,
+        behind `Masking` and ``Embedding(mask_zero=True)`` in a functional model, are absent.
+
         Parameters
         ----------
         line_length : int, optional

@@ -1,4 +1,4 @@
-"""The table that `Sequential.summary` prints."""
+"""The table that `Model.summary` prints."""
 
 import re
 import shutil
@@ -6,19 +6,41 @@ import textwrap
 from itertools import pairwise
 from typing import Any
 
-# Where Keras's columns end, as fractions of a line.
-_ENDS = (0.45, 0.80, 1.0)
-_LINE, _TRAINABLE = 88, 12
+from rnn_engine.graph.order import is_chain
+
+# Titles of the columns, where Keras's end as fractions of a line, and how wide that is: of a row
+# of layers, and of a graph with the column of what a layer is connected to.
+_ROW = (["Layer (type)", "Output Shape", "Param #"], (0.45, 0.80, 1.0), 88)
+_GRAPH = ([*_ROW[0], "Connected to"], (0.3, 0.56, 0.74, 1.0), 108)
+_TRAINABLE = 12
+_ALIGNED = {"Param #": ">", "Trainable": "^"}
 
 
-def _shape_of(layer: Any, shape: Any) -> str:
-    if not layer.built or shape is None:
+def _shape_of(layer: Any) -> str:
+    """Return the shapes of what the last symbolic call of a layer returned, else by its build."""
+    if layer._inbound_nodes:
+        shapes: Any = [tensor.shape for tensor in layer._inbound_nodes[-1].outputs]
+        return str(shapes[0] if len(shapes) == 1 else shapes)
+    if not layer.built or layer.build_shape is None:
         return "?"
-    return str(layer.compute_output_shape(shape))
+    return str(layer.compute_output_shape(layer.build_shape))
 
 
 def _count(layer: Any) -> str:
+    if not hasattr(layer, "built"):  # an operation
+        return "0"
     return f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
+
+
+def _connections(layer: Any, nodes: set[int]) -> str:
+    """Return what the calls of a layer among `nodes` take: layer, call and output of each."""
+    found = [
+        f"{tensor.node.operation.name}[{tensor.node.place}][{tensor.index}]"
+        for node in layer._inbound_nodes
+        if id(node) in nodes
+        for tensor in node.inputs
+    ]
+    return ", ".join(found) or "-"
 
 
 def _memory(size: int) -> str:
@@ -31,28 +53,27 @@ def _memory(size: int) -> str:
 
 
 def _rows(
-    layers: Any, shape: Any, expand: bool, trainable: bool, level: int = 0
+    layers: Any, expand: bool, trainable: bool, nodes: set[int] | None, level: int = 0
 ) -> list[list[str]]:
+    """Return the cells of the rows; `nodes` are the calls to show, None for no such column."""
     rows = []
     indent = "   " * level + "└ " if level else ""
     for layer in layers:
-        row = [
-            f"{indent}{layer.name} ({type(layer).__name__})", _shape_of(layer, shape), _count(layer)
-        ]  # fmt: skip
+        kind = getattr(layer, "class_name", type(layer).__name__)
+        row = [f"{indent}{layer.name} ({kind})", _shape_of(layer), _count(layer)]
+        if nodes is not None:
+            row.append(_connections(layer, nodes))
         if trainable:
-            row.append(("Y" if layer.trainable else "N") if layer.weights else "-")
+            weights = getattr(layer, "weights", None)
+            row.append(("Y" if layer.trainable else "N") if weights else "-")
         rows.append(row)
         if expand and getattr(layer, "layers", None):  # a nested model
-            rows += _rows(layer.layers, shape, expand, trainable, level + 1)
-        if shape is not None and layer.built:
-            shape = layer.compute_output_shape(shape)
+            rows += _rows(layer.layers, expand, trainable, nodes, level + 1)
     return rows
 
 
-def _widths(line_length: int | None, positions: Any, trainable: bool) -> list[int]:
+def _widths(line_length: int | None, ends: Any, wanted: int, trainable: bool) -> list[int]:
     """Return the widths of the columns, as Keras and the library it draws with make them."""
-    ends = list(positions or _ENDS)
-    wanted = _LINE
     if trainable:
         ends = [end * 0.9 for end in ends] + [1.0]
         wanted += _TRAINABLE
@@ -75,8 +96,10 @@ def _wrap(text: str, width: int) -> list[str]:
     return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
 
 
-def _line(cells: list[list[str]], widths: list[int], bar: str, low: bool = False) -> list[str]:
-    """Return a row of the table; wrapped cells stand `low` in it, numbers at the right."""
+def _line(
+    cells: list[list[str]], widths: list[int], aligned: str, bar: str, low: bool = False
+) -> list[str]:
+    """Return a row of the table; wrapped cells stand `low` in it."""
     lines, height = [], max(len(cell) for cell in cells)
     for i in range(height):
         places = [i - height + len(cell) if low else i for cell in cells]
@@ -84,7 +107,7 @@ def _line(cells: list[list[str]], widths: list[int], bar: str, low: bool = False
             cell[at] if 0 <= at < len(cell) else "" for cell, at in zip(cells, places, strict=True)
         ]
         padded = [
-            f"{text:{align}{w}}" for text, w, align in zip(texts, widths, "<<>^", strict=False)
+            f"{text:{align}{w}}" for text, w, align in zip(texts, widths, aligned, strict=True)
         ]
         lines.append(f"{bar} " + f" {bar} ".join(padded) + f" {bar}")
     return lines
@@ -124,27 +147,31 @@ def summary_table(
     show_trainable: bool = False,
     layer_range: Any = None,
 ) -> str:
-    """Return the summary of a model as one string; see `Sequential.summary`."""
-    head = ["Layer (type)", "Output Shape", "Param #"] + ["Trainable"] * show_trainable
-    widths = _widths(line_length, positions, show_trainable)
-    layers, shape = model.layers, model.build_shape
+    """Return the summary of a model as one string; see `Model.summary`."""
+    layers, nodes = model.layers, None
+    layout = getattr(model, "layout", None)
+    if layout is not None:
+        layers = model.operations
+        if not is_chain(layout.inputs, layout.outputs):
+            nodes = {id(node) for node in layout.nodes}
+    titles, ends, width = _ROW if nodes is None else _GRAPH
+    widths = _widths(line_length, list(positions or ends), width, show_trainable)
+    head = titles + ["Trainable"] * show_trainable
+    aligned = "".join(_ALIGNED.get(title, "<") for title in head)
     if layer_range is not None:
         layers = _in_range(layers, layer_range)
-        before = model.layers[: model.layers.index(layers[0])] if model.built else []
-        for layer in before:
-            shape = layer.compute_output_shape(shape)
-    rows = _rows(layers, shape, expand_nested, show_trainable)
+    rows = _rows(layers, expand_nested, show_trainable, nodes)
 
     def wrapped(row: list[str]) -> list[list[str]]:
         return [_wrap(text, w) for text, w in zip(row, widths, strict=True)]
 
     lines = [f'Model: "{model.name}"', _rule(widths, "┏", "┳", "┓", "━")]
-    lines += _line(wrapped(head), widths, "┃", low=True)
+    lines += _line(wrapped(head), widths, aligned, "┃", low=True)
     lines.append(_rule(widths, "┡", "╇", "┩", "━"))
     for i, row in enumerate(rows):
         if i:
             lines.append(_rule(widths, "├", "┼", "┤", "─"))
-        lines += _line(wrapped(row), widths, "│")
+        lines += _line(wrapped(row), widths, aligned, "│")
     lines.append(_rule(widths, "└", "┴", "┘", "─"))
     return "\n".join([*lines, *_totals(model)])
 

@@ -58,6 +58,39 @@ def _walk(
     return ordered, met
 
 
+def _depths(nodes: list[Node]) -> tuple[dict[int, int], dict[int, int]]:
+    """Return how far nodes and operations stand from the outputs, under their `id`, as Keras does.
+
+    All calls of an operation count with its farthest so far.
+    """
+    of_node: dict[int, int] = {}
+    of_operation: dict[int, int] = {}
+    for node in reversed(nodes):
+        depth = max(of_node.get(id(node), 0), of_operation.get(id(node.operation), 0))
+        of_node[id(node)] = of_operation[id(node.operation)] = depth
+        for tensor in node.inputs:
+            below = tensor.node
+            of_node[id(below)] = max(depth + 1, of_node.get(id(below), 0))
+            if below.is_input:
+                of_operation[id(below.operation)] = of_node[id(below)]
+    return of_node, of_operation
+
+
+def is_chain(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> bool:
+    """Whether a graph is a row of operations: none called twice, none with several inputs.
+
+    It is what Keras's `summary` goes by.
+    """
+    nodes = nodes_between(inputs, outputs)
+    of_node = _depths(nodes)[0]
+    if any(len(node.inputs) != 1 for node in nodes):
+        return False
+    every = {id(node): node for node in [*nodes, *(tensor.node for tensor in inputs)]}
+    depths = {of_node.get(key, 0) for key in every}
+    operations = {id(node.operation) for node in every.values()}
+    return len(depths) == len(operations) == len(every)
+
+
 def operations_by_depth(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> list[Any]:
     """Return the operations of a graph, inputs included, in the order of Keras's layers.
 
@@ -70,16 +103,7 @@ def operations_by_depth(inputs: list[KerasTensor], outputs: list[KerasTensor]) -
         If two of them have one name.
     """
     nodes, met = _walk(inputs, outputs)
-    of_node: dict[int, int] = {}
-    of_operation: dict[int, int] = {}
-    for node in reversed(nodes):
-        depth = max(of_node.get(id(node), 0), of_operation.get(id(node.operation), 0))
-        of_node[id(node)] = of_operation[id(node.operation)] = depth
-        for tensor in node.inputs:
-            below = tensor.node
-            of_node[id(below)] = max(depth + 1, of_node.get(id(below), 0))
-            if below.is_input:
-                of_operation[id(below.operation)] = of_node[id(below)]
+    of_operation = _depths(nodes)[1]
     # An input that nothing takes is of depth zero, before the others of that depth.
     unused = [t.node.operation for t in inputs if id(t.node.operation) not in met]
     ordered = list({id(operation): operation for operation in [*unused, *met.values()]}.values())

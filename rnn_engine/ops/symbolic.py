@@ -30,6 +30,11 @@ class OpCall(Operation):
         self.op = op
 
     @property
+    def class_name(self) -> str:
+        """The name of the operation's class in Keras, which has one an op."""
+        return _class_name(self.op)
+
+    @property
     def function(self) -> Callable[..., Any]:
         """The function."""
         return OPS[self.op]
@@ -83,7 +88,11 @@ class OpCall(Operation):
 def _auto_name(op: str) -> str:
     from rnn_engine.utils.naming import auto_name
 
-    return auto_name("".join(word.capitalize() for word in op.split("_")))
+    return auto_name(_class_name(op))
+
+
+def _class_name(op: str) -> str:
+    return "".join(word.capitalize() for word in op.split("_"))
 
 
 def _plain(value: Any) -> Any:
