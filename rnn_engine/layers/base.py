@@ -114,6 +114,8 @@ class Layer(Operation):
     _traced = False
     # Whether an inner layer cannot be replaced once this one is built; a model's can.
     _locks_layers = True
+    # Whether the config has an `activity_regularizer` of None too, as Keras's of this layer.
+    _tells_of_penalty = False
     built = False
     # Attributes, besides the arguments of the constructor, that kernels take sizes from.
     _sizes: tuple[str, ...] = ()
@@ -758,7 +760,7 @@ class Layer(Operation):
             "trainable": self.trainable,
             "dtype": self.dtype if self._policy is None else serialized_policy(self._policy),
         }
-        if self.activity_regularizer is not None:
+        if self.activity_regularizer is not None or self._tells_of_penalty:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         return config
 

@@ -31,6 +31,8 @@ class Filters(Spatial):
         As in `Dense`.
     """
 
+    _tells_of_penalty = True
+
     def __init__(
         self,
         rank: int,

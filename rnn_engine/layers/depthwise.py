@@ -30,6 +30,8 @@ class ByChannel(Spatial):
         Of the taps.
     """
 
+    _tells_of_penalty = True
+
     def __init__(
         self,
         rank: int,

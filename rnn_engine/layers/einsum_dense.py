@@ -44,6 +44,8 @@ class EinsumDense(Layer):
 
     supports_masking = False
 
+    _tells_of_penalty = True
+
     def __init__(
         self,
         equation: str,

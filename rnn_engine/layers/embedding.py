@@ -55,6 +55,8 @@ class Embedding(Layer):
 
     takes_integers = True
 
+    _tells_of_penalty = True
+
     def __init__(
         self,
         input_dim: int,
@@ -78,6 +80,10 @@ class Embedding(Layer):
             self.build((None, None))
             given = weights if isinstance(weights, list) and len(weights) == 1 else [weights]
             self.set_weights(given)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the table, whose size does not hang on the shape of the inputs."""
+        super().build((None,) if input_shape is None else input_shape)
 
     def create_weights(self, input_shape: Any) -> None:
         """Create the table (V, D)."""

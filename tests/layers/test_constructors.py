@@ -63,3 +63,30 @@ def test_autocast(autocast):
         layer = kit.layers.Dense(2, autocast=autocast)
         assert layer.autocast is autocast
         assert "autocast" not in layer.get_config()
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("Embedding", (3, 2)),
+        ("EinsumDense", ("ab,bc->ac", 2)),
+        ("Dense", (2,)),
+        ("LSTM", (2,)),
+        ("Dropout", (0.1,)),
+        ("Conv1D", (2, 3)),
+        ("Conv2D", (2, 3)),
+        ("Conv1DTranspose", (2, 3)),
+        ("DepthwiseConv1D", (3,)),
+        ("SeparableConv1D", (2, 3)),
+    ],
+)
+def test_config_tells_of_the_penalty_on_activity_where_keras_does(name, args):
+    for penalty in (None, "l2"):
+        options = {} if penalty is None else {"activity_regularizer": penalty}
+        ours = getattr(rnn_engine.layers, name)(*args, **options)
+        mine = ours.get_config()
+        wanted = getattr(keras.layers, name)(*args, **options).get_config()
+        assert ("activity_regularizer" in mine) == ("activity_regularizer" in wanted)
+        assert (mine.get("activity_regularizer") is None) == (penalty is None)
+        again = type(ours).from_config(mine)
+        assert again.get_config() == mine

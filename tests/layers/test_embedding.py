@@ -224,3 +224,13 @@ def test_bad_sizes() -> None:
             Embedding(**{"input_dim": 3, "output_dim": 2, **options})
     with pytest.raises(ValueError, match="not compatible"):
         Embedding(3, 2, weights=np.zeros((2, 3)))
+
+
+def test_the_shape_may_be_left_out_of_build() -> None:
+    keras = pytest.importorskip("keras")
+    ours, theirs = Embedding(5, 3), keras.layers.Embedding(5, 3)
+    for layer in (ours, theirs):
+        layer.build()
+        layer.set_weights([np.arange(15.0).reshape(5, 3)])
+    index = np.array([[0, 4], [2, 1]])
+    np.testing.assert_array_equal(ours(index), theirs(index))

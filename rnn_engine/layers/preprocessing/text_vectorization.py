@@ -169,6 +169,10 @@ class TextVectorization(TextLayer):
         """What holds the vocabulary."""
         return self._lookup
 
+    def build(self, input_shape: Any = None) -> None:
+        """Do as `Layer.build`; there are no weights, so the shape may be left out."""
+        super().build(() if input_shape is None else input_shape)
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the texts with an axis for tokens or the vocabulary."""
         shape = tuple(input_shape)

@@ -229,3 +229,12 @@ def test_bad_inputs():
         TextVectorization(ragged=True)
     with pytest.raises(ValueError, match="sparse must be False"):
         TextVectorization(sparse=True, output_mode="count")
+
+
+def test_the_shape_may_be_left_out_of_build():
+    results = []
+    for kind in (TextVectorization, keras.layers.TextVectorization):
+        layer = kind(vocabulary=["a", "b"])
+        layer.build()
+        results.append(np.asarray(layer(["b a c"])))
+    np.testing.assert_array_equal(*results)
