@@ -226,7 +226,10 @@ def test_functions_of_compile(tmp_path):
             lambda L: L.TimeDistributed(L.SpectralNormalization(L.Dense(2), name="inner")),
             "'inner' is a SpectralNormalization",
         ),
-        (lambda L: L.Lambda(lambda x: x + 1, name="code"), "'code' is a Lambda"),
+        (
+            lambda L: L.Lambda(lambda x: x + 1, name="code"),
+            "function holds 'lambda'",
+        ),
         (
             lambda L: L.Dense(2, activation=lambda x: x + 1),
             "activation is a lambda, which is never run",
