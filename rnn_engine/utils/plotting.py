@@ -1,25 +1,18 @@
 """`plot_model`: a picture of a model, drawn by matplotlib, or its graph as DOT text.
 
-Sequential models are chains, so no layout program is needed: matplotlib draws
-the boxes, and neither pydot nor Graphviz has to be installed.
+matplotlib draws the boxes in rows, each behind all that lead to it, so no layout program is
+needed: neither pydot nor Graphviz has to be installed.
 """
 
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from rnn_engine.utils.boxes import Box, Flags, Picture, picture_of
+
+Point = tuple[float, float]
 LINE = 0.22  # inches
 GAP = 0.45
-
-
-@dataclass
-class Box:
-    """One layer: its lines of text and how deep in nested models it stands."""
-
-    lines: list[str]
-    depth: int
 
 
 def plot_model(
@@ -43,7 +36,8 @@ def plot_model(
 
     Parameters
     ----------
-    model : Sequential
+    model : Model
+        A graph is drawn with its calls as arrows, other models as a row of their layers.
     to_file : path
         The ending says the format: png, pdf, svg, jpg, dot.
     show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable : bool
@@ -51,11 +45,13 @@ def plot_model(
     rankdir : {"TB", "LR"}
         From top to bottom or from left to right.
     expand_nested : bool
-        Whether to draw the layers of a nested model instead of one box.
+        Whether to draw the layers of a nested model, in DOT with a frame around them, instead
+        of one box.
     dpi : int
         Dots per inch of a raster image.
     splines : str
-        Accepted for Keras's sake; the arrows of a chain are straight.
+        Of the DOT text, such as ortho, curved or line; pictures have straight arrows, and curves
+        past other boxes.
 
     Returns
     -------
@@ -73,63 +69,93 @@ def plot_model(
         raise ValueError(f"rankdir must be 'TB' or 'LR', got {rankdir!r}.")
     if not getattr(model, "built", True):
         raise ValueError("model must be built before it is drawn: call build() or fit() first.")
-    flags = (show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)
-    boxes = list(_boxes(model, expand_nested, flags, 0))
+    flags = Flags(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)
+    picture = picture_of(model, flags, expand_nested)
     path = os.fspath(to_file)
     if path.endswith((".dot", ".gv")):
         with open(path, "w", encoding="utf-8") as file:
-            file.write(to_dot(boxes, rankdir))
+            file.write(to_dot(picture, rankdir, splines))
         return None
-    _draw(boxes, path, rankdir, dpi)
+    _draw(picture, path, rankdir == "TB", dpi)
     if path.endswith(".png") and "IPython" in sys.modules:
         return sys.modules["IPython"].display.Image(filename=path)
     return None
 
 
-def to_dot(boxes: list[Box], rankdir: str) -> str:
-    """Return the chain of boxes in the DOT language."""
-    lines = ["digraph model {", f"  rankdir={rankdir};", "  node [shape=box];"]
-    for i, box in enumerate(boxes):
-        text = "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in box.lines)
-        lines.append(f'  n{i} [label="{text}"];')
-    lines += [f"  n{i} -> n{i + 1};" for i in range(len(boxes) - 1)]
+def to_dot(picture: Picture, rankdir: str, splines: str) -> str:
+    """Return the boxes and arrows in the DOT language."""
+    lines = [
+        "digraph model {",
+        f"  rankdir={rankdir};",
+        f"  splines={_quoted(splines)};",
+        "  node [shape=box];",
+    ]
+    # Frames stand in each other as the models do: the outer ones open first.
+    frames = sorted(picture.frames, key=lambda frame: (frame[1], -frame[2]))
+    for i, box in enumerate(picture.boxes):
+        for number, (name, start, _) in enumerate(frames):
+            if start == i:
+                lines.append(f"  subgraph cluster_{number} {{ label={_quoted(name)}; style=dashed;")
+        lines.append(f"  n{i} [label={_quoted(*box.lines)}];")
+        lines += ["  }" for _, _, stop in frames if stop == i + 1]
+    lines += [f"  n{source} -> n{target};" for source, target in picture.arrows]
     return "\n".join([*lines, "}", ""])
 
 
-def _boxes(model: Any, expand: bool, flags: tuple[bool, ...], depth: int) -> Iterator[Box]:
-    shape = getattr(model, "input_shape", None)
-    for layer in model.layers:
-        after = _output_shape(layer, shape)
-        if expand and hasattr(layer, "layers"):
-            yield from _boxes(layer, expand, flags, depth + 1)
-        else:
-            yield Box(_describe(layer, flags, shape, after), depth)
-        shape = after
+def _quoted(*lines: str) -> str:
+    escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in lines)
+    return '"' + "\\n".join(escaped) + '"'
 
 
-def _output_shape(layer: Any, input_shape: Any) -> Any:
-    if input_shape is not None and hasattr(layer, "compute_output_shape"):
-        return layer.compute_output_shape(input_shape)
-    return getattr(layer, "output_shape", None)
+def _rows(picture: Picture) -> list[list[int]]:
+    """Return the boxes by level, those of one level ordered by where their arrows come from."""
+    levels = picture.levels()
+    rows: list[list[int]] = [[] for _ in range(max(levels, default=-1) + 1)]
+    for i, level in enumerate(levels):
+        rows[level].append(i)
+    at: dict[int, float] = {}
+
+    def origin(i: int) -> float:
+        sources = [at[source] for source, target in picture.arrows if target == i]
+        return sum(sources) / len(sources) if sources else 0.0
+
+    for row in rows:
+        row.sort(key=origin)
+        at.update({i: place - (len(row) - 1) / 2 for place, i in enumerate(row)})
+    return rows
 
 
-def _describe(layer: Any, flags: tuple[bool, ...], before: Any, after: Any) -> list[str]:
-    shapes, dtype, names, activations, trainable = flags
-    kind = type(layer).__name__
-    lines = [f"{layer.name} ({kind})" if names else kind]
-    if activations and getattr(layer, "activation", None) is not None:
-        activation = layer.activation
-        lines.append(f"Activation: {getattr(activation, '__name__', type(activation).__name__)}")
-    if shapes:
-        lines += [f"Input shape: {before or '?'}", f"Output shape: {after or '?'}"]
-    if dtype:
-        lines.append(f"Output dtype: {getattr(layer, 'dtype', '?')}")
-    if trainable:
-        lines.append(f"Trainable: {getattr(layer, 'trainable', '?')}")
-    return lines
+def _placed(
+    rows: list[list[int]], width: float, heights: list[float], down: bool
+) -> tuple[dict[int, Point], Point]:
+    """Return the upper left corner of each box, in inches, and the size of the picture."""
+    if down:
+        across = max(len(row) * (width + GAP) - GAP for row in rows)
+        tall = [max(heights[i] for i in row) for row in rows]
+        along = sum(tall) + GAP * (len(rows) - 1)
+        corners = {
+            i: (
+                0.2 + place * (width + GAP) + (across - len(row) * (width + GAP) + GAP) / 2,
+                along + 0.2 - sum(tall[:level]) - GAP * level,
+            )
+            for level, row in enumerate(rows)
+            for place, i in enumerate(row)
+        }
+        return corners, (across + 0.4, along + 0.4)
+    step = max(heights) + GAP
+    across = max(len(row) for row in rows) * step - GAP
+    corners = {
+        i: (
+            0.2 + level * (width + GAP),
+            across + 0.2 - place * step - (across - len(row) * step + GAP) / 2,
+        )
+        for level, row in enumerate(rows)
+        for place, i in enumerate(row)
+    }
+    return corners, (len(rows) * (width + GAP) - GAP + 0.4, across + 0.4)
 
 
-def _draw(boxes: list[Box], path: str, rankdir: str, dpi: int) -> None:
+def _draw(picture: Picture, path: str, down: bool, dpi: int) -> None:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -138,35 +164,34 @@ def _draw(boxes: list[Box], path: str, rankdir: str, dpi: int) -> None:
             'plot_model draws with matplotlib: pip install "rnn_engine[plot]". '
             "A name that ends in .dot is written without it."
         ) from error
+    boxes = picture.boxes
     width = 0.3 + 0.085 * max((len(line) for box in boxes for line in box.lines), default=10)
     heights = [0.15 + LINE * len(box.lines) for box in boxes]
-    down = rankdir == "TB"
-    count = len(boxes)
-    if down:
-        size = (width + 0.4, sum(heights) + GAP * (count - 1) + 0.4)
-    else:
-        size = (count * width + GAP * (count - 1) + 0.4, max(heights, default=1) + 0.4)
+    rows = _rows(picture)
+    corners, size = _placed(rows, width, heights, down) if rows else ({}, (1.0, 1.0))
     # A Figure of its own, not pyplot's: no window system, no global state.
     figure = Figure(figsize=size)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, size[0]), ylim=(0, size[1]))
     axes.axis("off")
-    x, y = 0.2, size[1] - 0.2
-    for i, (box, height) in enumerate(zip(boxes, heights, strict=True)):
-        _draw_box(axes, box, (x, y), (width, height))
+    for i, box in enumerate(boxes):
+        _draw_box(axes, box, corners[i], (width, heights[i]))
+    level = {i: number for number, row in enumerate(rows) for i in row}
+    for source, target in picture.arrows:
+        (x, y), (to_x, to_y) = corners[source], corners[target]
         if down:
-            start, end = (x + width / 2, y - height), (x + width / 2, y - height - GAP)
-            y -= height + GAP
+            start, end = (x + width / 2, y - heights[source]), (to_x + width / 2, to_y)
         else:
-            start, end = (x + width, size[1] / 2), (x + width + GAP, size[1] / 2)
-            x += width + GAP
-        if i < count - 1:
-            axes.annotate("", xy=end, xytext=start, arrowprops={"arrowstyle": "-|>", "color": "k"})
+            start, end = (x + width, y - heights[source] / 2), (to_x, to_y - heights[target] / 2)
+        # Past the boxes between.
+        bend = 0.3 if level[target] - level[source] > 1 else 0.0
+        style = {"arrowstyle": "-|>", "color": "k", "connectionstyle": f"arc3,rad={bend}"}
+        axes.annotate("", xy=end, xytext=start, arrowprops=style)
     figure.savefig(path, dpi=dpi)
 
 
-def _draw_box(axes: Any, box: Box, corner: tuple[float, float], size: tuple[float, float]) -> None:
+def _draw_box(axes: Any, box: Box, corner: Point, size: Point) -> None:
     from matplotlib.patches import Rectangle
 
     (x, top), (width, height) = corner, size
