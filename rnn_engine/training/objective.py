@@ -239,11 +239,12 @@ class Objectives:
         dx = self.model.backward(slopes, saved, need_dx, from_logits)
         return total + penalty, below, dx
 
-    @staticmethod
-    def _tracked(entry: OutputLoss, value: Any, count: int) -> float:
+    def _tracked(self, entry: OutputLoss, value: Any, rows: int) -> float:
         number = scalar(value)
         if entry.tracker is not None:
-            entry.tracker.update_state(number, count)
+            # Batches count alike, also a short last one, as in Keras: it knows the number of
+            # rows only with `run_eagerly`.
+            entry.tracker.update_state(number, rows if self.model.run_eagerly else 1.0)
         return number * entry.weight
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnn_engine
-from tests.graph.sides import flat
+from tests.graph.sides import flat, make_twins
 
 keras = pytest.importorskip("keras")
 
@@ -228,3 +228,17 @@ def test_data_that_do_not_fit(x: Any, y: Any, message: str) -> None:
         model.fit([np.ones((4, 4, 3)), np.ones((4, 2))], y, class_weight={0: 1.0})
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_losses_of_outputs_over_batches_of_several_sizes(eagerly):
+    """Averages of batches, each counted alike; with `run_eagerly` by their rows, as in Keras."""
+    rng = np.random.default_rng(3)
+    results = []
+    x = rng.normal(size=(7, 5, 3)).astype("float32")
+    models = make_twins("a_tensor_used_twice", rnn_engine, keras)
+    y = [rng.normal(size=(7, *t.shape[1:])).astype("float32") for t in models[0].outputs]
+    for model in models:
+        model.compile("sgd", ["mse", "mae", "mse"], run_eagerly=eagerly)
+        results.append(model.evaluate(x, y, batch_size=5, verbose=0, return_dict=True))
+    assert results[0] == pytest.approx(results[1], rel=1e-5)

@@ -37,10 +37,10 @@ history = model.fit(
 curves = history.history
 answers = model.predict(series[:4], verbose=0)
 scores = model.evaluate(
-    series, {"value": following, "group": kind}, batch_size=30, return_dict=True,
+    series, {"value": following, "group": kind}, return_dict=True,
     verbose=0,
 )  # fmt: skip
-as_list = model.evaluate(series, {"value": following, "group": kind}, batch_size=30, verbose=0)
+as_list = model.evaluate(series, {"value": following, "group": kind}, verbose=0)
 weights = np.linspace(0.5, 1.5, 60).astype("float32")
 batch = model.train_on_batch(
     series, {"value": following, "group": kind},
