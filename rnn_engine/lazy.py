@@ -64,7 +64,9 @@ def show_public(module: ModuleType) -> None:
             places = vars(module).items()
             made = [n for n, v in places if getattr(v, "__module__", None) == module.__name__]
             own = [name for name in made if name not in _INTERNAL]
-        found = {n for n in (*own, *_PLACES.get(module.__name__, ())) if not n.startswith("_")}
+        # The package's own places are names of TensorFlow's, which stay out of its list.
+        later = _PLACES.get(module.__name__, {}) if "." in module.__name__ else {}
+        found = {n for n in (*own, *later) if not n.startswith("_")}
         special = (n for n in vars(module) if n.startswith("__"))
         return sorted({*found, *special})
 

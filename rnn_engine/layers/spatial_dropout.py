@@ -47,6 +47,7 @@ class SpatialDropout2D(SpatialDropout):
 
     Examples
     --------
+    >>> import numpy as np
     >>> y = SpatialDropout2D(0.5, seed=1)(np.ones((1, 2, 3, 8)), training=True)
     >>> bool((y == y[:, :1, :1]).all())
     True

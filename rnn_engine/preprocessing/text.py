@@ -78,7 +78,7 @@ def hashing_trick(
     Examples
     --------
     >>> hashing_trick("one two one", 50, "md5")
-    [11, 24, 11]
+    [9, 19, 9]
     """
     number: Callable[[str], int] = hash if hash_function is None else hash_function
     if hash_function == "md5":

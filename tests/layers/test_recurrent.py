@@ -249,7 +249,10 @@ def test_gradients_by_finite_differences(problem: RnnProblem, data: st.DataObjec
 
         slope = (loss(d) - loss(-d)) / (2 * d)
         size = np.sum(np.abs(grad * way)) + 1
-        assert abs(slope - np.sum(grad * way)) <= tolerances.FINITE_DIFFERENCE * size
+        # What the terms of the loss lose to rounding counts by the step: linear ones grow large.
+        output, _, _ = forward(make_layer(problem), problem, False)
+        lost = 64 * np.finfo(np.float64).eps * np.sum(np.abs(output * problem.dy)) / d
+        assert abs(slope - np.sum(grad * way)) <= tolerances.FINITE_DIFFERENCE * size + lost
 
 
 @given(rnn_problems())
