@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.kernels.gather import gather_time_major
-from rnn_engine.training.form import Column, DataForm, Flat, check_counts
+from rnn_engine.training.form import Column, DataForm, Flat
 from rnn_engine.training.source import Batch, Source
 
 Gather = Callable[[Any, int, int], np.ndarray]
@@ -113,13 +113,7 @@ class ArraySource(Source):
         rng: np.random.Generator | None = None,
     ) -> None:
         self.form = form = form or DataForm()
-        given = form.flat_batch(x, y, sample_weight)
-        columns = form.inputs, form.columns_y("y"), form.columns_y("sample_weight")
-        read = [
-            [None if v is None else c.read(v) for c, v in zip(of, values, strict=True)]
-            for of, values in zip(columns, given, strict=True)
-        ]
-        self.num_samples = check_counts(read, columns)
+        read, self.num_samples = form.arrays(Column.read, x, y, sample_weight)
         if batch_size is None:
             batch_size = math.ceil(self.num_samples / steps) if steps else 32
         self.batch_size = min(batch_size, self.num_samples)
@@ -127,7 +121,7 @@ class ArraySource(Source):
         self.shuffle = shuffle
         self.rng = rng
         parts: list[list[tuple[Any, Any]]] = []
-        for number, (of, values) in enumerate(zip(columns, read, strict=True)):
+        for number, (of, values) in enumerate(zip(form.columns, read, strict=True)):
             major = time_major and number == 0
             parts.append([self._part(c, v, major) for c, v in zip(of, values, strict=True)])
         self.arrays = form.batch(*([array for array, _ in part] for part in parts))
@@ -221,13 +215,7 @@ def split_validation(
             f"Argument `validation_split` is only supported for arrays, got x of type "
             f"{type(x).__name__}."
         )
-    given = form.flat_batch(x, y, sample_weight)
-    columns = form.inputs, form.columns_y("y"), form.columns_y("sample_weight")
-    arrays = [
-        [None if v is None else c.read(v) for c, v in zip(of, values, strict=True)]
-        for of, values in zip(columns, given, strict=True)
-    ]
-    count = check_counts(arrays, columns)
+    arrays, count = form.arrays(Column.read, x, y, sample_weight)
     at = math.floor(count * (1.0 - fraction))
     if at in (0, count):
         raise ValueError(

@@ -1,6 +1,8 @@
 """`DataForm`: how a model's data look, and how nests of arrays become flat lists."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -155,13 +157,16 @@ class DataForm:
     def _names(self) -> list[str]:
         return [str(name) for name in self.outputs]
 
-    def columns_y(self, argument: str) -> list[Column]:
-        """Return the columns of the targets or weights."""
-        if not self.several_outputs:
-            return [Column(argument, self.dtype, argument == "y")]
-        return [
-            Column(f"{argument}[{name!r}]", self.dtype, argument == "y") for name in self.outputs
-        ]
+    @cached_property
+    def columns(self) -> tuple[tuple[Column, ...], ...]:
+        """The columns of the inputs, of the targets and of the weights."""
+        several = self.several_outputs
+
+        def of(argument: str) -> tuple[Column, ...]:
+            names = [f"{argument}[{name!r}]" if several else argument for name in self.outputs]
+            return tuple(Column(name, self.dtype, argument == "y") for name in names)
+
+        return self.inputs, of("y"), of("sample_weight")
 
     def flat_batch(self, x: Any, y: Any, weight: Any) -> Any:
         """Return flat lists of inputs, targets and weights."""
@@ -190,14 +195,26 @@ class DataForm:
             batch = self._converted(x, y, weight)
             if batch is not None:
                 return batch
-        xs, ys, weights = self.flat_batch(x, y, weight)
-        columns = (self.inputs, self.columns_y("y"), self.columns_y("sample_weight"))
+        return self.batch(*self.arrays(Column.convert, x, y, weight)[0])
+
+    def arrays(
+        self, read: Callable[[Column, Any], np.ndarray], x: Any, y: Any, weight: Any
+    ) -> tuple[list[list[Any]], int]:
+        """Return flat lists of inputs, targets and weights as arrays, and the count of samples.
+
+        `read` makes the arrays: `Column.read` or `Column.convert`.
+
+        Raises
+        ------
+        ValueError
+            As `read`, or if the counts of samples differ.
+        """
+        given = self.flat_batch(x, y, weight)
         arrays = [
-            [None if v is None else c.convert(v) for c, v in zip(of, values, strict=True)]
-            for of, values in zip(columns, (xs, ys, weights), strict=True)
+            [None if v is None else read(c, v) for c, v in zip(of, values, strict=True)]
+            for of, values in zip(self.columns, given, strict=True)
         ]
-        check_counts(arrays, columns)
-        return self.batch(*arrays)
+        return arrays, check_counts(arrays, self.columns)
 
     def _converted(self, x: np.ndarray, y: np.ndarray | None, weight: Any) -> Any:
         """Return a batch of plain arrays, the quick way; None where something is to be said."""
