@@ -48,11 +48,6 @@ def inlined_kernel(function: Callable[..., Any]) -> Any:
     return njit(inline="always", no_cpython_wrapper=True, **_OPTIONS)(function)
 
 
-def scratch_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a serial kernel that makes small arrays for itself."""
-    return _cached(njit(**{**_OPTIONS, "_nrt": True})(function))
-
-
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel whose `prange` runs on Numba's threading layer."""
     return _cached(njit(parallel=True, **_OPTIONS)(function))

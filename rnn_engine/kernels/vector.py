@@ -308,10 +308,6 @@ class Vector:
         """Return the mask of the lanes below `other`; a NaN is in none."""
         return self.ops.builder.fcmp_ordered("<", self.value, self._lift(other).value)
 
-    def not_at_least(self, other: "Vector | float") -> Any:
-        """Return the mask of the lanes below `other` or NaN."""
-        return self.ops.builder.fcmp_unordered("<", self.value, self._lift(other).value)
-
 
 def fma(a: "Vector | float", b: "Vector | float", c: "Vector | float") -> Vector:
     """Return a·b + c, rounded once; at least one of the three is a `Vector`."""

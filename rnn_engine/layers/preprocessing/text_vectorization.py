@@ -248,12 +248,12 @@ class TextVectorization(TextLayer):
                     f"got the shape {shape}."
                 )
             lead = shape[:-1] if len(shape) > 1 else shape
-            rows = self._split_all(flat, lead)
+            rows = self._split_all(flat)
         if self._widths is not None:
             rows = [make_ngrams(row, self._widths) for row in rows]
         return rows, lead, shape if self.split is None and self._widths is None else None
 
-    def _split_all(self, texts: list[str], lead: tuple[int, ...]) -> list[list[str]]:
+    def _split_all(self, texts: list[str]) -> list[list[str]]:
         if isinstance(self.split, str):
             cut = SPLIT[self.split]
             return [cut(text) for text in texts]
