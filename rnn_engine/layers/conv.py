@@ -5,15 +5,16 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import check_memory, compact, unfit
+from rnn_engine.checks import check_memory, unfit
 from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.layers.base import registry
+from rnn_engine.layers.base_conv import BaseConv
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import Spatial, integers, out_size, padding_name, window_axis
+from rnn_engine.layers.spatial import integers, padding_name
 
 
-class Filters(Spatial):
+class Filters(BaseConv):
     """Base of the layers of a kernel, a bias and an activation over windows.
 
     Parameters
@@ -30,8 +31,6 @@ class Filters(Spatial):
     activation, use_bias, kernel_*, bias_*
         As in `Dense`.
     """
-
-    _tells_of_penalty = True
 
     def __init__(
         self,
@@ -66,11 +65,7 @@ class Filters(Spatial):
         self.dilation_rate = integers(dilation_rate, rank, "dilation_rate")
         self.padding = padding_name(padding, self.allows_causal and rank == 1)
         self.data_format = check_data_format(data_format)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                "`strides > 1` not supported in conjunction with `dilation_rate > 1`. Received: "
-                f"strides={self.strides} and dilation_rate={self.dilation_rate}"
-            )
+        self._check_strides()
         self.activation = activations.get(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
@@ -87,22 +82,20 @@ class Filters(Spatial):
     # Whether "causal" is a padding over one axis.
     allows_causal = False
 
+    def _out_channels(self, channels: int) -> int:
+        """Return the filters."""
+        return self.filters
+
     def kernel_shape(self, channels: int) -> tuple[int, ...]:
         """Return the shape of the kernel for inputs of so many channels."""
         raise TypeError(f"{type(self).__name__} must define kernel_shape(channels).")
 
     def create_weights(self, input_shape: Any) -> None:
         """Create kernel and bias (filters,)."""
-        self.check_rank(input_shape)
-        channels = self.channels_of(input_shape)
-        if channels is None:
-            raise ValueError(
-                f"The channels of the input of layer {self.name!r} must be known, got shape "
-                f"{tuple(input_shape)}."
-            )
+        channels = self._known_channels(input_shape)
         shape = self.kernel_shape(channels)
         self.compute_output_shape(input_shape)
-        self.channels = int(channels)
+        self.channels = channels
         self.kernel = self.add_weight(
             shape,
             self.kernel_initializer,
@@ -110,16 +103,8 @@ class Filters(Spatial):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        self.bias = None
         self._no_bias = np.zeros(self.filters, self._np_dtype)
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (self.filters,),
-                self.bias_initializer,
-                "bias",
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.bias = self._add_bias()
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the axes and channels the layer was built for."""
@@ -188,11 +173,6 @@ class Filters(Spatial):
         dz = self.activation.backward(dy, z if self.activation.from_input else y)
         return self._backward(dz, saved, need_dx)
 
-    def proved(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return a gradient by the output, of its shape, with channels last and compact."""
-        dy = self.gradient_like(dy, self.outward(y).shape)
-        return compact(np.moveaxis(dy, 1, -1) if self.data_format == "channels_first" else dy)
-
     def logits_of(self, saved: Any) -> np.ndarray:
         """Return what softmax or sigmoid was applied to, in the shape of the output."""
         return self.outward(saved[2])
@@ -227,13 +207,7 @@ class Filters(Spatial):
         return {
             **super().get_config(),
             "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "dilation_rate": self.dilation_rate,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
+            **self._windows_config(),
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
             "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
@@ -292,33 +266,9 @@ class Conv(Filters):
             )
         return (*self.kernel_size, channels // self.groups, self.filters)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape with new sizes, and the filters for the channels.
-
-        Raises
-        ------
-        ValueError
-            If a window is larger than the input.
-        """
-        self.check_rank(input_shape)
-        settings = zip(
-            self.spatial_of(input_shape), self.kernel_size, self.strides, self.dilation_rate,
-            strict=True,
-        )  # fmt: skip
-        sizes = [out_size(*setting, self.padding) for setting in settings]
-        if any(size is not None and size <= 0 for size in sizes):
-            raise ValueError(
-                "Computed output size would be zero or negative. Received `inputs shape="
-                f"{tuple(input_shape)}`, `kernel size={self.kernel_size}`, `dilation_rate="
-                f"{self.dilation_rate}`, `strides={self.strides}`, `padding={self.padding}`."
-            )
-        return self.shape_of(input_shape[0], sizes, self.filters)
-
     def make_plan(self, sizes: tuple[int, ...]) -> tuple[Convolution, Convolution]:
         """Return the convolution there, and the one back."""
-        settings = zip(sizes, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        axes = [Axis(1, 1)] * (3 - self.rank)
-        axes += [window_axis(*setting, self.padding) for setting in settings]
+        axes = [Axis(1, 1)] * (3 - self.rank) + self._window_axes(sizes)
         there = Convolution(axes, self.channels, self.filters, self.groups, self._np_dtype)
         return there, there.back()
 

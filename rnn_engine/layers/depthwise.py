@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import compact, positive_int
+from rnn_engine.checks import positive_int
 from rnn_engine.kernels import depthwise as kernels
 from rnn_engine.kernels import threads
+from rnn_engine.layers.base_conv import BaseConv
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import Spatial, integers, out_size, padding_name, window_axis
+from rnn_engine.layers.spatial import integers, padding_name
 
 
-class ByChannel(Spatial):
+class ByChannel(BaseConv):
     """Base of the layers that convolve each channel with taps of its own.
 
     Parameters
@@ -29,8 +30,6 @@ class ByChannel(Spatial):
     depthwise_initializer, depthwise_regularizer, depthwise_constraint
         Of the taps.
     """
-
-    _tells_of_penalty = True
 
     def __init__(
         self,
@@ -60,11 +59,7 @@ class ByChannel(Spatial):
         self.padding = padding_name(padding)
         self.depth_multiplier = positive_int(depth_multiplier, "depth_multiplier")
         self.data_format = check_data_format(data_format)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                "`strides > 1` not supported in conjunction with `dilation_rate > 1`. Received: "
-                f"strides={self.strides} and dilation_rate={self.dilation_rate}"
-            )
+        self._check_strides()
         self.activation = activations.get(activation)
         self.use_bias = bool(use_bias)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
@@ -76,30 +71,17 @@ class ByChannel(Spatial):
         self.bias: Any = None
         self._places: dict[Any, np.ndarray] = {}
 
-    def out_channels(self, channels: int) -> int:
+    def _out_channels(self, channels: int) -> int:
         """Return the channels of the output for so many of the input."""
         return channels * self.depth_multiplier
 
     def create_weights(self, input_shape: Any) -> None:
         """Create the taps, what a subclass has besides, and the bias."""
-        self.check_rank(input_shape)
-        channels = self.channels_of(input_shape)
-        if channels is None:
-            raise ValueError(
-                f"The channels of the input of layer {self.name!r} must be known, got shape "
-                f"{tuple(input_shape)}."
-            )
+        channels = self._known_channels(input_shape)
         self.compute_output_shape(input_shape)
-        self.channels = int(channels)
+        self.channels = channels
         self.create_kernels()
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (self.out_channels(self.channels),),
-                self.bias_initializer,
-                "bias",
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.bias = self._add_bias()
 
     def create_kernels(self) -> None:
         """Create the weights before the bias."""
@@ -114,29 +96,6 @@ class ByChannel(Spatial):
             regularizer=self.depthwise_regularizer,
             constraint=self.depthwise_constraint,
         )
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape with new sizes and channels.
-
-        Raises
-        ------
-        ValueError
-            If a window is larger than the input.
-        """
-        self.check_rank(input_shape)
-        settings = zip(
-            self.spatial_of(input_shape), self.kernel_size, self.strides, self.dilation_rate,
-            strict=True,
-        )  # fmt: skip
-        sizes = [out_size(*setting, self.padding) for setting in settings]
-        if any(size is not None and size <= 0 for size in sizes):
-            raise ValueError(
-                "Computed output size would be zero or negative. Received `inputs shape="
-                f"{tuple(input_shape)}`, `kernel size={self.kernel_size}`, `dilation_rate="
-                f"{self.dilation_rate}`, `strides={self.strides}`, `padding={self.padding}`."
-            )
-        channels = self.channels_of(input_shape)
-        return self.shape_of(input_shape[0], sizes, self.out_channels(channels))
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the axes and channels the layer was built for."""
@@ -155,8 +114,7 @@ class ByChannel(Spatial):
         """Return the place, in an input of these sizes, of each tap of each output."""
         found = self._places.get(sizes)
         if found is None:
-            settings = zip(sizes, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-            axes = [window_axis(*setting, self.padding) for setting in settings]
+            axes = self._window_axes(sizes)
             rows = []
             for output in product(*(range(axis.out) for axis in axes)):
                 places = [axis.places(o) for axis, o in zip(axes, output, strict=True)]
@@ -215,11 +173,6 @@ class ByChannel(Spatial):
             dx = dx.reshape(len(dx), count, self.channels, self.depth_multiplier).sum(axis=-1)
         return slope, dx.reshape(shape)
 
-    def proved(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return a gradient by the output, of its shape, with channels last and compact."""
-        dy = self.gradient_like(dy, self.outward(y).shape)
-        return compact(np.moveaxis(dy, 1, -1) if self.data_format == "channels_first" else dy)
-
     def add_bias_gradient(self, dz: np.ndarray) -> None:
         """Add the sums of dz, channels last, to the gradient of the bias."""
         if self.bias is not None:
@@ -231,13 +184,7 @@ class ByChannel(Spatial):
         return {
             **super().get_config(),
             "depth_multiplier": self.depth_multiplier,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "dilation_rate": self.dilation_rate,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
+            **self._windows_config(),
             "depthwise_initializer": initializers.serialize(self.depthwise_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
             "depthwise_regularizer": regularizers.serialize(self.depthwise_regularizer),

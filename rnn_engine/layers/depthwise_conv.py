@@ -21,7 +21,7 @@ class DepthwiseConv(ByChannel):
         self.check_input(x)
         shape = self.compute_output_shape(x.shape)
         inner = self.inward(x)
-        count = self.out_channels(self.channels)
+        count = self._out_channels(self.channels)
         bias = np.zeros(count, self._np_dtype) if self.bias is None else self.bias.value
         z = self.apply_taps(inner, self.kernel.value, bias)
         z = z.reshape(len(x), *self.spatial_of(shape), count)

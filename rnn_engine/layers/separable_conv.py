@@ -34,7 +34,7 @@ class SeparableConv(ByChannel):
         self.pointwise_constraint = constraints.get(constraint)
         self._plans: dict[int, tuple[Convolution, Convolution]] = {}
 
-    def out_channels(self, channels: int) -> int:
+    def _out_channels(self, channels: int) -> int:
         """Return the filters."""
         return self.filters
 
