@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import compact
+from rnn_engine.layers.activated import Activated
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.depthwise import ByChannel
 
@@ -25,14 +26,13 @@ class DepthwiseConv(ByChannel):
         bias = np.zeros(count, self._np_dtype) if self.bias is None else self.bias.value
         z = self.apply_taps(inner, self.kernel.value, bias)
         z = z.reshape(len(x), *self.spatial_of(shape), count)
-        y = self.activation(z)
-        return self.outward(y), (inner, y, z)
+        y = Activated(self.activation, z)
+        return self.outward(y.value), (inner, y)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the gradients of the weights; return dx, or None."""
-        x, y, z = saved
-        dy = self.proved(dy, y)
-        dz = compact(self.activation.backward(dy, z if self.activation.from_input else y))
+        x, y = saved
+        dz = compact(y.back(self.proved(dy, y.value)))
         self.add_bias_gradient(dz)
         flat = dz.reshape(len(dz), -1, dz.shape[-1])
         dw, dx = self.taps_gradients(x, self.kernel.value, flat, need_dx)

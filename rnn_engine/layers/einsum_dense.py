@@ -8,6 +8,7 @@ import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.initializers import VarianceScaling
+from rnn_engine.layers.activated import Activated
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.products import multiply
 
@@ -216,14 +217,13 @@ class EinsumDense(Layer):
         z = np.ascontiguousarray(_turned(product, [*shared, *free, *new], list(y)))
         if self.bias is not None:
             z = z + self.bias.value
-        out = self.activation(z)
-        return out, (a, w, z, out, (ours, kernel, y), (shared, free, summed, new), sizes)
+        out = Activated(self.activation, z)
+        return out.value, (a, w, out, (ours, kernel, y), (shared, free, summed, new), sizes)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the gradients of kernel and bias; return dx, or None."""
-        a, w, z, out, (ours, kernel, y), (shared, free, summed, new), sizes = saved
-        dy = self.gradient_like(dy, out.shape)
-        dz = self.activation.backward(dy, z if self.activation.from_input else out)
+        a, w, out, (ours, kernel, y), (shared, free, summed, new), sizes = saved
+        dz = out.back(self.gradient_like(dy, out.value.shape))
         if self.bias is not None:
             grad = self.bias.grad
             missing = dz.ndim - grad.ndim

@@ -6,6 +6,7 @@ import numpy as np
 
 from rnn_engine import constraints, initializers, regularizers
 from rnn_engine.checks import compact, positive_int
+from rnn_engine.layers.activated import Activated
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.depthwise import ByChannel
@@ -71,14 +72,13 @@ class SeparableConv(ByChannel):
         panels = there.pack(self.pointwise_kernel.value, False)
         there.run(middle, panels, bias, z, np.empty(0, self._np_dtype), 0)
         z = z.reshape(len(x), *self.spatial_of(shape), self.filters)
-        y = self.activation(z)
-        return self.outward(y), (inner, middle, y, z)
+        y = Activated(self.activation, z)
+        return self.outward(y.value), (inner, middle, y)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the gradients of the weights; return dx, or None."""
-        x, middle, y, z = saved
-        dy = self.proved(dy, y)
-        dz = compact(self.activation.backward(dy, z if self.activation.from_input else y))
+        x, middle, y = saved
+        dz = compact(y.back(self.proved(dy, y.value)))
         self.add_bias_gradient(dz)
         flat = dz.reshape(*middle.shape[:2], self.filters)
         there, back = self._plan(middle.shape[1])
