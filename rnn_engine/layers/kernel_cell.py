@@ -11,6 +11,7 @@ from rnn_engine.activations import Activation
 from rnn_engine.checks import check_memory, input_axes, wrong_rank
 from rnn_engine.layers.cell import as_state, check_count, state_sizes
 from rnn_engine.layers.dropout_cell import DropoutCell, Factors
+from rnn_engine.layers.gate_products import product, product_back
 from rnn_engine.layers.guard import describe_sizes
 from rnn_engine.layers.packed_weights import PackedWeights
 from rnn_engine.variable import Variable
@@ -181,6 +182,21 @@ class KernelCell(DropoutCell):
     def back(self, doutput: np.ndarray, dstates: Any, saved: Any) -> Any:
         """Add the weight gradients; return dx and the list of the gradients by the states."""
         raise TypeError(f"{type(self).__name__} must define back(doutput, dstates, saved).")
+
+    def _affine(self, x: np.ndarray, h: np.ndarray, factors: Factors) -> np.ndarray:
+        """Return x·kernel + h·recurrent_kernel + bias, (B, gates · U), for a `step`."""
+        bias = None if self.bias is None else self.bias.value
+        z = product(x, self.kernel.value, bias, factors.x)
+        return z + product(h, self.recurrent_kernel.value, None, factors.h)
+
+    def _affine_back(
+        self, dz: np.ndarray, x: np.ndarray, h: np.ndarray, factors: Factors
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Add the gradients of the weights in `_affine`; return those by x and h."""
+        db = None if self.bias is None else self.bias.grad
+        dx = product_back(dz, x, self.kernel.value, (self.kernel.grad, db), factors.x)
+        recurrent = self.recurrent_kernel
+        return dx, product_back(dz, h, recurrent.value, (recurrent.grad, None), factors.h)
 
     def forward(self, x: np.ndarray, states: Any, training: bool = False) -> Any:
         """Return output (B, U), the new states, and what backward needs.

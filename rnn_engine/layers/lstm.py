@@ -8,7 +8,6 @@ from rnn_engine.layers.activated import Activated
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.cell_rnn import CellRNN, checked_use_cudnn, of_cell
 from rnn_engine.layers.dropout_cell import Factors
-from rnn_engine.layers.gate_products import product, product_back
 from rnn_engine.layers.kernel_cell import KernelCell
 
 
@@ -132,9 +131,7 @@ class LSTMCell(KernelCell):
     def step(self, x: np.ndarray, states: list[np.ndarray], factors: Factors) -> Any:
         """Return h' (B, U), [h', c'], and what `back` needs."""
         h, c = states
-        bias = None if self.bias is None else self.bias.value
-        z = product(x, self.kernel.value, bias, factors.x)
-        z = z + product(h, self.recurrent_kernel.value, None, factors.h)
+        z = self._affine(x, h, factors)
         z_i, z_f, z_g, z_o = np.split(z, 4, axis=1)
         i, f, o = (Activated(self.recurrent_activation, part) for part in (z_i, z_f, z_o))
         g = Activated(self.activation, z_g)
@@ -152,10 +149,7 @@ class LSTMCell(KernelCell):
             [i.back(dc * g.value), f.back(dc * c), g.back(dc * i.value), o.back(dh * shown.value)],
             axis=1,
         )
-        db = None if self.bias is None else self.bias.grad
-        gradients = (self.kernel.grad, db), (self.recurrent_kernel.grad, None)
-        dx = product_back(dz, x, self.kernel.value, gradients[0], factors.x)
-        dh = product_back(dz, h, self.recurrent_kernel.value, gradients[1], factors.h)
+        dx, dh = self._affine_back(dz, x, h, factors)
         return dx, [dh, dc * f.value]
 
 

@@ -8,7 +8,6 @@ from rnn_engine.layers.activated import Activated
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.cell_rnn import CellRNN
 from rnn_engine.layers.dropout_cell import Factors
-from rnn_engine.layers.gate_products import product, product_back
 from rnn_engine.layers.kernel_cell import KernelCell
 
 
@@ -94,9 +93,7 @@ class SimpleRNNCell(KernelCell):
     def step(self, x: np.ndarray, states: list[np.ndarray], factors: Factors) -> Any:
         """Return output (B, U), [new state], and what `back` needs."""
         (h,) = states
-        bias = None if self.bias is None else self.bias.value
-        z = product(x, self.kernel.value, bias, factors.x)
-        z = z + product(h, self.recurrent_kernel.value, None, factors.h)
+        z = self._affine(x, h, factors)
         y = Activated(self.activation, z)
         return y.value, [y.value.copy()], (x, h, y, factors)
 
@@ -104,10 +101,7 @@ class SimpleRNNCell(KernelCell):
         """Add the weight gradients; return dx (B, F) and [dstate (B, U)]."""
         x, h, y, factors = saved
         dz = y.back(doutput + dstates[0])
-        db = None if self.bias is None else self.bias.grad
-        gradients = (self.kernel.grad, db), (self.recurrent_kernel.grad, None)
-        dx = product_back(dz, x, self.kernel.value, gradients[0], factors.x)
-        dh = product_back(dz, h, self.recurrent_kernel.value, gradients[1], factors.h)
+        dx, dh = self._affine_back(dz, x, h, factors)
         return dx, [dh]
 
 
