@@ -67,10 +67,17 @@ class Ends(Spatial):
                                                       strict=True)]  # fmt: skip
         return self.shape_of(slice(None), along, slice(None))
 
+    def _resized(self, shape: Any, sign: int) -> Any:
+        """Return a shape with the ends added (1) or taken off (-1)."""
+        sizes = [
+            None if n is None else n + sign * (a + b)
+            for (a, b), n in zip(self.pairs, self.spatial_of(shape), strict=True)
+        ]
+        return self.shape_of(shape[0], sizes, self.channels_of(shape))
+
     def widened(self, x: np.ndarray) -> np.ndarray:
         """Return an array with zeros at the ends."""
-        sizes = [n + a + b for (a, b), n in zip(self.pairs, self.spatial_of(x.shape), strict=True)]
-        shape = self.shape_of(len(x), sizes, self.channels_of(x.shape))
+        shape = self._resized(x.shape, 1)
         check_memory(f"The result of layer {self.name!r}", shape, x.dtype)
         y = np.zeros(shape, x.dtype)
         y[self.inside(y.shape)] = x
@@ -90,11 +97,7 @@ class ZeroPadding(Ends):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape with larger sizes."""
         self.check_rank(input_shape)
-        sizes = [
-            None if n is None else n + a + b
-            for (a, b), n in zip(self.pairs, self.spatial_of(input_shape), strict=True)
-        ]
-        return self.shape_of(input_shape[0], sizes, self.channels_of(input_shape))
+        return self._resized(input_shape, 1)
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return x with zeros around it."""
@@ -121,17 +124,14 @@ class Cropping(Ends):
             If nothing is left.
         """
         self.check_rank(input_shape)
-        sizes = [
-            None if n is None else n - a - b
-            for (a, b), n in zip(self.pairs, self.spatial_of(input_shape), strict=True)
-        ]
-        if any(size is not None and size <= 0 for size in sizes):
+        shape = self._resized(input_shape, -1)
+        if any(size is not None and size <= 0 for size in self.spatial_of(shape)):
             raise ValueError(
                 "Values in `cropping` argument should be smaller than the corresponding spatial "
                 f"dimension of the input. Received: input_shape={tuple(input_shape)}, cropping="
                 f"{self.pairs}"
             )
-        return self.shape_of(input_shape[0], sizes, self.channels_of(input_shape))
+        return shape
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return the middle of x."""
