@@ -65,7 +65,7 @@ class Recurrent(Layer):
     @property
     def output_size(self) -> int:
         """Size of the output of a step."""
-        return self.state_sizes[0]
+        raise TypeError(f"{type(self).__name__} must define output_size.")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (batch, units), with timesteps between them under `return_sequences`."""
@@ -73,11 +73,6 @@ class Recurrent(Layer):
         size = self.output_size
         y = (batch, steps, size) if self.return_sequences else (batch, size)
         return (y, *((batch, n) for n in self.state_sizes)) if self.return_state else y
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask where the output has time steps, else None; a list with the states."""
-        mask = mask if self.return_sequences else None
-        return [mask, *(None for _ in self.state_sizes)] if self.return_state else mask
 
     # --- states ---------------------------------------------------------------
 
