@@ -7,9 +7,10 @@ import numpy as np
 from rnn_engine import activations
 from rnn_engine.checks import as_float_array
 from rnn_engine.layers.attending import causal, mean_gradients, mean_of, scores_gradient, weights_of
-from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.base import registry
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.products import multiply
+from rnn_engine.layers.several_inputs import SeveralInputs
 from rnn_engine.random import SeedGenerator, make_generator
 
 # What Keras takes from the scores of what may not be seen.
@@ -18,7 +19,7 @@ _tanh = activations.get("tanh")
 
 
 @registry.register("Attention")
-class Attention(Layer):
+class Attention(SeveralInputs):
     """Means of values, weighted by how well keys fit queries (`keras.layers.Attention`).
 
     Called on ``[query, value]`` or ``[query, value, key]``, with masks in the same order; the
@@ -52,8 +53,6 @@ class Attention(Layer):
     >>> Attention()([query, value]).shape
     (2, 3, 4)
     """
-
-    several_inputs = True
 
     def __init__(
         self,
@@ -105,10 +104,6 @@ class Attention(Layer):
                 f"[query, value, key]. Received length: {len(inputs)}."
             )
 
-    def shape_for(self, x: Any) -> Any:
-        """Return the shapes to build for, batch sizes open."""
-        return [(None, *part.shape[1:]) for part in x]
-
     def check_shapes(self, shapes: Any) -> None:
         """Raise ValueError unless query, value and key fit each other."""
         self._check_count(shapes)
@@ -124,13 +119,6 @@ class Attention(Layer):
                 f"(batch, values, value features), (batch, values, features), got "
                 f"{list(map(tuple, shapes))}."
             )
-
-    def check_input(self, x: Any) -> None:
-        """Raise ValueError unless the inputs fit each other and none is empty."""
-        self.check_shapes([part.shape for part in x])
-        if any(0 in part.shape for part in x):
-            shapes = [part.shape for part in x]
-            raise ValueError(f"The inputs of layer {self.name!r} have an empty axis: {shapes}.")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (batch, queries, value features)."""

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import as_float_array
-from rnn_engine.layers.base import Layer, Shape, registry
+from rnn_engine.layers.base import Shape, registry
+from rnn_engine.layers.several_inputs import SeveralInputs
 
 
-class Merge(Layer):
+class Merge(SeveralInputs):
     """Base of the layers of several inputs (a list or tuple of arrays).
 
     Raises
@@ -21,7 +22,6 @@ class Merge(Layer):
         If the inputs are no list, their batch sizes differ, or their shapes do not fit.
     """
 
-    several_inputs = True
     # How many inputs there have to be; None: any number.
     count: int | None = None
 
@@ -34,20 +34,9 @@ class Merge(Layer):
             )
         return [as_float_array(x, self._np_dtype, f"inputs[{i}]") for i, x in enumerate(inputs)]
 
-    def shape_for(self, x: Any) -> Any:
-        """Return the shapes to build for, batch sizes open."""
-        return [(None, *part.shape[1:]) for part in x]
-
     def create_weights(self, input_shape: Any) -> None:
         """Check the shapes."""
         self.check_shapes(input_shape)
-
-    def check_input(self, x: Any) -> None:
-        """Raise ValueError unless the inputs fit each other."""
-        self.check_shapes([part.shape for part in x])
-        if any(0 in part.shape for part in x):
-            shapes = [part.shape for part in x]
-            raise ValueError(f"The inputs of layer {self.name!r} have an empty axis: {shapes}.")
 
     def check_shapes(self, shapes: Any) -> None:
         """Raise ValueError unless inputs of these shapes can be merged."""

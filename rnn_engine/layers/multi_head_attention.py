@@ -12,6 +12,7 @@ from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.einsum_dense import EinsumDense
 from rnn_engine.layers.products import multiply
+from rnn_engine.layers.several_inputs import SeveralInputs
 from rnn_engine.layers.wrapper import build_inside
 from rnn_engine.random import SeedGenerator, make_generator
 
@@ -30,7 +31,7 @@ def _positive(value: Any, name: str) -> int:
 
 
 @registry.register("MultiHeadAttention")
-class MultiHeadAttention(Layer):
+class MultiHeadAttention(SeveralInputs):
     """Attention of several heads between projections (`keras.layers.MultiHeadAttention`).
 
     Called as ``layer(query, value, key=None)``; the value is the key if there is none.
@@ -79,8 +80,6 @@ class MultiHeadAttention(Layer):
     >>> layer(np.ones((2, 5, 4)), np.ones((2, 7, 4))).shape
     (2, 5, 4)
     """
-
-    several_inputs = True
 
     def __init__(
         self,
@@ -271,10 +270,6 @@ class MultiHeadAttention(Layer):
         for layer, part in ((self._query_dense, query), (self._value_dense, value),
                             (self._key_dense, key)):  # fmt: skip
             layer.check_input(part)
-
-    def shape_for(self, x: Any) -> Any:
-        """Return the shapes to build for, batch sizes open."""
-        return [(None, *part.shape[1:]) for part in x]
 
     def compute_output_shape(
         self, query_shape: Any, value_shape: Any = None, key_shape: Any = None
