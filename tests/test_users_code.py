@@ -10,6 +10,9 @@ import pytest
 
 import rnn_engine
 from rnn_engine import GradientTape, Variable, layers, ops
+from rnn_engine.graph.nest import flatten
+from rnn_engine.layers.base import registry
+from tests.layers.catalogue import CASES
 
 
 def array(*shape: int, seed: int = 0) -> np.ndarray:
@@ -132,6 +135,43 @@ def test_super_call_and_training() -> None:
     found = model.gradients(x, np.zeros((4, 3)))
     expected = x.T @ (2 * 2 * plain * 2) / 12
     np.testing.assert_allclose(found.arrays[0], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n, of in CASES.items() if not of[0].spread])
+def test_super_call_is_what_the_class_below_does(name: str) -> None:
+    case, cls = CASES[name][0], registry.lookup(name)
+
+    class Own(cls):  # type: ignore[misc, valid-type]  # of each class of the catalogue
+        def call(self, inputs: Any) -> Any:
+            return super().call(inputs)
+
+    given = [*case.inputs("float32")] if case.several else case.inputs("float32")[0]
+    shapes = [(3, *shape) for shape in case.shapes]
+    sides = [cls(**case.options), Own(**case.options)]
+    found = []
+    for layer in sides:
+        layer(given)
+        layer.set_weights(sides[0].get_weights())
+        inputs = (
+            [ops.convert_to_tensor(x) for x in given]
+            if case.several
+            else ops.convert_to_tensor(given)
+        )
+        with GradientTape() as tape:
+            tape.watch(inputs)
+            y = layer(inputs)
+            total = ops.sum(ops.square(y))
+        gradients = tape.gradient(total, [inputs, layer.trainable_weights])
+        shape = layer.compute_output_shape(shapes if case.several else shapes[0])
+        found.append((y, flatten(gradients), shape))
+    (y, gradients, shape), (own_y, own_gradients, own_shape) = found
+    np.testing.assert_array_equal(own_y, y)
+    assert own_shape == shape == y.shape
+    assert len(own_gradients) == len(gradients) > 0
+    for own, gradient in zip(own_gradients, gradients, strict=True):
+        assert (own is None) == (gradient is None)
+        if gradient is not None:
+            np.testing.assert_array_equal(own, gradient)
 
 
 def test_masks_travel_with_tensors() -> None:

@@ -32,6 +32,8 @@ def adopt(cls: Any) -> None:
     cls.several_inputs = False
     users = _users_bases(cls)
     for name, method in _METHODS.items():
+        if name == "compute_output_shape" and _tells_shapes(cls):
+            continue
         if not any(name in vars(base) for base in (cls, *users)):
             setattr(cls, name, method)
     makes = not is_ours(cls.compute_mask)
@@ -47,6 +49,16 @@ def _bases(layer: Any) -> tuple[Any, ...]:
 
 def _users_bases(cls: Any) -> list[Any]:
     return [base for base in cls.__mro__ if base is not object and not is_ours(base)]
+
+
+def _tells_shapes(cls: Any) -> bool:
+    """Whether the class of the library below tells the shape of its output.
+
+    As in Keras that holds for the user's class too, unless it says otherwise. The class below
+    asks for it while it builds and runs; to run `call` for the answer would not end.
+    """
+    parent = next(base for base in cls.__mro__ if is_ours(base))
+    return parent.compute_output_shape.__qualname__ != "Layer.compute_output_shape"
 
 
 def _once(build: Any) -> Any:
