@@ -61,7 +61,28 @@ class Step:
         """Raise as the operation would for arrays of such shapes, by the `id` of tensors."""
 
 
-class PlainStep(Step):
+class _OfLayer(Step):
+    """What the steps of layers share; `inputs` is the nest of tensors that one is called on."""
+
+    inputs: Any
+
+    def penalties(self, saved: Any) -> float:
+        """Return the penalties on activities in `saved`."""
+        return float(self.operation.penalties(saved))
+
+    def shapes(self, given: dict[int, Any]) -> list[Any]:
+        """Return the shapes of the outputs; `given` has those of tensors by their `id`."""
+        shapes = self.operation.compute_output_shape(
+            map_structure(lambda leaf: given.get(id(leaf)), self.inputs)
+        )
+        return [shapes] if len(self.targets) == 1 else list(shapes)
+
+    def check(self, samples: dict[int, Any]) -> None:
+        """Check the inputs as the layer does."""
+        self.operation.check_input(map_structure(lambda leaf: samples.get(id(leaf)), self.inputs))
+
+
+class PlainStep(_OfLayer):
     """A layer of one input and one output, called with nothing else."""
 
     def __init__(self, node: Node, places: dict[int, int], useful: bool) -> None:
@@ -92,23 +113,8 @@ class PlainStep(Step):
         if dx is not None:
             add(gradients, self.source, dx, self.dtype)
 
-    def penalties(self, saved: Any) -> float:
-        """Return the penalties on activities in `saved`."""
-        return float(self.operation.penalties(saved))
 
-    def shapes(self, given: dict[int, Any]) -> list[Any]:
-        """Return the shapes of the outputs; `given` has those of tensors by their `id`."""
-        shapes = self.operation.compute_output_shape(
-            map_structure(lambda leaf: given.get(id(leaf)), self.inputs)
-        )
-        return [shapes] if len(self.targets) == 1 else list(shapes)
-
-    def check(self, samples: dict[int, Any]) -> None:
-        """Check the inputs as the layer does."""
-        self.operation.check_input(map_structure(lambda leaf: samples.get(id(leaf)), self.inputs))
-
-
-class LayerStep(Step):
+class LayerStep(_OfLayer):
     """A layer called on nests of tensors, with options, or with several outputs."""
 
     def __init__(self, node: Node, places: dict[int, int], useful: bool) -> None:
@@ -175,21 +181,6 @@ class LayerStep(Step):
         for place, part, dtype in zip([*self.main, *self.others], parts, self.dtypes, strict=True):
             if part is not None:
                 add(gradients, place, part, dtype)
-
-    def penalties(self, saved: Any) -> float:
-        """Return the penalties on activities in `saved`."""
-        return float(self.operation.penalties(saved))
-
-    def shapes(self, given: dict[int, Any]) -> list[Any]:
-        """Return the shapes of the outputs; `given` has those of tensors by their `id`."""
-        shapes = self.operation.compute_output_shape(
-            map_structure(lambda leaf: given.get(id(leaf)), self.inputs)
-        )
-        return [shapes] if len(self.targets) == 1 else list(shapes)
-
-    def check(self, samples: dict[int, Any]) -> None:
-        """Check the inputs as the layer does."""
-        self.operation.check_input(map_structure(lambda leaf: samples.get(id(leaf)), self.inputs))
 
 
 class OperationStep(Step):
