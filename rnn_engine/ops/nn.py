@@ -159,10 +159,7 @@ def sparse_categorical_crossentropy(
     output, labels = to_float(output), np.asarray(to_array(target)).astype(np.int64)
     if labels.ndim == output.ndim and labels.shape[-1] == 1:
         labels = labels[..., 0]
-    if from_logits:
-        logs = _log_probabilities(xp, output, True, axis)
-    else:
-        logs = xp.log(_limited(xp, output / xp.sum(output, axis=axis, keepdims=True)))
+    logs = _log_probabilities(xp, output, from_logits, axis)
     labels = np.expand_dims(labels, axis)
     return -xp.squeeze(xp.take_along_axis(logs, labels, axis % output.ndim), axis=axis)
 
