@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.autodiff import recording
+from rnn_engine.autodiff.steps import seen
 from rnn_engine.config import floatx
 from rnn_engine.graph.tensor import KerasTensor
 from rnn_engine.tensor import Tensor, as_tensor
@@ -61,10 +62,10 @@ def make(function: Callable[..., Any], tensors: int = 1, many: bool = False) -> 
             if type(value) is np.ndarray and not recording.OPEN:
                 continue
             if many and i == 0:
-                operands[0], seen = _operands(value)
+                operands[0], own = _operands(value)
             else:
-                operands[i], seen = operand(value)
-            kind = max(kind, seen)
+                operands[i], own = operand(value)
+            kind = max(kind, own)
         if kind == _SYMBOLIC:
             from rnn_engine.ops.symbolic import symbolic_call
 
@@ -86,7 +87,7 @@ def operand(value: Any) -> tuple[Any, int]:
     """Return what an op computes with, and whether it is recorded or symbolic."""
     kind = type(value)
     if recording.OPEN or hasattr(value, "_node"):
-        value = _seen(value)
+        value = seen(value)
         if hasattr(value, "_node"):
             return value, _RECORDED
         kind = type(value)
@@ -112,15 +113,6 @@ def _operands(values: Any) -> tuple[list[Any], int]:
         values = list(values)
     pairs = [operand(value) for value in values]
     return [value for value, _ in pairs], max((kind for _, kind in pairs), default=0)
-
-
-def _seen(value: Any) -> Any:
-    """Return a value as the open tapes record it."""
-    if isinstance(value, Variable) or recording.OPEN:
-        from rnn_engine.autodiff.tape import read
-
-        value = read(value)
-    return recording.load().recorded(value) if hasattr(value, "_node") else value
 
 
 def plain_array(value: Any, dtype: Any = None) -> np.ndarray:
