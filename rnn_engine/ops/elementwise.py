@@ -77,15 +77,9 @@ for _name, _numpy_name in _SAME_OF_ONE.items():
     )
 
 
-def _rounding(name: str) -> Any:
-    def function(xp: Any, x: Any) -> Any:
-        return getattr(xp, name)(to_float(x))
-
-    return function
-
-
 for _name in ("ceil", "floor"):
-    _enter(_name, _rounding(_name), 1, f"Return `{_name}` as floats. Mirrors `keras.ops.{_name}`.")
+    _text = f"Return `{_name}` as floats. Mirrors `keras.ops.{_name}`."
+    _enter(_name, _float_of_one(_name), 1, _text)
 
 
 @op()
