@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.config import epsilon as default_epsilon
 from rnn_engine.ops.dispatch import OPS, dtype_of, make, op, promote, to_array, to_float, to_floats
 
 _linalg: Any = np.linalg  # whose annotations want literals
@@ -147,10 +148,8 @@ def _matrix_norm(xp: Any, x: Any, ord: Any, axes: tuple[int, ...], keepdims: boo
 @op()
 def normalize(xp: Any, x: Any, axis: int = -1, order: Any = 2, epsilon: float | None = None) -> Any:
     """Return vectors over their norms. Mirrors `keras.ops.normalize`."""
-    from rnn_engine.config import epsilon as default
-
     x = to_float(x)
-    limit = dtype_of(x).type(default() if epsilon is None else epsilon)
+    limit = dtype_of(x).type(default_epsilon() if epsilon is None else epsilon)
     if order == 2:
         squares = xp.sum(xp.square(x), axis=axis, keepdims=True)
         return x / xp.sqrt(xp.maximum(squares, limit * limit))
@@ -240,17 +239,18 @@ def matrix_rank(xp: Any, x: Any, tol: Any = None) -> Any:
 @op(2)
 def solve(xp: Any, a: Any, b: Any) -> Any:
     """Return the solution of linear equations. Mirrors `keras.ops.solve`."""
-    a, b = to_floats(a, b)
-    if b.ndim == a.ndim - 1:
-        return xp.linalg.solve(a, b[..., None])[..., 0]
-    return xp.linalg.solve(a, b)
+    return _solution(xp, *to_floats(a, b))
 
 
 @op(2)
 def solve_triangular(xp: Any, a: Any, b: Any, lower: bool = False) -> Any:
     """Return the solution of triangular equations. Mirrors `keras.ops.solve_triangular`."""
     a, b = to_floats(a, b)
-    a = xp.tril(a) if lower else xp.triu(a)
+    return _solution(xp, xp.tril(a) if lower else xp.triu(a), b)
+
+
+def _solution(xp: Any, a: Any, b: Any) -> Any:
+    """Return the solution for the columns of `b`, or for a vector of each matrix."""
     if b.ndim == a.ndim - 1:
         return xp.linalg.solve(a, b[..., None])[..., 0]
     return xp.linalg.solve(a, b)
