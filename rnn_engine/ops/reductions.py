@@ -50,17 +50,18 @@ def mean(xp: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @op()
 def var(xp: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return variances over axes. Mirrors `keras.ops.var`."""
-    x = to_float(x)
-    off = x - xp.mean(x, axis=_axis(axis), keepdims=True)
-    return xp.mean(xp.square(off), axis=_axis(axis), keepdims=keepdims)
+    return _variance(xp, to_float(x), _axis(axis), keepdims)
 
 
 @op()
 def std(xp: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return standard deviations over axes. Mirrors `keras.ops.std`."""
-    x = to_float(x)
-    off = x - xp.mean(x, axis=_axis(axis), keepdims=True)
-    return xp.sqrt(xp.mean(xp.square(off), axis=_axis(axis), keepdims=keepdims))
+    return xp.sqrt(_variance(xp, to_float(x), _axis(axis), keepdims))
+
+
+def _variance(xp: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    off = x - xp.mean(x, axis=axis, keepdims=True)
+    return xp.mean(xp.square(off), axis=axis, keepdims=keepdims)
 
 
 @op()
@@ -187,12 +188,10 @@ def average(xp: Any, x: Any, axis: Any = None, weights: Any = None) -> Any:
     return OPS["sum"](weighted, axis) / OPS["sum"](weights, axis)
 
 
-def _picked(x: Any, name: str, arguments: tuple[Any, ...], axis: Any, keepdims: bool) -> Any:
-    method = arguments[-1]
-    return getattr(np, name)(
-        np.asarray(x), np.asarray(arguments[0], dtype_of(x)), axis=axis, keepdims=keepdims,
-        method=method,
-    ).astype(dtype_of(x))  # fmt: skip
+def _picked(x: Any, name: str, q: Any, method: str, axis: Any, keepdims: bool) -> Any:
+    places = np.asarray(q, dtype_of(x))
+    found = getattr(np, name)(np.asarray(x), places, axis=axis, keepdims=keepdims, method=method)
+    return found.astype(dtype_of(x))
 
 
 @op()
@@ -205,7 +204,7 @@ def median(xp: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @op()
 def nanmedian(xp: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return medians of what is not NaN. Mirrors `keras.ops.nanmedian`."""
-    return _picked(to_float(x), "nanquantile", (0.5, "linear"), _axis(axis), keepdims)
+    return _picked(to_float(x), "nanquantile", 0.5, "linear", _axis(axis), keepdims)
 
 
 @op()
@@ -213,7 +212,7 @@ def quantile(
     xp: Any, x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
 ) -> Any:
     """Return quantiles over axes. Mirrors `keras.ops.quantile`."""
-    return _picked(to_float(x), "quantile", (q, method), _axis(axis), keepdims)
+    return _picked(to_float(x), "quantile", q, method, _axis(axis), keepdims)
 
 
 @op()
@@ -221,7 +220,7 @@ def percentile(
     xp: Any, x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
 ) -> Any:
     """Return percentiles over axes. Mirrors `keras.ops.percentile`."""
-    return _picked(to_float(x), "percentile", (q, method), _axis(axis), keepdims)
+    return _picked(to_float(x), "percentile", q, method, _axis(axis), keepdims)
 
 
 @op()
@@ -229,7 +228,7 @@ def nanquantile(
     xp: Any, x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
 ) -> Any:
     """Return quantiles of what is not NaN. Mirrors `keras.ops.nanquantile`."""
-    return _picked(to_float(x), "nanquantile", (q, method), _axis(axis), keepdims)
+    return _picked(to_float(x), "nanquantile", q, method, _axis(axis), keepdims)
 
 
 @op()
@@ -237,7 +236,7 @@ def nanpercentile(
     xp: Any, x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
 ) -> Any:
     """Return percentiles of what is not NaN. Mirrors `keras.ops.nanpercentile`."""
-    return _picked(to_float(x), "nanpercentile", (q, method), _axis(axis), keepdims)
+    return _picked(to_float(x), "nanpercentile", q, method, _axis(axis), keepdims)
 
 
 # --- along an axis ----------------------------------------------------------------------------
