@@ -80,9 +80,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     """Return numbers at equal distances, int32 or `floatx`. Mirrors `keras.ops.arange`."""
     given = [value for value in (start, stop, step) if value is not None]
     if dtype is None:
-        types = {getattr(value, "dtype", type(value)) for value in given}
         found = np.result_type(*(np.asarray(value).dtype for value in given))
-        dtype = found if all(hasattr(v, "dtype") for v in given) and types else None
+        dtype = found if all(hasattr(v, "dtype") for v in given) else None
         dtype = dtype or ("int32" if found.kind == "i" else floatx())
     return shown(np.arange(start, stop, 1 if step is None else step).astype(dtype_named(dtype)))
 
