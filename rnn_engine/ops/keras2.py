@@ -19,14 +19,11 @@ K: dict[str, Any] = {}
 _ALIKE = (
     "abs all any cast clip cos equal exp eye greater greater_equal "
     "less less_equal log logsumexp max maximum mean min minimum not_equal ones_like prod round "
-    "shape sigmoid sign sin softmax softplus softsign sqrt square squeeze std "
+    "reshape shape sigmoid sign sin softmax softplus softsign sqrt square squeeze std "
     "stop_gradient sum tanh tile transpose var zeros_like cumsum cumprod hard_sigmoid ndim"
 )
 K.update({name: OPS[name] for name in _ALIKE.split()})
-_RENAMED = {
-    "permute_dimensions": "transpose", "pow": "power", "gather": "take", "reshape": "reshape",
-}  # fmt: skip
-K.update({name: OPS[op] for name, op in _RENAMED.items() if name != "gather"})
+K.update(permute_dimensions=OPS["transpose"], pow=OPS["power"])
 
 
 def _enter(function: Callable[..., Any]) -> Callable[..., Any]:

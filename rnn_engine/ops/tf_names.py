@@ -4,7 +4,9 @@ Each takes TensorFlow's arguments, `name` among them. `rnn_engine` serves them o
 they are asked for; they are not in ``dir(rnn_engine)``.
 """
 
+import builtins
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -85,8 +87,7 @@ for _arguments, _names in _SIMPLE.items():
         _name, _, _op = _entry.partition(":")
         TABLE[_name] = _renamed(_name, _arguments, _op or _name)
 MATH.update(TABLE)
-for _name, _op in {"top_k": "top_k", "in_top_k": "in_top_k", "softplus": "softplus"}.items():
-    MATH[_name] = OPS[_op]
+MATH.update({name: OPS[name] for name in ("top_k", "in_top_k", "softplus")})
 
 _FEATURES = (
     "relu relu6 elu selu silu swish softplus softsign sigmoid tanh log_sigmoid softmax log_softmax"
@@ -410,9 +411,6 @@ def print_(
     *inputs: Any, output_stream: Any = None, end: str = "\n", sep: str = " ", **settings: Any
 ) -> None:
     """Print tensors by their values."""
-    import builtins
-    import sys
-
     stream = output_stream if hasattr(output_stream, "write") else sys.stdout
     builtins.print(
         *(np.asarray(x) if hasattr(x, "__array__") else x for x in inputs),
