@@ -1,9 +1,11 @@
 """Ops that call functions: loops, choices, maps."""
 
+import functools
 from typing import Any
 
 import numpy as np
 
+from rnn_engine.autodiff.steps import record
 from rnn_engine.graph.nest import flatten, map_structure, pack_as
 from rnn_engine.ops.dispatch import OPS
 from rnn_engine.ops.shapes import shape as shape_of
@@ -112,9 +114,6 @@ def custom_gradient(f: Any) -> Any:
 
     ``f(*tensors)`` returns outputs and a function of their gradients.
     """
-    import functools
-
-    from rnn_engine.autodiff.steps import record
 
     @functools.wraps(f)
     def called(*args: Any) -> Any:

@@ -9,6 +9,7 @@ from rnn_engine.autodiff import recording
 from rnn_engine.graph import KerasTensor, Operation
 from rnn_engine.graph.nest import flatten, map_structure, pack_as
 from rnn_engine.ops.dispatch import OPS
+from rnn_engine.utils.naming import auto_name
 
 # Sizes that stand for those that are not known, of the batch and of other axes: what differs
 # between the two runs is not known in the output.
@@ -26,7 +27,7 @@ class OpCall(Operation):
     """
 
     def __init__(self, op: str, name: str | None = None) -> None:
-        super().__init__(name or _auto_name(op))
+        super().__init__(name or auto_name(_class_name(op)))
         self.op = op
 
     @property
@@ -83,12 +84,6 @@ class OpCall(Operation):
     def get_config(self) -> dict[str, Any]:
         """Return the name of the op, and its own."""
         return {"op": self.op, "name": self.name}
-
-
-def _auto_name(op: str) -> str:
-    from rnn_engine.utils.naming import auto_name
-
-    return auto_name(_class_name(op))
 
 
 def _class_name(op: str) -> str:
