@@ -100,7 +100,7 @@ class Formula:
         if recording.OPEN or hasattr(y_pred, "_node"):
             from rnn_engine.losses.recorded import values_on_a_tape
 
-            found = values_on_a_tape(self, self.name, y_true, y_pred, options)
+            found = values_on_a_tape(self, y_true, y_pred, options)
             if found is not None:
                 return found
         t, p = self.inputs(y_true, y_pred, options)

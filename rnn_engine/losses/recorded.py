@@ -55,11 +55,8 @@ def by_targets(name: str, slope: Any, t: Any) -> Any:
             f"There is no gradient by the targets of the loss {name!r}: hand them over through "
             f"ops.stop_gradient, or write the loss in ops."
         )
-    return recording.load()._unbroadcast(np.asarray(-slope).reshape(_widened(t, slope)), t)
-
-
-def _widened(t: Any, slope: Any) -> tuple[int, ...]:
-    return slope.shape if np.ndim(t) == slope.ndim else (*np.shape(t),)
+    shape = slope.shape if np.ndim(t) == slope.ndim else np.shape(t)
+    return recording.load()._unbroadcast(np.asarray(-slope).reshape(shape), t)
 
 
 def _users(loss: Any, y_true: Any, y_pred: Any, sample_weight: Any, mask: Any) -> Any:
@@ -77,7 +74,7 @@ def _reduce(ops: Any, values: Any, plan: Weighting) -> Any:
     return ops.sum(values) / plan.divisor if plan.divisor else ops.sum(values) * 0.0
 
 
-def values_on_a_tape(formula: Any, name: str, y_true: Any, y_pred: Any, options: Any) -> Any:
+def values_on_a_tape(formula: Any, y_true: Any, y_pred: Any, options: Any) -> Any:
     """Return the values of a loss function of recorded arguments; None where none is."""
     y_true, y_pred = steps.seen(y_true), steps.seen(y_pred)
     if not (hasattr(y_true, "_node") or hasattr(y_pred, "_node")):
@@ -92,7 +89,7 @@ def values_on_a_tape(formula: Any, name: str, y_true: Any, y_pred: Any, options:
             upstream = np.asarray(gradients[0])
             with np.errstate(all="ignore"):
                 slope = formula.compute(true, pred, upstream, **options)[1].reshape(np.shape(p))
-            return [by_targets(name, slope, t) if wanted[0] else None, slope]
+            return [by_targets(formula.name, slope, t) if wanted[0] else None, slope]
 
         return [np.asarray(values)], back
 
