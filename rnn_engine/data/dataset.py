@@ -261,11 +261,10 @@ class Dataset:
     def concatenate(self, dataset: "Dataset", name: str | None = None) -> "Dataset":
         """Return these elements, and then those of another dataset."""
         counts = self._count(), dataset._count()
-        total = sum(counts) if min(counts) >= 0 else max(_INFINITE, *counts)
-        if _INFINITE not in counts and _UNKNOWN in counts:
-            total = _UNKNOWN
-        elif _INFINITE in counts:
+        if _INFINITE in counts:
             total = _INFINITE
+        else:
+            total = _UNKNOWN if _UNKNOWN in counts else sum(counts)
         return Dataset(lambda: itertools.chain(self, dataset), total)
 
     def shuffle(
