@@ -55,7 +55,6 @@ class GradientTape:
         self._engine = recording.load()
         self.trace: int = self._engine.new_trace()
         self._nodes: dict[int, tuple[Any, Any]] = {}  # by the id of what is watched
-        self._reads: dict[int, tuple[int, Any]] = {}
         self._boxes: dict[int, Any] = {}
         self._marked: list[Any] = []
 
