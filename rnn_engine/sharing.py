@@ -68,13 +68,11 @@ def note_copy(config: dict[str, Any], copy: dict[str, Any]) -> None:
 
 
 @contextmanager
-def reading() -> Iterator[dict[Any, Any]]:
+def reading() -> Iterator[None]:
     """Find shared objects again in this block, which reads one config."""
     token = _READ.set({})
     try:
-        objects = _READ.get()
-        assert objects is not None
-        yield objects
+        yield
     finally:
         _READ.reset(token)
 
