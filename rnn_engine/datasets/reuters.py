@@ -46,7 +46,7 @@ def load_data(
     x, labels = mixed(mixing(seed), arrays["x"], arrays["y"])
     texts = marked(x, start_char, index_from)
     if maxlen:
-        texts, labels = short_ones(maxlen, texts, labels)  # type: ignore[assignment]
+        texts, labels = short_ones(maxlen, texts, labels)  # type: ignore[assignment]  # a list
     texts = frequent_words(texts, num_words, skip_top, oov_char)
     at = int(len(texts) * (1 - test_split))
     return (

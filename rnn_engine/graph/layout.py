@@ -160,6 +160,7 @@ class Layout:
         return {"nodes": self.nodes, "inputs": self.inputs, "outputs": self.outputs}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        # Laid out anew, by the constructor: no subclass has another.
         self.__init__(state["inputs"], state["outputs"])  # type: ignore[misc]
 
 

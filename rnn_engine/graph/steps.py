@@ -43,11 +43,11 @@ class Step:
 
     def forward(self, values: Values, masks: Values, training: bool | None, keep: bool) -> Any:
         """Run the operation; return what backward needs."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define forward.")
 
     def backward(self, gradients: Values, saved: Any, need_dx: bool) -> None:
         """Go back through the operation."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define backward.")
 
     def penalties(self, saved: Any) -> float:
         """Return the penalties on activities in `saved`."""
@@ -55,7 +55,7 @@ class Step:
 
     def shapes(self, given: dict[int, Any]) -> list[Any]:
         """Return the shapes of the outputs; `given` has those of tensors by their `id`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define shapes.")
 
     def check(self, samples: dict[int, Any]) -> None:
         """Raise as the operation would for arrays of such shapes, by the `id` of tensors."""

@@ -74,7 +74,7 @@ class Metric:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "result" in vars(cls):
-            cls.result = _shown(cls.result)  # type: ignore[method-assign]
+            cls.result = _shown(cls.result)  # type: ignore[method-assign]  # wrapped in place
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name: str = name or auto_name(type(self).__name__)

@@ -75,7 +75,7 @@ def make(function: Callable[..., Any], tensors: int = 1, many: bool = False) -> 
             result = function(xp, *operands, **kwargs)
         return result if kind == _RECORDED else shown(result)
 
-    call.__signature__ = public  # type: ignore[attr-defined]
+    call.__signature__ = public  # type: ignore[attr-defined]  # `inspect` looks there
     del call.__wrapped__
     return call
 

@@ -162,6 +162,6 @@ class Window(io.RawIOBase):
         """Fill a buffer as far as the part goes; return the number of bytes."""
         view = memoryview(buffer).cast("B")[: max(0, self._size - self._at)]
         self._file.seek(self._start + self._at)
-        count = self._file.readinto(view)  # type: ignore[attr-defined]
+        count = self._file.readinto(view)  # type: ignore[attr-defined]  # a real file has it
         self._at += count
         return int(count)
