@@ -39,9 +39,9 @@ def save_model(
     model : Model
     filepath : str or path
         Ends in ``.keras`` for Keras's format, in ``.h5`` or ``.hdf5`` for the one Keras
-        had before version 3, which it still reads, or in ``.npz`` for the library's own
-    . The file is replaced at once
-        when the new one is whole: a kill in the middle leaves the old one.
+        had before version 3, which it still reads, or in ``.npz`` for the library's own. The
+        file is replaced at once when the new one is whole: a kill in the middle leaves the
+        old one.
     overwrite : bool
         If False and the file exists, ask on the terminal.
     include_optimizer : bool
@@ -211,8 +211,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     ----------
     model : Model
     filepath : str or path
-        Ends in ``.weights.h5`` for Keras's format
-        or in ``.npz`` for the library's own.
+        Ends in ``.weights.h5`` for Keras's format or in ``.npz`` for the library's own.
     overwrite : bool
         If False and the file exists, ask on the terminal.
 

@@ -24,9 +24,9 @@ _GONE: dict[str, tuple[Any, ...]] = {
 }
 _OPTIMIZER_GONE = ("is_legacy_optimizer", "jit_compile")
 _ALPHA = ("LeakyReLU",)
-# Keras 3's hard sigmoid is another function; the numbers of the file are kept.
 # After so many the product of Nadam's momenta is zero in float32.
 _MOST_MOMENTA = 2000
+# Keras 3's hard sigmoid is another function; the numbers of the file are kept.
 _HARD_SIGMOID = "hard_sigmoid_keras2"
 
 
