@@ -82,14 +82,15 @@ def save_model(
     if not may_write(path, overwrite):
         return
     found = groups(model, include_optimizer)
-    config = to_json(model_to_config(model, include_optimizer))
+    config = model_to_config(model, include_optimizer)
+    text = to_json(config)
     if path.endswith(_OLD):  # as Keras does for these, and for no others
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with replacing(path) as file:
         if path.endswith(_OLD):
-            legacy_h5.write(file, model, include_optimizer)
+            legacy_h5.write(file, model, config)
         else:
-            (keras_zip if path.endswith(".keras") else native).write(file, found, config)
+            (keras_zip if path.endswith(".keras") else native).write(file, found, text)
 
 
 def check_can_save(model: Any, path: str, weights_only: bool = False) -> None:

@@ -18,7 +18,7 @@ from rnn_engine.saving.hdf5 import Hdf5, h5py
 from rnn_engine.saving.keras2 import from_old_file
 from rnn_engine.saving.state import text_layers
 from rnn_engine.saving.stored import Content, Stored
-from rnn_engine.saving.writing import model_to_config, to_json
+from rnn_engine.saving.writing import to_json
 from rnn_engine.variable import Variable
 
 _WEIGHTS, _OPTIMIZER = "model_weights", "optimizer_weights"
@@ -82,9 +82,8 @@ def _texts(file: Hdf5, group: str, name: str) -> list[str]:
     return texts or []
 
 
-def write(file: Any, model: Any, include_optimizer: bool) -> None:
-    """Write a model into a file, open for writing and reading."""
-    config = model_to_config(model, include_optimizer)
+def write(file: Any, model: Any, config: dict[str, Any]) -> None:
+    """Write a model and its config, which is changed, into a file open for both ways."""
     compiled = config.get("compile_config")
     settings = {"class_name": config["class_name"], "config": config["config"]}
     _spell_out_vocabularies(settings, {layer.name: layer for _, layer in text_layers(model)})
