@@ -323,7 +323,8 @@ def _opened(file: BinaryIO, path: str) -> Iterator[Content]:
                 f"{path} is damaged or of no format that is known here: it starts with {start!r}."
             )
         with open_archive(file, path) as archive:
-            is_keras = keras_zip.WEIGHTS in archive.names
-        file.seek(0)
-        with (keras_zip if is_keras else native).opened(file, path) as content:
-            yield content
+            if keras_zip.WEIGHTS in archive.names:
+                with keras_zip.opened(archive) as content:
+                    yield content
+            else:
+                yield native.content_of(archive)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from rnn_engine.saving import keras_h5
-from rnn_engine.saving.archive import Archive, open_archive
+from rnn_engine.saving.archive import Archive
 from rnn_engine.saving.assets import assets_of, write_assets
 from rnn_engine.saving.hdf5 import open_hdf5
 from rnn_engine.saving.keras2 import from_keras2_archive, is_keras2
@@ -41,25 +41,25 @@ def write(file: BinaryIO, groups: list[Group], config: str) -> None:
 
 
 @contextmanager
-def opened(file: BinaryIO, source: str) -> Iterator[Content]:
-    """Open a file for reading.
+def opened(archive: Archive) -> Iterator[Content]:
+    """Open what an archive holds for reading.
 
     Raises
     ------
     ValueError
         If the file is damaged or no file of Keras 3.
     """
-    with open_archive(file, source) as archive:
-        config = parse_json(archive.text("config.json"), source)
-        name = f"{WEIGHTS} in {source}"
-        with open_hdf5(archive.seekable(WEIGHTS), name, archive.budget) as weights:
-            arrays = keras_h5.arrays_of(weights)
-            if is_keras2(_metadata(archive)):
-                state = arrays.get("optimizer")
-                config, state = from_keras2_archive(config, state, source)
-                arrays = {**arrays, "optimizer": state or []}
-            named = keras_h5.named_of(weights)
-            yield Content(config, arrays, assets=assets_of(archive), named=named)
+    source = archive.source
+    config = parse_json(archive.text("config.json"), source)
+    name = f"{WEIGHTS} in {source}"
+    with open_hdf5(archive.seekable(WEIGHTS), name, archive.budget) as weights:
+        arrays = keras_h5.arrays_of(weights)
+        if is_keras2(_metadata(archive)):
+            state = arrays.get("optimizer")
+            config, state = from_keras2_archive(config, state, source)
+            arrays = {**arrays, "optimizer": state or []}
+        named = keras_h5.named_of(weights)
+        yield Content(config, arrays, assets=assets_of(archive), named=named)
 
 
 def _metadata(archive: Archive) -> dict[str, Any]:

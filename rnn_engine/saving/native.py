@@ -14,14 +14,12 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
-from rnn_engine.saving.archive import Archive, fill_from, open_archive
+from rnn_engine.saving.archive import Archive, fill_from
 from rnn_engine.saving.assets import assets_of, write_assets
 from rnn_engine.saving.budget import checked_dtype
 from rnn_engine.saving.errors import RefusedError, damage_named
@@ -51,32 +49,31 @@ def write(file: BinaryIO, groups: list[Group], config: str | None) -> None:
         write_assets(archive, groups)
 
 
-@contextmanager
-def opened(file: BinaryIO, source: str) -> Iterator[Content]:
-    """Open a file for reading.
+def content_of(archive: Archive) -> Content:
+    """Return what an archive holds.
 
     Raises
     ------
     ValueError
         If it is damaged, of a later version, or holds pickled objects.
     """
-    with open_archive(file, source) as archive:
-        _check_version(archive.text("metadata.json"), source)
-        config = None
-        if "config.json" in archive.names:
-            config = parse_json(archive.text("config.json"), source)
-        found: dict[str, dict[int, Stored]] = {}
-        for name in archive.names:
-            if match := _ARRAY.fullmatch(name):
-                values = found.setdefault(match["path"] or "", {})
-                values[int(match["number"])] = _stored(archive, name)
-        arrays = {path: in_order(values, path, source) for path, values in found.items()}
-        named = {
-            name.removesuffix(".npy"): _stored(archive, name)
-            for name in archive.names
-            if name.endswith("/vars/idf_weights.npy")
-        }
-        yield Content(config, arrays, assets=assets_of(archive), named=named)
+    source = archive.source
+    _check_version(archive.text("metadata.json"), source)
+    config = None
+    if "config.json" in archive.names:
+        config = parse_json(archive.text("config.json"), source)
+    found: dict[str, dict[int, Stored]] = {}
+    for name in archive.names:
+        if match := _ARRAY.fullmatch(name):
+            values = found.setdefault(match["path"] or "", {})
+            values[int(match["number"])] = _stored(archive, name)
+    arrays = {path: in_order(values, path, source) for path, values in found.items()}
+    named = {
+        name.removesuffix(".npy"): _stored(archive, name)
+        for name in archive.names
+        if name.endswith("/vars/idf_weights.npy")
+    }
+    return Content(config, arrays, assets=assets_of(archive), named=named)
 
 
 def _check_version(text: bytes, source: str) -> None:
