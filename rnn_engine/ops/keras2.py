@@ -435,11 +435,8 @@ def truncated_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
     """Return normally distributed numbers, those beyond two deviations drawn again."""
-    generator = random.make_generator(seed)
-    drawn = generator.normal(size=tuple(shape))
-    while (far := np.abs(drawn) > 2).any():
-        drawn[far] = generator.normal(size=int(far.sum()))
-    return shown((mean + stddev * drawn).astype(dtype_named(dtype)))
+    drawn = random.truncated_normal(tuple(shape), mean, stddev, "float64", seed)
+    return shown(drawn.astype(dtype_named(dtype)))
 
 
 K["random_normal_variable"] = lambda shape, mean, scale, dtype=None, name=None, seed=None: variable(

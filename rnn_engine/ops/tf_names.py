@@ -572,6 +572,14 @@ def zero_fraction(value: Any, name: Any = None) -> Any:
 
 NN.update(top_k=OPS["top_k"], in_top_k=OPS["in_top_k"])
 
+
+def _band(x: Any, lower: int, upper: int) -> Any:
+    """Return what stands in a band of a matrix; a negative number keeps all of that side."""
+    rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
+    inside = ((lower < 0) | (rows - columns <= lower)) & ((upper < 0) | (columns - rows <= upper))
+    return OPS["where"](inside, x, 0)
+
+
 TABLE["math"] = SimpleNamespace(**MATH)
 TABLE["nn"] = SimpleNamespace(**NN)
 TABLE["linalg"] = SimpleNamespace(
@@ -581,18 +589,11 @@ TABLE["linalg"] = SimpleNamespace(
     logdet=OPS["logdet"], pinv=OPS["pinv"], global_norm=global_norm,
     matrix_transpose=lambda a: OPS["swapaxes"](a, -1, -2),
     diag_part=lambda x: OPS["diagonal"](x, axis1=-2, axis2=-1),
-    band_part=lambda x, lower, upper: _band(x, lower, upper),
+    band_part=_band,
 )  # fmt: skip
 TABLE["dtypes"] = SimpleNamespace(
     **{name: kind for name, kind in TABLE.items() if isinstance(kind, np.dtype)}, cast=cast
 )
-
-
-def _band(x: Any, lower: int, upper: int) -> Any:
-    """Return what stands in a band of a matrix; a negative number keeps all of that side."""
-    rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
-    inside = ((lower < 0) | (rows - columns <= lower)) & ((upper < 0) | (columns - rows <= upper))
-    return OPS["where"](inside, x, 0)
 
 
 def __getattr__(name: str) -> Any:
