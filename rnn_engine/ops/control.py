@@ -7,30 +7,24 @@ import numpy as np
 
 from rnn_engine.autodiff.steps import record
 from rnn_engine.graph.nest import flatten, map_structure, pack_as
-from rnn_engine.ops.dispatch import OPS
+from rnn_engine.ops.dispatch import OPS, enter
 from rnn_engine.ops.shapes import shape as shape_of
 
 
-def _enter(function: Any) -> Any:
-    function.__name__ = function.__qualname__ = function.__name__.rstrip("_")
-    OPS[function.__name__] = function
-    return function
-
-
-@_enter
+@enter
 def cond(pred: Any, true_fn: Any, false_fn: Any) -> Any:
     """Return what one of two functions returns. Mirrors `keras.ops.cond`."""
     return true_fn() if bool(np.asarray(pred)) else false_fn()
 
 
-@_enter
+@enter
 def switch(index: Any, branches: Any, *operands: Any) -> Any:
     """Return what the function of a number returns. Mirrors `keras.ops.switch`."""
     place = min(max(int(np.asarray(index)), 0), len(branches) - 1)
     return branches[place](*operands)
 
 
-@_enter
+@enter
 def while_loop(cond: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None) -> Any:
     """Return what becomes of values while a condition holds. Mirrors `keras.ops.while_loop`."""
     single = not isinstance(loop_vars, list | tuple)
@@ -45,7 +39,7 @@ def while_loop(cond: Any, body: Any, loop_vars: Any, maximum_iterations: Any = N
     return values[0] if single else values
 
 
-@_enter
+@enter
 def fori_loop(lower: Any, upper: Any, body_fun: Any, init_val: Any) -> Any:
     """Return what becomes of a value in a counted loop. Mirrors `keras.ops.fori_loop`."""
     for i in range(int(np.asarray(lower)), int(np.asarray(upper))):
@@ -63,20 +57,20 @@ def _entry(nest: Any, i: int) -> Any:
     return map_structure(lambda x: x[i], nest)
 
 
-@_enter
+@enter
 def map_(f: Any, xs: Any) -> Any:
     """Return a function of every entry along the first axis, stacked. Mirrors `keras.ops.map`."""
     count = shape_of(flatten(xs)[0])[0]
     return _stack([f(_entry(xs, i)) for i in range(count)])
 
 
-@_enter
+@enter
 def vectorized_map(function: Any, elements: Any) -> Any:
     """Return a function of every entry, stacked. Mirrors `keras.ops.vectorized_map`."""
     return map_(function, elements)
 
 
-@_enter
+@enter
 def scan(
     f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False,
     unroll: Any = 1,
@@ -93,7 +87,7 @@ def scan(
     return init, None if not outputs or outputs[0] is None else _stack(outputs)
 
 
-@_enter
+@enter
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """Return the choice of the first condition that holds. Mirrors `keras.ops.select`."""
     found = default
@@ -102,13 +96,13 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     return found
 
 
-@_enter
+@enter
 def vectorize(pyfunc: Any, *, excluded: Any = None, signature: Any = None) -> Any:
     """Return a function of arrays of one of numbers. Mirrors `keras.ops.vectorize`."""
     return np.vectorize(pyfunc, excluded=excluded, signature=signature)
 
 
-@_enter
+@enter
 def custom_gradient(f: Any) -> Any:
     """Return a function whose gradient it gives itself. Mirrors `keras.ops.custom_gradient`.
 

@@ -43,6 +43,14 @@ def op(tensors: int = 1, many: bool = False) -> Callable[[Any], Any]:
     return decorate
 
 
+def enter(function: Callable[..., Any]) -> Any:
+    """Enter a function in the table as it is: it takes no operands, or calls other ops."""
+    # An op called like one of Python's own functions has an underscore behind its name.
+    function.__name__ = function.__qualname__ = function.__name__.rstrip("_")
+    OPS[function.__name__] = function
+    return function
+
+
 def make(function: Callable[..., Any], tensors: int = 1, many: bool = False) -> Any:
     """Return what a user calls for ``function(xp, ...)``."""
     # An op called like one of Python's own functions has an underscore behind its name.

@@ -10,6 +10,7 @@ from rnn_engine.ops.dispatch import (
     OPS,
     dtype_named,
     dtype_of,
+    enter,
     op,
     plain_array,
     promote,
@@ -27,55 +28,50 @@ def _shape(shape: Any) -> Any:
     return shape if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
 
 
-def _maker(function: Any) -> Any:
-    OPS[function.__name__] = function
-    return function
-
-
-@_maker
+@enter
 def zeros(shape: Any, dtype: Any = None) -> Any:
     """Return a tensor of zeros. Mirrors `keras.ops.zeros`."""
     return shown(np.zeros(_shape(shape), dtype_named(dtype)))
 
 
-@_maker
+@enter
 def ones(shape: Any, dtype: Any = None) -> Any:
     """Return a tensor of ones. Mirrors `keras.ops.ones`."""
     return shown(np.ones(_shape(shape), dtype_named(dtype)))
 
 
-@_maker
+@enter
 def empty(shape: Any, dtype: Any = None) -> Any:
     """Return a tensor of zeros. Mirrors `keras.ops.empty`."""
     return zeros(shape, dtype)
 
 
-@_maker
+@enter
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """Return a tensor of one number. Mirrors `keras.ops.full`."""
     value = plain_array(fill_value, dtype_named(dtype))
     return shown(np.broadcast_to(value, _shape(shape)).copy())
 
 
-@_maker
+@enter
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Return ones on a diagonal. Mirrors `keras.ops.eye`."""
     return shown(np.eye(N, M, k, dtype_named(dtype)))
 
 
-@_maker
+@enter
 def identity(n: int, dtype: Any = None) -> Any:
     """Return the identity matrix. Mirrors `keras.ops.identity`."""
     return eye(n, dtype=dtype)
 
 
-@_maker
+@enter
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Return ones at and below a diagonal. Mirrors `keras.ops.tri`."""
     return shown(np.tri(N, M, k, dtype_named(dtype)))
 
 
-@_maker
+@enter
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
     """Return numbers at equal distances, int32 or `floatx`. Mirrors `keras.ops.arange`."""
     given = [value for value in (start, stop, step) if value is not None]
@@ -103,7 +99,7 @@ def _spaced(name: str) -> Any:
 _geomspace, _logspace = _spaced("geomspace"), _spaced("logspace")
 
 
-@_maker
+@enter
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
     dtype: Any = None, axis: int = 0,
@@ -116,7 +112,7 @@ def linspace(
     return made, shown((np.asarray(stop) - np.asarray(start)).astype(made.dtype) / parts)
 
 
-@_maker
+@enter
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10,
     dtype: Any = None, axis: int = 0,
@@ -125,7 +121,7 @@ def logspace(
     return _logspace(start, stop, num, endpoint, dtype, axis, base=base)
 
 
-@_maker
+@enter
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
@@ -133,43 +129,43 @@ def geomspace(
     return _geomspace(start, stop, num, endpoint, dtype, axis)
 
 
-@_maker
+@enter
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
     """Return a value as a tensor. Mirrors `keras.ops.convert_to_tensor`."""
     return OPS["cast"](x, dtype) if dtype is not None else OPS["array"](x)
 
 
-@_maker
+@enter
 def convert_to_numpy(x: Any) -> np.ndarray:
     """Return a value as a plain array of NumPy. Mirrors `keras.ops.convert_to_numpy`."""
     return np.array(x)
 
 
-@_maker
+@enter
 def is_tensor(x: Any) -> bool:
     """Return whether `x` is a tensor of this library. Mirrors `keras.ops.is_tensor`."""
     return isinstance(x, Tensor) or hasattr(x, "_node")
 
 
-@_maker
+@enter
 def shape(x: Any) -> tuple[Any, ...]:
     """Return the shape of a tensor. Mirrors `keras.ops.shape`."""
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
-@_maker
+@enter
 def ndim(x: Any) -> int:
     """Return the number of axes. Mirrors `keras.ops.ndim`."""
     return len(shape(x))
 
 
-@_maker
+@enter
 def size(x: Any) -> int:
     """Return the number of elements. Mirrors `keras.ops.size`."""
     return int(np.prod(shape(x)))
 
 
-@_maker
+@enter
 def dtype(x: Any) -> str:
     """Return the name of the type. Mirrors `keras.ops.dtype`."""
     found = getattr(x, "dtype", None)
@@ -522,7 +518,7 @@ def unstack(xp: Any, x: Any, num: int | None = None, axis: int = 0) -> list[Any]
     return [x[(*before, i)] for i in range(x.shape[axis] if num is None else num)]
 
 
-@_maker
+@enter
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Any]:
     """Return grids of coordinates. Mirrors `keras.ops.meshgrid`."""
     return shown([np.array(part) for part in _np.meshgrid(*map(plain_array, x), indexing=indexing)])
