@@ -21,8 +21,6 @@ from rnn_engine.variable import Variable
 OPS: dict[str, Callable[..., Any]] = {}
 """Every op of Keras's by its name."""
 
-_FLOATS = ("float16", "float32", "float64")
-
 
 def op(tensors: int = 1, many: bool = False) -> Callable[[Any], Any]:
     """Make an op of ``function(xp, *tensors, *settings)`` and enter it in the table.
