@@ -44,9 +44,7 @@ __all__ = [
 ]
 
 
-_find = lazily(
-    __name__, {"LossScaleOptimizer": "rnn_engine.optimizers.loss_scale:LossScaleOptimizer"}
-)
+_find = lazily(__name__, {"LossScaleOptimizer": f"{_SCALED}:LossScaleOptimizer"})
 
 
 def __getattr__(name: str) -> Any:
