@@ -95,7 +95,8 @@ def torch(cell: str, weights: list[Any], x: np.ndarray, dh: np.ndarray) -> list[
 
 def median_times(calls: list[Callable[[], Any]]) -> list[float]:
     """Return the median time of each call in microseconds, taken in turns."""
-    counts, times = [], [[] for _ in calls]  # type: ignore[var-annotated]
+    counts: list[int] = []
+    times: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()
         begun = time.perf_counter()

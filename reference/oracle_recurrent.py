@@ -53,13 +53,13 @@ class Recurrent:
         self, x: Quantity, states: list[Quantity], rows: np.ndarray
     ) -> tuple[list[Quantity], Any]:
         """Return the next states, the output first, and what the way back needs."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no cell: use one of its subclasses.")
 
     def step_back(
         self, dstates: list[Quantity], kept: Any, rows: np.ndarray, grads: Grads
     ) -> tuple[Quantity, list[Quantity]]:
         """Add to the gradients of the weights; return those of x and of the states before."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no cell: use one of its subclasses.")
 
     # -- time ---------------------------------------------------------------------
 

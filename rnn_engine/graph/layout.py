@@ -161,7 +161,7 @@ class Layout:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Laid out anew, by the constructor: no subclass has another.
-        self.__init__(state["inputs"], state["outputs"])  # type: ignore[misc]
+        self.__init__(state["inputs"], state["outputs"])  # type: ignore[misc]  # made anew
 
 
 def _learns(operation: Any) -> bool:

@@ -484,7 +484,7 @@ class Layer(Operation):
         Its batch size is only fixed where a stateful layer needs it.
         """
         if self.several_inputs:
-            return [(None, *part.shape[1:]) for part in x]  # type: ignore[return-value]
+            return [(None, *part.shape[1:]) for part in x]  # type: ignore[return-value]  # one each
         return (len(x) if _is_stateful(self) else None, *x.shape[1:])
 
     def convert(self, inputs: Any) -> Any:

@@ -21,7 +21,7 @@ def pairs(value: Any, rank: int, name: str) -> Pairs:
         If `value` is no int and no such sequence, or something is negative.
     """
     if rank == 1:
-        return (integers(value, 2, name, allow_zero=True),)  # type: ignore[return-value]
+        return (integers(value, 2, name, allow_zero=True),)  # type: ignore[return-value]  # as below
     if isinstance(value, int):
         value = (value,) * rank
     elif not hasattr(value, "__len__"):
@@ -33,6 +33,7 @@ def pairs(value: Any, rank: int, name: str) -> Pairs:
         raise ValueError(f"`{name}` should have {rank} elements. Received: {name}={value}.")
     numbers = ("1st", "2nd", "3rd")
     return tuple(
+        # Two, as asked for; the type only says some.
         integers(entry, 2, f"{numbers[i]} entry of {name}", allow_zero=True)  # type: ignore[misc]
         for i, entry in enumerate(value)
     )

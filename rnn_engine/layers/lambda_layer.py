@@ -64,10 +64,10 @@ class Lambda(Layer):
         self._output_shape = output_shape
         self.mask = mask
         try:
-            names = inspect.signature(function).parameters
+            names = list(inspect.signature(function).parameters)
         except (TypeError, ValueError):  # a builtin may not tell
-            names = {}  # type: ignore[assignment]
-        self._takes = [name for name in ("mask", "training") if name in names]
+            names = []
+        self._takes: list[str] = [name for name in ("mask", "training") if name in names]
 
     def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
         """Return the function of the input."""

@@ -68,7 +68,7 @@ def test_a_target_that_is_a_folder(tmp_path: Any) -> None:
 
 def test_a_model_that_no_file_can_hold(tmp_path: Any) -> None:
     layer = layers.Dense(3, kernel_initializer=lambda shape, dtype=None: np.ones(shape, "f4"))
-    layer.get_config = lambda: {"kernel_initializer": object()}  # type: ignore[method-assign]
+    layer.get_config = lambda: {"kernel_initializer": object()}  # type: ignore[method-assign]  # meant
     fails(cb.ModelCheckpoint(tmp_path / "m.npz"), (TypeError, ValueError), "object", layer)
     callback = cb.ModelCheckpoint(tmp_path / "m.npz", save_weights_only=True)
     model = Sequential([layer, layers.Dense(1)])
