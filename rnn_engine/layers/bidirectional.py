@@ -159,9 +159,15 @@ class Bidirectional(Layer):
         return (y, *states) if self.return_state else y
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask where the output has time steps, once for each output."""
+        """Return the mask where the output has time steps, once for each output; states have none.
+
+        A tuple with the states, or where both outputs are returned.
+        """
         mask = mask if self.return_sequences else None
-        return (mask, mask) if self.merge_mode is None else mask
+        masks = (mask, mask) if self.merge_mode is None else (mask,)
+        if self.return_state:
+            masks += (None,) * sum(len(layer.state_sizes) for layer in self.sublayers)
+        return masks[0] if len(masks) == 1 else masks
 
     # --- states ---------------------------------------------------------------
 

@@ -53,6 +53,26 @@ def states_in_a_list_both_ways(kit: Any) -> Made:
     return {"x": x, "s": s, "t": t}, {"y": kit.layers.Dense(2)(y), "f": forward, "b": backward}
 
 
+def states_of_both_ways(kit: Any, merge_mode: str | None) -> Made:
+    words = kit.Input((6,), name="words")
+    embedded = kit.layers.Embedding(9, 3, mask_zero=True)(words)
+    lstm = kit.layers.LSTM(2, return_sequences=True, return_state=True)
+    *outputs, h, c, h_back, c_back = kit.layers.Bidirectional(lstm, merge_mode)(embedded)
+    state = [kit.layers.Multiply()(pair) for pair in ([h, h_back], [c, c_back])]
+    last = kit.layers.LSTM(2)(embedded, initial_state=state)
+    return words, [kit.layers.LSTM(3)(outputs[-1]), last]
+
+
+@graph
+def masks_and_states_of_both_ways(kit: Any) -> Made:
+    return states_of_both_ways(kit, "concat")
+
+
+@graph
+def masks_and_states_unmerged(kit: Any) -> Made:
+    return states_of_both_ways(kit, None)
+
+
 @graph
 def masks_along_each_tensor(kit: Any) -> Made:
     words, series = kit.Input((6,), name="words"), kit.Input((6, 3), name="series")
