@@ -91,3 +91,22 @@ def test_backward_adds_to_the_gradients() -> None:
     assert layer.backward(y, saved, need_dx=False) is None
     for variable, first in zip(layer.trainable_weights, once, strict=True):
         np.testing.assert_allclose(variable.grad, 2 * first, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [layers.Conv1D, layers.Conv1DTranspose, layers.SeparableConv1D])
+def test_new_weights_are_used_both_ways(kind: Any) -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(2, 9, 3)).astype(np.float32)
+    used, new = kind(8, 3), kind(8, 3)
+    used.build(x.shape)
+    y, saved = used.forward(x, True)
+    used.backward(y, saved)  # packs the weights for both ways
+    new.build(x.shape)
+    weights = [rng.normal(size=w.shape) for w in new.get_weights()]
+    found = []
+    for layer in (used, new):
+        layer.set_weights(weights)
+        again, saved = layer.forward(x, True)
+        found.append((np.array(again), layer.backward(y, saved)))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
