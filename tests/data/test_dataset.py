@@ -133,6 +133,7 @@ def test_shuffled_orders() -> None:
     assert first != second
     assert [int(n) for n in numbers.shuffle(10, seed=3)] == first
     assert all(n <= place + 9 for place, n in enumerate(first)), "the buffer holds ten"
+    assert first[:40] != sorted(first[:40]), "drawn from any place of the buffer"
     kept = numbers.shuffle(50, seed=3, reshuffle_each_iteration=False)
     assert [int(n) for n in kept] == [int(n) for n in kept]
     assert len(drawn) == 50
