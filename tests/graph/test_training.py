@@ -171,6 +171,28 @@ def test_one_batch_and_generators(case: str) -> None:
     same_logs(*logs)
 
 
+def test_one_softmax_below_several_losses() -> None:
+    """The gradients of two cross-entropies and of a layer above meet at its logits."""
+    rng = np.random.default_rng(3)
+    x, kind = rng.normal(size=(COUNT, 3)), rng.integers(0, 3, COUNT)
+    models = []
+    for kit in rnn_engine, keras:
+        kit.utils.clear_session()
+        inputs = kit.Input((3,))
+        shared = kit.layers.Dense(3, activation="softmax", name="shared")(inputs)
+        again = kit.layers.Dropout(0.0, name="again")(shared)
+        model = kit.Model(inputs, [shared, again, kit.layers.Dense(1, name="above")(shared)])
+        cross = "sparse_categorical_crossentropy"
+        model.compile(kit.optimizers.SGD(0.5), [cross, cross, "mse"], loss_weights=[1.0, 0.5, 2.0])
+        models.append(model)
+    models[0].set_weights(models[1].get_weights())
+    y = [kind, rng.permutation(kind), rng.normal(size=(COUNT, 1))]
+    for _ in range(2):
+        same_logs(*(model.train_on_batch(x, y, return_dict=True) for model in models))
+    for a, b in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-6)
+
+
 def test_gradients_of_several_outputs() -> None:
     ours, theirs = twins("a list of losses")
     tf = pytest.importorskip("tensorflow")
