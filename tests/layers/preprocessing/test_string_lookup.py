@@ -95,6 +95,22 @@ def test_given_vocabulary_is_keras(vocabulary, inputs, mode, special, mask_token
         ours.adapt(["x"])
 
 
+@pytest.mark.parametrize("mode", ["int", "multi_hot", "count"])
+@pytest.mark.parametrize("mask_token", [None, ""])
+def test_without_an_index_for_the_unknown(mode, mask_token):
+    arguments = {
+        "vocabulary": ["b", "a", "c"],
+        "num_oov_indices": 0,
+        "mask_token": mask_token,
+        "output_mode": mode,
+    }
+    ours, theirs = StringLookup(**arguments), keras.layers.StringLookup(**arguments)
+    inputs = np.array([["a", "b"], ["c", "a"]])
+    assert ours.get_vocabulary() == theirs.get_vocabulary()
+    assert ours.vocabulary_size() == theirs.vocabulary_size()
+    same(ours(inputs), theirs(tf.constant(inputs.tolist())))
+
+
 @given(
     indices=st.lists(st.integers(-1, 7), min_size=1, max_size=6),
     mask_token=st.sampled_from([None, ""]),
