@@ -111,7 +111,7 @@ def relative_error(actual: Any, expected: Any, dtype: Any, size: Any = None) -> 
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     if not np.all(same | (np.isfinite(a) & np.isfinite(b))):
         return float("inf")
-    error = np.abs(np.where(same, 0.0, a - np.where(same, a, b))) / scale
+    error = np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b)) / scale
     return float(error.max()) if error.size else 0.0
 
 

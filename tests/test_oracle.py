@@ -159,7 +159,8 @@ def test_dropout_of_the_input_alone(cell: Any) -> None:
 @given(rnn_problems(kinds=("normal",), cells=ALL_CELLS))
 def test_gradients_by_finite_differences(problem: RnnProblem) -> None:
     """The slope along a direction of weights, input and states, in float64."""
-    problem = replace(problem, dtype="float64")
+    # Some grow without bound, and bend within the step; with weights this small they do not.
+    problem = replace(problem, dtype="float64", weights=[w / 4 for w in problem.weights])
     d = tolerances.DIFFERENCE_STEP
     found, margin = oracle_pass(problem)
     assume(margin > 100 * d)

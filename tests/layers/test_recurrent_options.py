@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import rnn_engine
@@ -73,6 +73,7 @@ def test_dropout_masks_and_states_agree_with_keras(problem: Problem) -> None:
     if problem.activation == "exponential":
         t = 1  # a tower of powers, in which one rounding decides between 0 and infinity
     options = {**problem.options, "activation": problem.activation, "dtype": problem.dtype}
+    options["seed"] = problem.seed
     rates = dict(zip(("dropout", "recurrent_dropout"), problem.rates, strict=True))
     ours, theirs = (getattr(side, problem.cell)(u, **options, **rates) for side in (OURS, THEIRS))
     for layer in (ours, theirs):
@@ -119,7 +120,12 @@ def test_dropout_masks_and_states_agree_with_keras(problem: Problem) -> None:
             [np.float32(a) for a in part] if isinstance(part, list) else part
             for part in vars(found).values()
         ))  # fmt: skip
-    sides.agree(found, sides.their_pass(theirs, x, dys, states, mask), dtype)
+    expected = sides.their_pass(theirs, x, dys, states, mask)
+    if problem.activation == "exponential":
+        parts = (*expected.outputs, *expected.parameters, *expected.inputs, *expected.states)
+        # Beyond the largest float32 stands NaN where one side multiplies infinity by zero.
+        assume(all(np.isfinite(part).all() for part in parts))
+    sides.agree(found, expected, dtype)
 
 
 def test_gates_have_masks_of_their_own() -> None:
