@@ -26,7 +26,7 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
-.PHONY: help demo test nightly fuzz keras-versions soak verify accuracy bench ulp lint format clean \
+.PHONY: help demo test explore nightly fuzz keras-versions soak verify accuracy bench ulp lint format clean \
 	distclean
 
 help:  ## this list
@@ -53,6 +53,9 @@ keras-versions: $(VENV)/test.stamp  ## what is saved here opens in older version
 
 fuzz: $(VENV)/test.stamp  ## N damaged files of each format are loaded or refused (N=10000)
 	$(RUN) -m tests.saving.fuzz --runs $(N)
+
+explore: $(VENV)/test.stamp  ## the suite with 100 cases a property, new ones in every run
+	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=explore $(ARGS)
 
 nightly: $(VENV)/test.stamp  ## the suite with 20,000 random cases a property (hours)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=nightly $(ARGS)
