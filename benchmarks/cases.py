@@ -1,8 +1,9 @@
 """What is measured: the grid of cases, its names, and how a user picks from it.
 
-A case is one kind of work at one size. Its name, such as
-``forward/32x100x32x64`` (batch x time x features x units), is what `--cases`
-selects by, what the report prints and what the JSON file is keyed by.
+A case is one kind of work of one cell at one size. Its name, such as
+``forward/32x100x32x64`` (batch x time x features x units) of a SimpleRNN and
+``forward/LSTM/32x100x32x64`` of another cell, is what `--cases` selects by, what the
+report prints and what the JSON file is keyed by.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from benchmarks.equations import GATES
 from benchmarks.peers import ENGINE
 
 Size = tuple[int, int, int, int]
@@ -26,7 +28,7 @@ KINDS: dict[str, str] = {
     "layer_call": "Model called on one sample, NumPy in and out",
     "masked": "train_on_batch, right-padded, half the steps masked",
     "dropout": "train_on_batch, dropout of inputs and state (numbers checked at rate 0)",
-    "stacked": "train_on_batch, three SimpleRNN stacked",
+    "stacked": "train_on_batch, three layers stacked",
     "bidirectional": "train_on_batch, Bidirectional",
     "softmax_train": "train_on_batch, Embedding 20,000 × F to softmax over 20,000",
     "softmax_predict": "predict_on_batch, Embedding 20,000 × F to softmax over 20,000",
@@ -42,6 +44,8 @@ LAYER_KINDS = ("forward", "gradients")
 FEATURE_KINDS = (
     "masked", "dropout", "stacked", "bidirectional", "softmax_train", "softmax_predict",
 )  # fmt: skip
+# The cells, that of names without one first.
+CELLS = tuple(GATES)
 # Kinds that start processes of their own and have no size.
 PROCESS_KINDS = ("cold_start", "cold_start_empty", "import")
 
@@ -75,6 +79,19 @@ FEATURES: tuple[tuple[str, Size], ...] = (
     ("bidirectional", (32, 100, 32, 64)),
     ("softmax_train", (32, 50, 64, 128)),
     ("softmax_predict", (32, 50, 64, 128)),
+)
+# What of a whole program is measured for every cell: the tutorial's, and a middling one.
+PROGRAMS: tuple[tuple[str, Size, int], ...] = (
+    ("fit", (32, 50, 8, 32), 4096),
+    ("fit", (256, 50, 8, 32), 4096),
+    ("fit", (64, 100, 16, 128), 2048),
+    ("predict", (256, 50, 8, 32), 4096),
+    ("train_on_batch", (2, 4, 1, 5), 0),
+    ("predict_on_batch", (2, 4, 1, 5), 0),
+    ("predict_one", (1, 4, 1, 5), 0),
+    ("layer_call", (1, 4, 1, 5), 0),
+    ("layer_call", (1, 100, 8, 32), 0),
+    ("memory", (128, 256, 128, 256), 128),
 )
 
 # Where float64 is measured in a float32 run, to compare the two rates.
@@ -122,6 +139,8 @@ class Case:
         ``"growth-t"``, ``"growth-b"``, ``"features"`` or ``"user"``.
     sides : tuple of str
         Peers that run it; empty for all.
+    cell : str
+        A name of `CELLS`; the first for kinds without a size.
     """
 
     kind: str
@@ -133,6 +152,7 @@ class Case:
     dtype: str = "float32"
     tag: str = "grid"
     sides: tuple[str, ...] = ()
+    cell: str = CELLS[0]
 
     @property
     def size(self) -> str:
@@ -143,21 +163,29 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Unique name, ``"forward/32x100x32x64"``; float64 is said at its end."""
-        name = f"{self.kind}/{self.size}" if self.size else self.kind
-        return name if self.dtype == "float32" else f"{name}/{self.dtype}"
+        """Unique name, ``"forward/LSTM/32x100x32x64"``; float64 is said at its end."""
+        parts = [self.kind, self.cell if self.cell != CELLS[0] else "", self.size]
+        parts.append(self.dtype if self.dtype != "float32" else "")
+        return "/".join(filter(None, parts))
 
     @property
     def flops(self) -> float:
         """Floating-point operations of the matrix products of one call.
 
-        Forward: ``2 B T (F U + U U)``; with gradients three times that (chain and
+        Forward: ``2 B T g (F U + U U)`` of g gates; with gradients three times that (chain and
         dx backward, dW and dR). Activations and the output layer are not counted.
         """
         times = {"forward": 1, "predict": 1, "gradients": 3, "fit": 3, "memory": 3}
         rows = self.samples or self.batch
-        work = 2.0 * rows * self.time * self.units * (self.features + self.units)
+        width = GATES[self.cell] * self.units
+        work = 2.0 * rows * self.time * width * (self.features + self.units)
         return work * times.get(self.kind, 0)
+
+    @property
+    def recurrent_bytes(self) -> int:
+        """Bytes of the recurrent weights."""
+        width = 8 if self.dtype == "float64" else 4
+        return GATES[self.cell] * self.units * self.units * width
 
     @property
     def stream_bytes(self) -> float:
@@ -166,9 +194,8 @@ class Case:
         Counted once a step for the whole batch (twice with gradients): what even
         a single row pays, which makes it the limit of small batches.
         """
-        width = 8 if self.dtype == "float64" else 4
         passes = {"forward": 1, "gradients": 2}.get(self.kind, 0)
-        return float(passes * self.time * self.units * self.units * width)
+        return float(passes * self.time * self.recurrent_bytes)
 
 
 def full_grid() -> list[Case]:
@@ -184,27 +211,19 @@ def full_grid() -> list[Case]:
             cases.append(Case(kind, *size, dtype="float64", tag="double", sides=alone))
         for tag, sizes in (("growth-t", GROWTH_T), ("growth-b", GROWTH_B)):
             cases += [Case(kind, *size, tag=tag, sides=alone) for size in sizes]
-    return _without_repeats(cases + _programs())
+    cases += _programs(CELLS[0]) + [Case(kind) for kind in PROCESS_KINDS]
+    for cell in CELLS[1:]:
+        every = [*GRID, *(odd for odd, _ in ODD)]
+        cases += [Case(kind, *size, cell=cell) for kind in LAYER_KINDS for size in every]
+        cases += _programs(cell)
+    return _without_repeats(sorted(cases, key=lambda case: list(KINDS).index(case.kind)))
 
 
-def _programs() -> list[Case]:
-    """Return the cases of whole models: `SimpleRNN` and `Dense`, adam, mse."""
-    return [
-        Case("fit", 32, 50, 8, 32, samples=4096),
-        Case("fit", 256, 50, 8, 32, samples=4096),
-        Case("fit", 64, 100, 16, 128, samples=2048),
-        Case("predict", 256, 50, 8, 32, samples=4096),
-        Case("train_on_batch", 2, 4, 1, 5),
-        Case("predict_on_batch", 2, 4, 1, 5),
-        Case("predict_one", 1, 4, 1, 5),
-        Case("layer_call", 1, 4, 1, 5),
-        Case("layer_call", 1, 100, 8, 32),
-        *(Case(kind, *size, tag="features") for kind, size in FEATURES),
-        Case("cold_start"),
-        Case("cold_start_empty"),
-        Case("import"),
-        Case("memory", 128, 256, 128, 256, samples=128),
-    ]
+def _programs(cell: str) -> list[Case]:
+    """Return the cases of whole models: one recurrent layer and `Dense`, adam, mse; and more."""
+    made = [Case(kind, *size, samples=samples, cell=cell) for kind, size, samples in PROGRAMS]
+    features = [each for each in FEATURES if cell == CELLS[0] or not each[0].startswith("softmax")]
+    return made + [Case(kind, *size, tag="features", cell=cell) for kind, size in features]
 
 
 def _without_repeats(cases: list[Case]) -> list[Case]:
@@ -249,9 +268,10 @@ def select(text: str | None, cases: list[Case]) -> list[Case]:
     ----------
     text : str or None
         Items joined by commas; None for all of `cases`. An item is a kind
-        (``forward``), a tag (``odd``), a name or a pattern (``fit/*``), a size
-        (``17x73x13x97``: forward and gradients) or kind and size
-        (``forward/17x73x13x97``). A size outside the grid makes a new case.
+        (``forward``), a tag (``odd``), a cell (``LSTM``), a name or a pattern (``fit/*``), a
+        size (``17x73x13x97``: forward and gradients) or kind, cell and size
+        (``forward/17x73x13x97``, ``GRU/17x73x13x97``, ``forward/GRU/17x73x13x97``). A size
+        outside the grid makes a new case.
 
     Raises
     ------
@@ -262,7 +282,7 @@ def select(text: str | None, cases: list[Case]) -> list[Case]:
         return list(cases)
     chosen: list[Case] = []
     for item in filter(None, (part.strip() for part in text.split(","))):
-        found = [c for c in cases if item in (c.kind, c.tag) or fnmatchcase(c.name, item)]
+        found = [c for c in cases if item in (c.kind, c.tag, c.cell) or fnmatchcase(c.name, item)]
         if not found:
             found = _new_cases(item, cases)
         chosen += found
@@ -273,9 +293,10 @@ def select(text: str | None, cases: list[Case]) -> list[Case]:
 
 def _new_cases(item: str, cases: list[Case]) -> list[Case]:
     """Return the cases that a bare size, or a kind and a size, stands for."""
-    kind, _, size = item.rpartition("/")
+    *before, size = item.split("/")
+    cell = before.pop() if before and before[-1] in CELLS else CELLS[0]
     sized = [k for k in KINDS if k not in PROCESS_KINDS]
-    if not _is_size(size) or (kind and kind not in sized):
+    if not _is_size(size) or len(before) > 1 or not set(before) <= set(sized):
         names = ", ".join(dict.fromkeys(c.kind for c in cases))
         raise ValueError(
             f"--cases: {item!r} is no case, pattern or size; kinds are {names}; "
@@ -285,9 +306,9 @@ def _new_cases(item: str, cases: list[Case]) -> list[Case]:
     known = {case.name: case for case in cases}
     made = []
     batch, time, features, units = shape
-    for each in [kind] if kind else list(LAYER_KINDS):
+    for each in before or LAYER_KINDS:
         samples = 16 * batch if each in ("fit", "predict", "memory") else 0
-        case = Case(each, batch, time, features, units, samples=samples, tag="user")
+        case = Case(each, batch, time, features, units, samples=samples, tag="user", cell=cell)
         made.append(known.get(case.name, case))
     return made
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.cases import KINDS
+from benchmarks.cases import CELLS, KINDS
 from benchmarks.peers import ENGINE, PEERS
 from benchmarks.report import label, percent, times
 from benchmarks.results import Row, Run
@@ -50,30 +50,33 @@ def draw(run: Run, path: Path) -> bool:
     bool
         False where no case has figures of the engine and of a peer: nothing is written.
     """
-    panels = {
-        "Forward": _compared(run, ("forward",)),
-        "Forward and all gradients": _compared(run, ("gradients",)),
-        "Whole programs": _compared(run, tuple(SHORT)),
-    }
+    panels, bars = {}, {}
+    for cell in CELLS:
+        panels[f"{cell}: forward"] = _compared(run, ("forward",), cell)
+        panels[f"{cell}: forward and all gradients"] = _compared(run, ("gradients",), cell)
+        panels[f"{cell}: whole programs"] = _compared(run, tuple(SHORT), cell)
+        both = _compared(run, ("forward", "gradients"), cell)
+        bars[cell] = [row for row in both if run.share(row, ENGINE)]
     panels = {title: rows for title, rows in panels.items() if rows}
+    bars = {cell: rows for cell, rows in bars.items() if rows}
     if not panels:
         return False
-    shares = [row for row in _compared(run, ("forward", "gradients")) if run.share(row, ENGINE)]
-    heights = [[len(rows) for rows in panels.values()], [len(_by_size(shares))]]
+    dots = [len(rows) for rows in panels.values()]
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
-        figure, axes = _canvas(list(panels), *heights)
+        figure, axes = _canvas(dots, [len(_by_size(rows)) for rows in bars.values()])
         for ax, (title, rows) in zip(axes, panels.items(), strict=False):
             _dots(ax, title, rows)
-        if shares:
-            _bars(axes[-1], run, shares)
+        for ax, (cell, rows) in zip(axes[len(panels) :], bars.items(), strict=True):
+            _bars(ax, run, cell, rows)
         _frame(figure, run)
         figure.savefig(path, dpi=160, facecolor="white")
     return True
 
 
-def _compared(run: Run, kinds: Sequence[str]) -> list[Row]:
+def _compared(run: Run, kinds: Sequence[str], cell: str) -> list[Row]:
     """Return rows with figures of both, those of the bare layer by their work."""
-    rows = [row for kind in kinds for row in run.of_kind(kind) if row.ratio(row.fastest_peer())]
+    found = [row for kind in kinds for row in run.of_kind(kind, cell=cell)]
+    rows = [row for row in found if row.ratio(row.fastest_peer())]
     bare = all(row.case.flops and not row.case.samples for row in rows)
     return sorted(rows, key=lambda row: row.case.flops) if bare else rows
 
@@ -86,9 +89,9 @@ def _by_size(rows: Sequence[Row]) -> dict[str, dict[str, Row]]:
     return found
 
 
-def _canvas(titles: list[str], dots: list[int], bars: list[int]) -> tuple[Figure, list[Any]]:
+def _canvas(dots: list[int], bars: list[int]) -> tuple[Figure, list[Any]]:
     """Return the figure and its axes: two columns, heights by the number of lines."""
-    counts = dots + [n for n in bars if n]
+    counts = dots + bars
     pairs = [counts[i : i + 2] for i in range(0, len(counts), 2)]
     inches = [max(pair) * LINE + AROUND for pair in pairs]
     head, foot = 1.25, 0.65
@@ -159,7 +162,7 @@ def _dots(ax: Any, title: str, rows: Sequence[Row]) -> None:
     _dress(ax, title, [_line_name(row, sized=sized) for row in rows])
 
 
-def _bars(ax: Any, run: Run, rows: Sequence[Row]) -> None:
+def _bars(ax: Any, run: Run, cell: str, rows: Sequence[Row]) -> None:
     """Draw the share of the machine's peak: the engine's as bars, the fastest peer's as ticks."""
     lines = _by_size(rows)
     shades = {"forward": (RED, -0.19), "gradients": ("#f0a3ad", 0.19)}
@@ -188,7 +191,7 @@ def _bars(ax: Any, run: Run, rows: Sequence[Row]) -> None:
     ax.axvline(100, color=FAINT, lw=1.0, ls=(0, (4, 3)))
     ax.set_xticks(range(0, 101, 20), [f"{tick}%" for tick in range(0, 101, 20)])
     peak = (run.peak("float32") or 0.0) / 1e9
-    _dress(ax, f"Share of the machine's FMA peak ({peak:,.0f} GFLOP/s)", list(lines))
+    _dress(ax, f"{cell}: share of the FMA peak ({peak:,.0f} GFLOP/s)", list(lines))
     marks = [
         Line2D([], [], color=shades["forward"][0], lw=6, label="forward"),
         Line2D([], [], color=shades["gradients"][0], lw=6, label="with gradients"),

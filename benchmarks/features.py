@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import equations
 from benchmarks.cases import Case
 
 Array = np.ndarray
@@ -74,7 +75,7 @@ def build(layers: Any, sequential: Callable[[list[Any]], Any], case: Case, rate:
     if case.kind == "dropout":
         options = {**options, "dropout": rate, "recurrent_dropout": rate}
     for i in range(depth(case)):
-        layer = layers.SimpleRNN(units, return_sequences=i < depth(case) - 1, **options)
+        layer = getattr(layers, case.cell)(units, return_sequences=i < depth(case) - 1, **options)
         two = directions(case) == 2
         stack.append(layers.Bidirectional(layer, dtype=case.dtype) if two else layer)
     classes = {"units": VOCABULARY, "activation": "softmax"} if with_table(case) else {"units": 1}
@@ -104,9 +105,7 @@ def draw(case: Case) -> FeatureProblem:
         x[np.arange(steps) >= lengths[:, None]] = 0.0
     for _ in range(depth(case)):
         for _ in range(directions(case)):
-            orthogonal, _ = np.linalg.qr(rng.standard_normal((units, units)))
-            weights.append(rng.standard_normal((width, units)) / np.sqrt(width + units))
-            weights += [0.95 * orthogonal, 0.1 * rng.standard_normal(units)]
+            weights += equations.draw_weights(rng, case.cell, width, units)
         width = units * directions(case)
     outputs = VOCABULARY if with_table(case) else 1
     weights.append(rng.standard_normal((width, outputs)) * np.sqrt(2.0 / (width + outputs)))
@@ -160,32 +159,6 @@ def training_numbers(problem: FeatureProblem, make: Callable[[Any], Any], descen
 # --- the truth ---------------------------------------------------------------
 
 
-def _read(x: Array, shut: Array, weights: list[Array]) -> Array:
-    """Return all states (T+1,B,U), the first zero; `shut (T,B)` steps repeat the one before."""
-    kernel, recurrent, bias = weights
-    h = np.zeros((x.shape[1] + 1, x.shape[0], len(bias)))
-    for t in range(x.shape[1]):
-        new = np.tanh(x[:, t] @ kernel + h[t] @ recurrent + bias)
-        h[t + 1] = np.where(shut[t][:, None], h[t], new)
-    return h
-
-
-def _read_back(x: Array, shut: Array, h: Array, dy: Array, weights: list[Array]) -> Any:
-    """Return dx and the gradients of the weights; `dy (T,B,U)` is that of every state."""
-    kernel, recurrent, _ = weights
-    found = [np.zeros_like(w) for w in weights]
-    dx, dh = np.zeros_like(x), np.zeros_like(h[0])
-    for t in range(x.shape[1] - 1, -1, -1):
-        dh = dh + dy[t]
-        dz = np.where(shut[t][:, None], 0.0, dh * (1.0 - h[t + 1] ** 2))
-        found[0] += x[:, t].T @ dz
-        found[1] += h[t].T @ dz
-        found[2] += dz.sum(axis=0)
-        dx[:, t] = dz @ kernel.T
-        dh = np.where(shut[t][:, None], dh, dz @ recurrent.T)
-    return dx, found
-
-
 def _layer_weights(problem: FeatureProblem, weights: list[Array]) -> list[list[Array]]:
     """Return the weights of every recurrent layer and direction, in their order."""
     start = int(with_table(problem.case))
@@ -201,11 +174,11 @@ def _forward(problem: FeatureProblem, weights: list[Array]) -> tuple[Array, list
     kept = []
     for i, layer in enumerate(_layer_weights(problem, weights)):
         source = x[:, ::-1] if directions(case) == 2 and i == 1 else x
-        kept.append((source, shut, _read(source, shut, layer)))
+        kept.append((source, shut, equations.run(case.cell, source, layer, shut)))
         if depth(case) > 1:
-            x = kept[-1][2][1:].transpose(1, 0, 2)
+            x = kept[-1][2][0][1:].transpose(1, 0, 2)
     ends = kept if directions(case) == 2 else kept[-1:]
-    last = np.concatenate([h[-1] for _, _, h in ends], axis=1)
+    last = np.concatenate([trace[0][-1] for _, _, trace in ends], axis=1)
     out = last @ weights[-2] + weights[-1]
     if with_table(case):
         out = np.exp(out - out.max(axis=1, keepdims=True))
@@ -237,13 +210,13 @@ def _differentiate(problem: FeatureProblem, weights: list[Array]) -> Any:
     found: list[list[Array]] = [[] for _ in layers]
     dx: Any = None
     for i in range(len(layers) - 1, -1, -1):
-        source, shut, h = kept[i]
+        source, shut, trace = kept[i]
         if dx is not None and depth(problem.case) > 1:
             dy = dx.transpose(1, 0, 2)
         else:
-            dy = np.zeros_like(h[1:])
-            dy[-1] = dlast[i if directions(problem.case) == 2 else 0]
-        dx, found[i] = _read_back(source, shut, h, dy, layers[i])
+            end = dlast[i if directions(problem.case) == 2 else 0]
+            dy = equations.last_only(end, problem.case.time)
+        dx, found[i] = equations.back(problem.case.cell, source, trace, dy, layers[i], shut)
     gradients = [g for layer in found for g in layer] + [last.T @ dout, dout.sum(axis=0)]
     squares = [g * g for g in gradients]
     if with_table(problem.case):

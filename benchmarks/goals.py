@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from benchmarks.cases import FEATURE_KINDS, ODD, Case
+from benchmarks.cases import CELLS, FEATURE_KINDS, ODD, Case
 from benchmarks.peers import ENGINE
 from benchmarks.results import Row, Run
 
@@ -49,7 +49,7 @@ INFINITY = float("inf")
 
 def evaluate(run: Run) -> list[Goal]:
     """Return every goal for which the run has a figure."""
-    parts = (_ratios, _shares, _streams, _cliffs, _programs, _features, _processes, _growth)
+    parts = (_ratios, _shares, _streams, _cliffs, _programs, _features, _gated, _processes, _growth)
     return [goal for part in parts for goal in part(run)]
 
 
@@ -71,10 +71,10 @@ def _ratio(row: Row | None, among: tuple[str, ...] = ()) -> Figure | None:
     return (ratio, f"{row.case.name}, {fastest}") if row and ratio is not None else None
 
 
-def _pick(run: Run, kind: str, test: Callable[[Case], bool], dtype: str = "float32") -> list[Row]:
+def _pick(run: Run, kind: str, test: Callable[[Case], bool], cell: str = CELLS[0]) -> list[Row]:
     """Return the rows of the grid and of users' own sizes that a goal speaks of."""
-    rows = [row for row in run.of_kind(kind) if row.case.tag in ("grid", "user", "odd")]
-    return [row for row in rows if row.case.dtype == dtype and test(row.case)]
+    rows = [row for row in run.of_kind(kind, cell=cell) if row.case.tag in ("grid", "user", "odd")]
+    return [row for row in rows if row.case.dtype == "float32" and test(row.case)]
 
 
 def _ratios(run: Run) -> list[Goal]:
@@ -177,6 +177,59 @@ def _features(run: Run) -> list[Goal]:
         goals += _worst(f"{name}: times the fastest peer", [_ratio(row) for row in rows], 1.0)
         figures = [_ratio(row, KERAS) for row in rows]
         goals += _worst(f"{name}: times Keras", figures, 3.0)
+    return goals
+
+
+MANY = 1_000_000
+# Cell, units between, times the fastest peer forward and with gradients.
+GATED: tuple[tuple[str, int, int, float, float], ...] = (
+    ("LSTM", 1, 40, 1.4, 3.0),
+    ("LSTM", 64, 144, 1.25, 1.7),
+    ("LSTM", 256, 383, 1.1, 1.4),
+    ("LSTM", 384, MANY, 1.1, 1.2),
+    ("GRU", 1, 40, 1.5, 4.0),
+    ("GRU", 41, 144, 1.5, 2.0),
+    ("GRU", 145, 256, 1.5, 1.5),
+    ("GRU", 257, MANY, 1.15, 1.5),
+)
+
+
+# Kind of work, least units, share of the FMA peak from 32 rows on.
+GATED_SHARES = (("forward", 128, 0.85), ("forward", 64, 0.75), ("gradients", 128, 0.80))
+
+
+def _between(least: int, most: int, rows: int = 1) -> Callable[[Case], bool]:
+    return lambda case: least <= case.units <= most and case.batch >= rows
+
+
+def _gated(run: Run) -> list[Goal]:
+    """Return the goals of the cells with gates."""
+    goals = []
+    for cell, least, most, *lows in GATED:
+        units = f"U {least} to {most}" if most < MANY else f"U ≥ {least}"
+        for kind, low in zip(("forward", "gradients"), lows, strict=True):
+            figures = [_ratio(row) for row in _pick(run, kind, _between(least, most), cell)]
+            goals += _worst(f"{cell}, {kind}, {units}: times the fastest peer", figures, low)
+    for cell in ("LSTM", "GRU"):
+        for kind, least, low in GATED_SHARES:
+            shares = [
+                (share, row.case.name)
+                for row in _pick(run, kind, _between(least, MANY, rows=32), cell)
+                if (share := run.share(row, ENGINE)) is not None
+            ]
+            text = f"{cell}, {kind}, U ≥ {least}, B ≥ 32: share of the FMA peak"
+            goals += _worst(text, shares, low, share=True)
+        trained = [_ratio(row) for row in run.of_kind("fit", cell=cell)]
+        goals += _worst(f"{cell}, fit: times the fastest peer", trained, 1.2)
+        memory = run.of_kind("memory", cell=cell)
+        for row in memory:
+            case, ours = row.case, row.value(ENGINE)
+            if ours:
+                each = ours / (case.samples * case.time * case.units)
+                text = f"{cell}, memory of training: bytes a row, step and unit"
+                goals.append(Goal(text, each, 0.0, 30.0, case.name))
+        kept = [_ratio(row, KERAS) for row in memory]
+        goals += _worst(f"{cell}, memory of training: Keras's over ours", kept, 2.0)
     return goals
 
 

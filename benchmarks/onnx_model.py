@@ -1,6 +1,11 @@
-"""The ONNX models that ONNX Runtime and OpenVINO run: RNN, and RNN with a linear layer."""
+"""The ONNX models that ONNX Runtime and OpenVINO run: a recurrent layer, alone or with a Dense.
+
+ONNX has the gates of an LSTM as i o f c, where Keras has i f c o; those of a GRU are Keras's.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
@@ -8,6 +13,18 @@ from onnx import TensorProto, checker, helper, numpy_helper
 from benchmarks.problem import Problem
 
 OPSET = 17
+# Operator, Keras's gates in its order, attributes.
+OPERATORS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
+    "SimpleRNN": ("RNN", (0,), {"activations": ["Tanh"]}),
+    "LSTM": ("LSTM", (0, 3, 1, 2), {}),
+    "GRU": ("GRU", (0, 1, 2), {"linear_before_reset": 1}),
+}
+
+
+def _gates(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """Return `(n, gU)` as `(gU, n)`, gates in ONNX's order."""
+    parts = np.split(array, len(order), axis=-1)
+    return np.concatenate([parts[k] for k in order], axis=-1).T
 
 
 def build(problem: Problem, *, whole: bool, batch: int | None) -> bytes:
@@ -27,19 +44,23 @@ def build(problem: Problem, *, whole: bool, batch: int | None) -> bytes:
     case = problem.case
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(case.dtype))
     rows = batch if batch is not None else "batch"
+    operator, order, attributes = OPERATORS[case.cell]
+    bias = problem.bias
+    # The second bias is that of the state, which of Keras's cells only the GRU has.
+    biases = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
     arrays = {
-        "W": problem.kernel.T[None],
-        "R": problem.recurrent.T[None],
-        "B": np.concatenate([problem.bias, np.zeros_like(problem.bias)])[None],
+        "W": _gates(problem.kernel, order)[None],
+        "R": _gates(problem.recurrent, order)[None],
+        "B": _gates(biases, order).T.reshape(1, -1),
     }
     nodes = [
         helper.make_node(
-            "RNN",
+            operator,
             ["x", "W", "R", "B"],
             ["", "h"],
             hidden_size=case.units,
-            activations=["Tanh"],
             direction="forward",
+            **attributes,
         )
     ]
     output = helper.make_tensor_value_info("h", kind, [1, rows, case.units])

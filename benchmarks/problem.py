@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import equations
 from benchmarks.cases import FEATURE_KINDS, Case
 from benchmarks.features import FeatureProblem
 from benchmarks.features import draw as draw_feature
@@ -36,7 +37,7 @@ TRAINING_TOLERANCE = {"float32": 1e-3, "float64": 1e-5}
 class Problem:
     """Inputs, weights and targets of a case.
 
-    `x (N,T,F)`, `kernel (F,U)`, `recurrent (U,U)`, `bias (U,)`, `dy (N,U)` the
+    `x (N,T,F)`; `kernel`, `recurrent` and `bias` as in `benchmarks.equations`; `dy (N,U)` the
     gradient that comes from above; for whole models also `out_kernel (U,1)`,
     `out_bias (1,)` and targets `y (N,1)`. `N` is `samples`, or else the batch.
     """
@@ -52,9 +53,14 @@ class Problem:
     y: Array
 
     @property
+    def layer_weights(self) -> list[Array]:
+        """Weights of the recurrent layer in Keras's order."""
+        return [self.kernel, self.recurrent, self.bias]
+
+    @property
     def weights(self) -> list[Array]:
         """Weights of the whole model in Keras's order."""
-        return [self.kernel, self.recurrent, self.bias, self.out_kernel, self.out_bias]
+        return [*self.layer_weights, self.out_kernel, self.out_bias]
 
     @property
     def check_rows(self) -> int:
@@ -77,13 +83,13 @@ def draw(case: Case) -> Any:
     rng = np.random.default_rng(zlib.crc32(case.name.encode()))
     rows = case.samples or case.batch
     units, features = case.units, case.features
-    orthogonal, _ = np.linalg.qr(rng.standard_normal((units, units)))
     x = rng.standard_normal((rows, case.time, features))
+    kernel, recurrent, bias = equations.draw_weights(rng, case.cell, features, units)
     arrays = {
         "x": x,
-        "kernel": rng.standard_normal((features, units)) * np.sqrt(1.0 / (features + units)),
-        "recurrent": 0.95 * orthogonal,
-        "bias": 0.1 * rng.standard_normal(units),
+        "kernel": kernel,
+        "recurrent": recurrent,
+        "bias": bias,
         "dy": rng.standard_normal((rows, units)),
         "out_kernel": rng.standard_normal((units, 1)) * np.sqrt(2.0 / (units + 1)),
         "out_bias": 0.1 * rng.standard_normal(1),
@@ -94,29 +100,6 @@ def draw(case: Case) -> Any:
     return Problem(case, **{k: np.ascontiguousarray(v, case.dtype) for k, v in arrays.items()})
 
 
-def run_rnn(x: Array, kernel: Array, recurrent: Array, bias: Array) -> Array:
-    """Return all hidden states, (T+1,N,U), the first of them zero."""
-    steps = x.shape[1]
-    h = np.zeros((steps + 1, x.shape[0], kernel.shape[1]))
-    for t in range(steps):
-        h[t + 1] = np.tanh(x[:, t] @ kernel + h[t] @ recurrent + bias)
-    return h
-
-
-def back_rnn(x: Array, h: Array, dy: Array, kernel: Array, recurrent: Array) -> Numbers:
-    """Return the gradients of ``sum(dy * h[-1])``."""
-    d_kernel, d_recurrent = np.zeros_like(kernel), np.zeros_like(recurrent)
-    d_bias, dx, dh = np.zeros(kernel.shape[1]), np.zeros_like(x), dy
-    for t in range(x.shape[1] - 1, -1, -1):
-        dz = dh * (1.0 - h[t + 1] ** 2)
-        d_kernel += x[:, t].T @ dz
-        d_recurrent += h[t].T @ dz
-        d_bias += dz.sum(axis=0)
-        dx[:, t] = dz @ kernel.T
-        dh = dz @ recurrent.T
-    return {"kernel": d_kernel, "recurrent": d_recurrent, "bias": d_bias, "x": dx}
-
-
 def truth(problem: Any) -> Numbers:
     """Return in float64 what every side has to come up with for this case."""
     if isinstance(problem, FeatureProblem):
@@ -124,35 +107,38 @@ def truth(problem: Any) -> Numbers:
     case = problem.case
     x = problem.x.astype(np.float64)
     weights = [w.astype(np.float64) for w in problem.weights]
-    kernel, recurrent, bias, out_kernel, out_bias = weights
+    *layer, out_kernel, out_bias = weights
     if case.kind in ("fit", "train_on_batch", "memory"):
         rows = problem.check_rows
-        return _train(x[:rows], problem.y[:rows].astype(np.float64), weights, case.batch)
-    h = run_rnn(x, kernel, recurrent, bias)
+        return _train(x[:rows], problem.y[:rows].astype(np.float64), weights, case)
+    trace = equations.run(case.cell, x, layer)
+    h = trace[0]
     if case.kind == "forward":
         return {"h": h[-1]}
     if case.kind == "gradients":
-        dy = problem.dy.astype(np.float64)
-        found = back_rnn(x, h, dy, kernel, recurrent)
-        return {"h": h[-1], **{f"d_{name}": value for name, value in found.items()}}
+        dy = equations.last_only(problem.dy.astype(np.float64), case.time)
+        dx, found = equations.back(case.cell, x, trace, dy, layer)
+        names = ("d_kernel", "d_recurrent", "d_bias")
+        return {"h": h[-1], "d_x": dx, **dict(zip(names, found, strict=True))}
     return {"y": h[-1] @ out_kernel + out_bias}
 
 
-def _train(x: Array, y: Array, weights: list[Array], batch: int) -> Numbers:
+def _train(x: Array, y: Array, weights: list[Array], case: Case) -> Numbers:
     """Return loss and weights after one unshuffled epoch of Adam on the mean squared error."""
     weights = [w.copy() for w in weights]
     first = [np.zeros_like(w) for w in weights]
     second = [np.zeros_like(w) for w in weights]
     total = 0.0
-    for step, start in enumerate(range(0, len(x), batch), start=1):
-        xb, yb = x[start : start + batch], y[start : start + batch]
-        kernel, recurrent, bias, out_kernel, out_bias = weights
-        h = run_rnn(xb, kernel, recurrent, bias)
+    for step, start in enumerate(range(0, len(x), case.batch), start=1):
+        xb, yb = x[start : start + case.batch], y[start : start + case.batch]
+        *layer, out_kernel, out_bias = weights
+        trace = equations.run(case.cell, xb, layer)
+        h = trace[0]
         miss = h[-1] @ out_kernel + out_bias - yb
         total += float((miss**2).mean()) * len(xb)
         d_out = 2.0 * miss / miss.size
-        found = back_rnn(xb, h, d_out @ out_kernel.T, kernel, recurrent)
-        gradients = [found["kernel"], found["recurrent"], found["bias"]]
+        dy = equations.last_only(d_out @ out_kernel.T, case.time)
+        _, gradients = equations.back(case.cell, xb, trace, dy, layer)
         gradients += [h[-1].T @ d_out, d_out.sum(axis=0)]
         rate = 1e-3 * np.sqrt(1.0 - 0.999**step) / (1.0 - 0.9**step)
         for w, m, v, g in zip(weights, first, second, gradients, strict=True):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import goals
-from benchmarks.cases import KINDS, LAYER_KINDS
+from benchmarks.cases import CELLS, KINDS, LAYER_KINDS, PROCESS_KINDS
 from benchmarks.peers import ENGINE, PEERS
 from benchmarks.results import Row, Run, to_json
 
@@ -125,15 +125,17 @@ def side_table(run: Run, rows: Sequence[Row]) -> Table:
 
 
 def tables(run: Run, kind: str, *, ratios: bool) -> list[tuple[str, Table]]:
-    """Return the tables of a kind with their titles: all sides, then the engine alone."""
-    rows = run.of_kind(kind)
-    alone = [row for row in rows if row.case.tag in WHY]
-    rest = [row for row in rows if row.case.tag not in WHY]
+    """Return the tables of a kind with their titles: of each cell all sides, then the engine."""
     found = []
-    if rest:
-        found.append((KINDS[kind], table(run, rest, ratios=ratios)))
-    if alone:
-        found.append((f"{KINDS[kind]}: beside the grid", side_table(run, alone)))
+    for cell in CELLS:
+        rows = run.of_kind(kind, cell=cell)
+        title = f"{cell}: {KINDS[kind]}" if kind not in PROCESS_KINDS else KINDS[kind]
+        alone = [row for row in rows if row.case.tag in WHY]
+        rest = [row for row in rows if row.case.tag not in WHY]
+        if rest:
+            found.append((title, table(run, rest, ratios=ratios)))
+        if alone:
+            found.append((f"{title}: beside the grid", side_table(run, alone)))
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.cases import Case
+from benchmarks.cases import CELLS, Case
 from benchmarks.peers import ENGINE, PEERS
 from benchmarks.timing import Summary, quantile, slope, summarise
 
@@ -171,17 +171,17 @@ class Run:
         case, peak = row.case, self.peak(row.case.dtype)
         if not peak or not case.stream_bytes:
             return None
-        width = 8 if case.dtype == "float64" else 4
-        level = self.level(case.units * case.units * width)
+        level = self.level(case.recurrent_bytes)
         rates = self.limits.get("bandwidth", {}).get(level or "")
         arithmetic = Limit(case.flops / peak, "FMA")
         stream = Limit(case.stream_bytes / rates["one"] if rates else 0.0, f"{level} bandwidth")
         limit = max(arithmetic, stream, key=lambda each: each.seconds)
         return limit if limit.seconds >= 1e-6 else None
 
-    def of_kind(self, kind: str, tag: str | None = None) -> list[Row]:
-        """Return the rows of a kind, and of a tag where one is given."""
-        return [r for r in self.rows if r.case.kind == kind and tag in (None, r.case.tag)]
+    def of_kind(self, kind: str, tag: str | None = None, cell: str = CELLS[0]) -> list[Row]:
+        """Return the rows of a kind and a cell, and of a tag where one is given."""
+        rows = [r for r in self.rows if r.case.kind == kind and r.case.cell == cell]
+        return [r for r in rows if tag in (None, r.case.tag)]
 
     def find(self, name: str) -> Row | None:
         """Return the row of a case's name."""

@@ -40,8 +40,8 @@ class Task:
 class Base:
     """An adapter: each kind of work is a method of that name, from a problem to a task.
 
-    ``forward`` last state of the bare layer; ``gradients`` that and the gradients of
-    ``sum(dy * h)`` by kernel, recurrent kernel, bias and input. With a whole model
+    ``forward`` last state of the bare layer of the case's cell; ``gradients`` that and the
+    gradients of ``sum(dy * h)`` by kernel, recurrent kernel, bias and input. With a whole model
     (the layer, then a linear one with one output; mean squared error, Adam):
     ``fit`` one epoch, ``predict`` all samples in batches, ``predict_one`` the same for
     a single sample, ``train_on_batch``, ``predict_on_batch``, ``layer_call``.

@@ -22,9 +22,10 @@ class Adapter(Base):
         rnn_engine.set_num_threads(threads)
 
     def _layer(self, problem: Problem) -> Any:
-        layer = rnn_engine.layers.SimpleRNN(problem.case.units, dtype=problem.case.dtype)
+        case = problem.case
+        layer = getattr(rnn_engine.layers, case.cell)(case.units, dtype=case.dtype)
         layer.build(problem.x.shape)
-        layer.set_weights([problem.kernel, problem.recurrent, problem.bias])
+        layer.set_weights(problem.layer_weights)
         return layer
 
     def forward(self, problem: Problem) -> Task:
@@ -53,7 +54,7 @@ class Adapter(Base):
         model = rnn_engine.Sequential(
             [
                 rnn_engine.layers.Input((case.time, case.features)),
-                rnn_engine.layers.SimpleRNN(case.units, dtype=case.dtype),
+                getattr(rnn_engine.layers, case.cell)(case.units, dtype=case.dtype),
                 rnn_engine.layers.Dense(1, dtype=case.dtype),
             ]
         )

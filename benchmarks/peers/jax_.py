@@ -21,14 +21,44 @@ from benchmarks.problem import Numbers, Problem
 jax.config.update("jax_enable_x64", True)
 
 
+def simple_step(state: Any, z: Any, recurrent: Any, bias: Any) -> Any:
+    """One step of a SimpleRNN; `z` is what the input adds."""
+    (h,) = state
+    return (jnp.tanh(z + h @ recurrent),)
+
+
+def lstm_step(state: Any, z: Any, recurrent: Any, bias: Any) -> Any:
+    """One step of an LSTM."""
+    h, c = state
+    i, f, g, o = jnp.split(z + h @ recurrent, 4, axis=1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def gru_step(state: Any, z: Any, recurrent: Any, bias: Any) -> Any:
+    """One step of a GRU that resets after the product; `bias` is that of the state."""
+    (h,) = state
+    (xz, xr, xn), (hz, hr, hn) = jnp.split(z, 3, 1), jnp.split(h @ recurrent + bias, 3, 1)
+    update, reset = jax.nn.sigmoid(xz + hz), jax.nn.sigmoid(xr + hr)
+    return (update * h + (1 - update) * jnp.tanh(xn + reset * hn),)
+
+
+# A cell's step and how many states it has, by the gates and the biases of its weights.
+STEPS = {(1, 1): (simple_step, 1), (4, 1): (lstm_step, 2), (3, 2): (gru_step, 1)}
+
+
 def last_state(x: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
     """Return the last hidden state (B,U) for `x (B,T,F)`."""
-    projected = jnp.einsum("btf,fu->tbu", x, kernel) + bias
+    units, width = recurrent.shape
+    step, count = STEPS[width // units, bias.ndim]
+    of_x, of_h = bias if bias.ndim == 2 else (bias, None)
+    projected = jnp.einsum("btf,fu->tbu", x, kernel) + of_x
+    start = (jnp.zeros((x.shape[0], units), x.dtype),) * count
 
-    def step(h: Any, z: Any) -> Any:
-        return jnp.tanh(z + h @ recurrent), None
+    def scanned(state: Any, z: Any) -> Any:
+        return step(state, z, recurrent, of_h), None
 
-    return jax.lax.scan(step, jnp.zeros_like(projected[0]), projected)[0]
+    return jax.lax.scan(scanned, start, projected)[0][0]
 
 
 def predict(weights: Any, x: Any) -> Any:
@@ -80,14 +110,14 @@ class Adapter(Base):
     """JAX on its CPU backend; it has no thread setting but the cores of the process."""
 
     def forward(self, problem: Problem) -> Task:
-        inputs = [jnp.array(a) for a in (problem.x, *problem.weights[:3])]
+        inputs = [jnp.array(a) for a in (problem.x, *problem.layer_weights)]
         run = jax.jit(last_state).lower(*inputs).compile()
         return Task(
             lambda: run(*inputs).block_until_ready(), lambda: {"h": np.asarray(run(*inputs))}
         )
 
     def gradients(self, problem: Problem) -> Task:
-        layer = (problem.x, *problem.weights[:3], problem.dy)
+        layer = (problem.x, *problem.layer_weights, problem.dy)
         inputs = [jnp.array(a) for a in layer]
 
         def both(x: Any, kernel: Any, recurrent: Any, bias: Any, dy: Any) -> Any:

@@ -31,9 +31,10 @@ class Adapter(Base):
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     def _layer(self, problem: Problem) -> Any:
-        layer = keras.layers.SimpleRNN(problem.case.units, dtype=problem.case.dtype)
+        case = problem.case
+        layer = getattr(keras.layers, case.cell)(case.units, dtype=case.dtype)
         layer.build(problem.x.shape)
-        layer.set_weights([problem.kernel, problem.recurrent, problem.bias])
+        layer.set_weights(problem.layer_weights)
         return layer
 
     def _compiled(self, function: Any, *inputs: Any) -> Any:
@@ -70,7 +71,7 @@ class Adapter(Base):
         model = keras.Sequential(
             [
                 keras.layers.Input((case.time, case.features), dtype=case.dtype),
-                keras.layers.SimpleRNN(case.units, dtype=case.dtype),
+                getattr(keras.layers, case.cell)(case.units, dtype=case.dtype),
                 keras.layers.Dense(1, dtype=case.dtype),
             ]
         )

@@ -1,4 +1,8 @@
-"""PyTorch: `nn.RNN(batch_first=True)`, inference mode forward, fused Adam in training."""
+"""PyTorch: `nn.RNN`, `nn.LSTM`, `nn.GRU`, inference mode forward, fused Adam in training.
+
+Its GRU has the reset gate before the update gate. Its second bias stays zero, and is not
+trained, where Keras's cell has one bias.
+"""
 
 # ruff: noqa: D102  # a method is a kind of work; `Base` describes them all
 
@@ -6,11 +10,44 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks import features
 from benchmarks.peers.base import Base, Task, Unsupported, in_batches, numbers_of_training
 from benchmarks.problem import Numbers, Problem
+
+CLASSES = {"SimpleRNN": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}
+
+
+def _swapped(array: np.ndarray, cell: str) -> np.ndarray:
+    """Return Keras's array with PyTorch's order of gates on the last axis, or the other way."""
+    if cell != "GRU":
+        return array
+    update, reset, candidate = np.split(array, 3, axis=-1)
+    return np.concatenate([reset, update, candidate], axis=-1)
+
+
+def load(parameters: Any, weights: Any, cell: str) -> None:
+    """Copy kernel, recurrent kernel and bias into the four parameters of a layer's direction."""
+    kernel, recurrent, bias = (_swapped(array, cell) for array in weights)
+    biases = bias if bias.ndim == 2 else (bias, np.zeros_like(bias))
+    with torch.no_grad():
+        for mine, array in zip(parameters, (kernel.T, recurrent.T, *biases), strict=True):
+            mine.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+    parameters[3].requires_grad_(bias.ndim == 2)
+
+
+def read(parameters: Any, cell: str) -> list[np.ndarray]:
+    """Return copies of kernel, recurrent kernel and bias of four parameters, as Keras has them."""
+    kernel, recurrent, first, second = (p.detach().numpy().copy() for p in parameters)
+    bias = np.stack([first, second]) if cell == "GRU" else first
+    return [np.ascontiguousarray(_swapped(a, cell)) for a in (kernel.T, recurrent.T, bias)]
+
+
+def last(states: Any) -> Any:
+    """Return the hidden state out of what a layer returns beside its outputs."""
+    return states[0] if isinstance(states, tuple) else states
 
 
 class Net(torch.nn.Module):
@@ -18,7 +55,7 @@ class Net(torch.nn.Module):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
-        self.rnn = make_rnn(problem)
+        self.rnn, self.cell = make_rnn(problem), problem.case.cell
         self.out = torch.nn.Linear(problem.case.units, 1, dtype=self.rnn.weight_ih_l0.dtype)
         with torch.no_grad():
             self.out.weight.copy_(torch.from_numpy(problem.out_kernel.T))
@@ -26,25 +63,20 @@ class Net(torch.nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Return the predictions for `x (B,T,F)`."""
-        return self.out(self.rnn(x)[1][0])
+        return self.out(last(self.rnn(x)[1])[0])
 
     def keras_weights(self) -> list[Any]:
-        """Return copies of the weights, transposed as Keras keeps them."""
-        rnn, out = self.rnn, self.out
-        weights = [rnn.weight_ih_l0.T, rnn.weight_hh_l0.T, rnn.bias_ih_l0, out.weight.T, out.bias]
-        return [w.detach().numpy().copy() for w in weights]
+        """Return copies of the weights, as Keras keeps them."""
+        layer = read(self.rnn.all_weights[0], self.cell)
+        return [*layer, *(w.detach().numpy().copy() for w in (self.out.weight.T, self.out.bias))]
 
 
 def make_rnn(problem: Problem) -> Any:
-    """Return `nn.RNN` with the problem's weights; its second bias is zero and stays so."""
-    rnn = torch.nn.RNN(problem.case.features, problem.case.units, batch_first=True)
-    rnn = rnn.to(getattr(torch, problem.case.dtype))
-    with torch.no_grad():
-        rnn.weight_ih_l0.copy_(torch.from_numpy(problem.kernel.T))
-        rnn.weight_hh_l0.copy_(torch.from_numpy(problem.recurrent.T))
-        rnn.bias_ih_l0.copy_(torch.from_numpy(problem.bias))
-        rnn.bias_hh_l0.zero_()
-    rnn.bias_hh_l0.requires_grad_(False)
+    """Return the bare layer with the problem's weights."""
+    case = problem.case
+    rnn = CLASSES[case.cell](case.features, case.units, batch_first=True)
+    rnn = rnn.to(getattr(torch, case.dtype))
+    load(rnn.all_weights[0], problem.layer_weights, case.cell)
     return rnn
 
 
@@ -57,7 +89,8 @@ class FeatureNet(torch.nn.Module):
         self.table = None
         if features.with_table(case):
             self.table = torch.nn.Embedding(features.VOCABULARY, case.features, dtype=dtype)
-        self.rnn = torch.nn.RNN(
+        self.cell = case.cell
+        self.rnn = CLASSES[case.cell](
             case.features,
             case.units,
             num_layers=features.depth(case),
@@ -69,20 +102,24 @@ class FeatureNet(torch.nn.Module):
         self.out = torch.nn.Linear(width, outputs, dtype=dtype)
         self.ends = features.directions(case)
         self.lengths = torch.from_numpy(problem.lengths) if case.kind == "masked" else None
+        weights = list(problem.weights)
         with torch.no_grad():
-            for mine, weight in zip(self.keras_weights(), problem.weights, strict=True):
+            if self.table is not None:
+                self.table.weight.copy_(torch.from_numpy(weights.pop(0)))
+            for mine, weight in zip(
+                (self.out.bias, self.out.weight.T), weights[:-3:-1], strict=True
+            ):
                 mine.copy_(torch.from_numpy(weight))
-            for name, second in self.rnn.named_parameters():
-                if name.startswith("bias_hh"):
-                    second.zero_().requires_grad_(False)
+        for i, parameters in enumerate(self.rnn.all_weights):
+            load(parameters, weights[3 * i : 3 * i + 3], self.cell)
 
     def keras_weights(self) -> list[Any]:
-        """Return views of the weights in the order and form that Keras has."""
-        found = [] if self.table is None else [self.table.weight]
+        """Return copies of the weights in the order and form that Keras has."""
+        found = [] if self.table is None else [self.table.weight.detach().numpy().copy()]
         # weight_ih, weight_hh, bias_ih, bias_hh of every layer and direction.
-        for kernel, recurrent, bias, _ in self.rnn.all_weights:
-            found += [kernel.T, recurrent.T, bias]
-        return [*found, self.out.weight.T, self.out.bias]
+        for parameters in self.rnn.all_weights:
+            found += read(parameters, self.cell)
+        return [*found, *(w.detach().numpy().copy() for w in (self.out.weight.T, self.out.bias))]
 
     def trained(self) -> list[Any]:
         """Return the parameters that are trained: all but the second biases."""
@@ -95,8 +132,8 @@ class FeatureNet(torch.nn.Module):
             x = torch.nn.utils.rnn.pack_padded_sequence(
                 x, self.lengths, batch_first=True, enforce_sorted=False
             )
-        last = self.rnn(x)[1][-self.ends :]
-        return self.out(torch.cat(tuple(last), 1))
+        ends = last(self.rnn(x)[1])[-self.ends :]
+        return self.out(torch.cat(tuple(ends), 1))
 
     def loss(self, x: Any, y: Any) -> Any:
         """Return the loss: cross-entropy of classes, else mean squared error."""
@@ -118,28 +155,27 @@ class Adapter(Base):
 
         def call() -> Any:
             with torch.inference_mode():
-                return rnn(x)[1]
+                return last(rnn(x)[1])
 
         return Task(call, lambda: {"h": call()[0].numpy()})
 
     def gradients(self, problem: Problem) -> Task:
         rnn = make_rnn(problem)
         x, dy = torch.from_numpy(problem.x).requires_grad_(), torch.from_numpy(problem.dy)[None]
-        wanted = [rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0, x]
+        cell = problem.case.cell
+        parameters = rnn.all_weights[0]
+        trained = [p for p in parameters if p.requires_grad]
 
         def call() -> Any:
-            h = rnn(x)[1]
-            return h, torch.autograd.grad(h, wanted, dy)
+            h = last(rnn(x)[1])
+            return h, torch.autograd.grad(h, [x, *trained], dy)
 
         def check() -> Numbers:
-            h, (kernel, recurrent, bias, dx) = call()
-            return {
-                "h": h[0].detach().numpy(),
-                "d_kernel": kernel.T.numpy(),
-                "d_recurrent": recurrent.T.numpy(),
-                "d_bias": bias.numpy(),
-                "d_x": dx.numpy(),
-            }
+            h, (dx, *found) = call()
+            found += [torch.zeros_like(p) for p in parameters[len(found) :]]
+            names = ("d_kernel", "d_recurrent", "d_bias")
+            layer = dict(zip(names, read(found, cell), strict=True))
+            return {"h": h[0].detach().numpy(), "d_x": dx.numpy(), **layer}
 
         return Task(call, check)
 
@@ -229,7 +265,7 @@ class Adapter(Base):
         def check() -> Numbers:
             net = FeatureNet(problem)
             loss = step(net, descent(net))
-            after = [w.detach().numpy() for w in net.keras_weights()]
+            after = net.keras_weights()
             gradients = [w - v for w, v in zip(problem.weights, after, strict=True)]
             net = FeatureNet(problem)
             step(net, adam(net))

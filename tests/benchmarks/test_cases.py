@@ -43,6 +43,7 @@ def test_flops_by_hand():
     fit = Case("fit", 32, 50, 8, 32, samples=4096)
     assert fit.flops == 6 * 4096 * 50 * 32 * (8 + 32)
     assert Case("cold_start").flops == 0
+    assert Case("forward", 64, 128, 64, 128, cell="GRU").flops == 3 * 2 * 64 * 128 * 128 * 192
 
 
 def test_streamed_weights_by_hand():
@@ -72,6 +73,8 @@ def test_parse_size_refuses(text):
         ("gradients/7x3x2x9", ["gradients/7x3x2x9"]),
         (" cold_start , cold_start ", ["cold_start"]),
         ("import,fit/7x3x2x9", ["import", "fit/7x3x2x9"]),
+        ("forward/GRU/2x4x1x5", ["forward/GRU/2x4x1x5"]),
+        ("LSTM/7x3x2x9", ["forward/LSTM/7x3x2x9", "gradients/LSTM/7x3x2x9"]),
     ],
 )
 def test_select(text, expected):
@@ -89,7 +92,18 @@ def test_a_known_size_keeps_its_tag():
     assert select("17x73x13x97", GRID)[0].tag == "odd"
 
 
-@pytest.mark.parametrize("text", ["backward", "forward/1x2x3", "cold_start/1x2x3x4", ",", "x"])
+def test_every_cell_has_the_grid_and_the_programs():
+    for cell in cases.CELLS:
+        found = {c.name.replace(f"{cell}/", "") for c in select(cell, GRID)}
+        wanted = [Case(kind, *size).name for kind in cases.LAYER_KINDS for size in cases.GRID]
+        wanted += [Case(kind, *size).name for kind, size, _ in cases.PROGRAMS]
+        assert set(wanted) <= found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["fit/GRU", "GRU/fit/1x2x3x4", "backward", "forward/1x2x3", "cold_start/1x2x3x4", ",", "x"],
+)
 def test_select_refuses(text):
     with pytest.raises(ValueError, match=r"--cases|a size is"):
         select(text, GRID)

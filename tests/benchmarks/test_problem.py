@@ -5,15 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import problem
-from benchmarks.cases import Case
+from benchmarks import equations, problem
+from benchmarks.cases import CELLS, Case
 
 small = st.builds(
-    lambda b, t, f, u: Case("gradients", b, t, f, u, dtype="float64"),
+    lambda b, t, f, u, cell: Case("gradients", b, t, f, u, dtype="float64", cell=cell),
     st.integers(1, 3),
     st.integers(1, 5),
     st.integers(1, 4),
     st.integers(1, 5),
+    st.sampled_from(CELLS),
 )
 
 
@@ -34,7 +35,7 @@ def test_gradients_of_the_truth(case):
     found = problem.truth(drawn)
 
     def value():
-        h = problem.run_rnn(drawn.x, drawn.kernel, drawn.recurrent, drawn.bias)
+        h, _ = equations.run(case.cell, drawn.x, drawn.layer_weights)
         return float((drawn.dy * h[-1]).sum())
 
     step = 1e-5
@@ -50,8 +51,9 @@ def test_gradients_of_the_truth(case):
         np.testing.assert_allclose(found[f"d_{name}"], slope, rtol=1e-6, atol=1e-8)
 
 
-def test_training_goes_down_and_moves_every_weight():
-    case = Case("fit", 8, 6, 3, 5, samples=24, dtype="float64")
+@pytest.mark.parametrize("cell", CELLS)
+def test_training_goes_down_and_moves_every_weight(cell):
+    case = Case("fit", 8, 6, 3, 5, samples=24, dtype="float64", cell=cell)
     drawn = problem.draw(case)
     found = problem.truth(drawn)
     before = dict(zip(list(found)[1:], drawn.weights, strict=True))
@@ -60,7 +62,7 @@ def test_training_goes_down_and_moves_every_weight():
         assert moved.min() > 0.0
         # Adam's first steps are about the learning rate each.
         assert moved.max() <= 1.01e-3 * problem.CHECK_STEPS
-    h = problem.run_rnn(drawn.x, *drawn.weights[:3])[-1]
+    h = equations.run(cell, drawn.x, drawn.layer_weights)[0][-1]
     start = float(((h @ drawn.out_kernel + drawn.out_bias - drawn.y) ** 2).mean())
     assert 0.0 < float(found["loss"]) < 1.01 * start
 
