@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnn_engine.graph.nest import flatten
+import numpy as np
 
 
 @dataclass(slots=True)
@@ -46,8 +46,19 @@ def is_special(inputs: Any, args: Any, kwargs: Any) -> bool:
     """Whether a call has tensors of a tape, or of masks, or stands inside another call."""
     if _local.context is not None:
         return True
-    leaves = flatten((inputs, args, list(kwargs.values())))
-    return any(hasattr(leaf, "_node") or hasattr(leaf, "_keras_mask") for leaf in leaves)
+    return any(map(_more_than_array, (inputs, args, kwargs)))
+
+
+# Numbers and texts, of which a list may have millions.
+_PLAIN = {str, bytes, int, float, bool, type(None), np.str_, np.float32, np.float64, np.int64}
+
+
+def _more_than_array(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return not _PLAIN.issuperset(map(type, value)) and any(map(_more_than_array, value))
+    return hasattr(value, "_node") or hasattr(value, "_keras_mask")
 
 
 def call_in_context(layer: Any, *args: Any) -> Any:

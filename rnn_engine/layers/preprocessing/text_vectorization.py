@@ -1,6 +1,5 @@
 """`TextVectorization`: texts to index sequences or count vectors."""
 
-import itertools
 import math
 import os
 from collections.abc import Callable, Mapping, MutableMapping
@@ -14,10 +13,13 @@ from rnn_engine.layers.preprocessing.string_lookup import OLD_MODES, OUTPUT_MODE
 from rnn_engine.layers.preprocessing.text import (
     SPLIT,
     STANDARDIZE,
+    Tokens,
     check_choice,
+    clean,
     make_ngrams,
     pad_rows,
     read_strings,
+    split,
 )
 from rnn_engine.layers.preprocessing.text_layer import TextLayer
 
@@ -139,8 +141,8 @@ class TextVectorization(TextLayer):
 
     def update_state(self, data: Any) -> None:
         """Count the tokens of a batch of texts."""
-        rows, _, _ = self._tokenize(data, "data")
-        self._lookup.count_rows(rows)
+        tokens, _, _ = self._tokenize(data, "data")
+        self._lookup.count(tokens)
 
     def finalize_state(self) -> None:
         """Make the vocabulary of what was counted."""
@@ -210,13 +212,12 @@ class TextVectorization(TextLayer):
             If texts are to be split and the last axis is of another size.
         """
         self._lookup._check_ready()
-        rows, lead, dense = self._tokenize(inputs, "inputs")
-        found = self._lookup.find(list(itertools.chain.from_iterable(rows)))
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        tokens, lead, dense = self._tokenize(inputs, "inputs")
+        found = self._lookup.find(tokens.flat)
         whole = self.output_mode == "int"
         length = self.output_sequence_length if whole else None
         # Filled up with what each mode ignores: the mask's index, or a dropped one.
-        indices = pad_rows(found, lengths, length, 0 if whole else -1)
+        indices = pad_rows(found, tokens.lengths, length, 0 if whole else -1)
         if dense is not None and length is None:
             indices = indices.reshape(dense)
         else:
@@ -227,20 +228,18 @@ class TextVectorization(TextLayer):
 
     def _tokenize(
         self, inputs: Any, argument: str
-    ) -> tuple[list[list[str]], tuple[int, ...], tuple[int, ...] | None]:
-        """Return token lists, the shape they are laid out in, and the whole shape if dense."""
+    ) -> tuple[Tokens, tuple[int, ...], tuple[int, ...] | None]:
+        """Return the tokens, the shape of the texts, and the whole shape if dense."""
         flat, shape = read_strings(inputs, self.encoding, argument)
         if callable(self.standardize):
             given = np.array(flat, dtype=str).reshape(shape)
             flat, shape = read_strings(self.standardize(given), self.encoding, "standardize(...)")
         elif self.standardize is not None:
-            table = STANDARDIZE[self.standardize]
-            flat = [text.translate(table) for text in flat]
+            flat = clean(flat, STANDARDIZE[self.standardize])
         if self.split is None:
             width = shape[-1] if shape else 1
             lead = shape[:-1]
-            count = math.prod(lead)
-            rows = [flat[i * width : (i + 1) * width] for i in range(count)]
+            tokens = Tokens(flat, np.full(math.prod(lead), width))
         else:
             if len(shape) > 1 and shape[-1] != 1:
                 raise ValueError(
@@ -248,22 +247,21 @@ class TextVectorization(TextLayer):
                     f"got the shape {shape}."
                 )
             lead = shape[:-1] if len(shape) > 1 else shape
-            rows = self._split_all(flat)
+            tokens = self._split_all(flat)
         if self._widths is not None:
-            rows = [make_ngrams(row, self._widths) for row in rows]
-        return rows, lead, shape if self.split is None and self._widths is None else None
+            tokens = Tokens.of_rows([make_ngrams(row, self._widths) for row in tokens.rows()])
+        return tokens, lead, shape if self.split is None and self._widths is None else None
 
-    def _split_all(self, texts: list[str]) -> list[list[str]]:
+    def _split_all(self, texts: list[str]) -> Tokens:
         if isinstance(self.split, str):
-            cut = SPLIT[self.split]
-            return [cut(text) for text in texts]
+            return split(texts, self.split)
         assert self.split is not None
         rows = self.split(np.array(texts, dtype=str))
         if len(rows) != len(texts):
             raise ValueError(
                 f"split must return the tokens of each of the {len(texts)} texts, got {len(rows)}."
             )
-        return [read_strings(list(row), self.encoding, "split(...)")[0] for row in rows]
+        return Tokens.of_rows(read_strings(list(r), self.encoding, "split(...)")[0] for r in rows)
 
     # --- configuration and state --------------------------------------------------
 

@@ -2,15 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from rnn_engine.config import floatx
 from rnn_engine.layers.preprocessing.arguments import batches, read_file
-from rnn_engine.layers.preprocessing.text import read_strings
+from rnn_engine.layers.preprocessing.text import Tokens, read_strings
 
 DROPPED = -2
 
@@ -109,23 +107,20 @@ class Vocabulary:
     def update_state(self, data: Any) -> None:
         """Count the strings of a batch; a single row is one document."""
         flat, shape = read_strings(data, self.encoding, "data")
-        if len(shape) < 2:
-            self.count_rows([flat])
-            return
-        width = len(flat) // shape[0] if shape[0] else 0
-        self.count_rows([flat[i * width : (i + 1) * width] for i in range(shape[0])])
+        rows = shape[0] if len(shape) > 1 else 1
+        self.count(Tokens(flat, np.full(rows, len(flat) // max(rows, 1))))
 
-    def count_rows(self, rows: Iterable[list[str]]) -> None:
-        """Count tokens, each row being a document."""
+    def count(self, tokens: Tokens) -> None:
+        """Count tokens, each text being a document."""
         if self._fixed:
             raise ValueError(
                 f"Cannot adapt {self.name!r}: its vocabulary was given by the argument vocabulary."
             )
-        documents = list(rows)
-        self._counts.update(chain.from_iterable(documents))
+        self._counts.update(tokens.flat)
         if self.output_mode == "tf_idf":  # which alone asks for them
-            self._document_counts.update(chain.from_iterable(map(set, documents)))
-        self._documents += len(documents)
+            for row in tokens.rows():
+                self._document_counts.update(set(row))
+        self._documents += len(tokens.lengths)
 
     def finalize_state(self) -> None:
         """Make the vocabulary of what was counted; without counts the old one stays."""
