@@ -113,7 +113,13 @@ class Softmax(AlongAxis):
         return not self.logarithm and not isinstance(self.axis, tuple)
 
     def _forward(self, x: np.ndarray) -> np.ndarray:
-        y = np.empty_like(x)
+        return self.fill(x, np.empty_like(x))
+
+    def _backward(self, dy: np.ndarray, saved: np.ndarray) -> np.ndarray:
+        return self.fill_back(dy, saved, np.empty_like(saved))
+
+    def fill(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Write the activation of rows (N, C) into `y`, which may be `x` itself; return it."""
         tasks = threads.tasks(x.size * _WORK, len(x))
         args = (x, ENTRIES["exponential"].code, self.logarithm, y)
         if tasks == 1:
@@ -122,8 +128,8 @@ class Softmax(AlongAxis):
             kernels.forward_tasks(*args, tasks)
         return y
 
-    def _backward(self, dy: np.ndarray, saved: np.ndarray) -> np.ndarray:
-        dx = np.empty_like(saved)
+    def fill_back(self, dy: np.ndarray, saved: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        """Write the gradient by the rows into `dx`, which must not be `dy`; return it."""
         tasks = threads.tasks(saved.size * _WORK, len(saved))
         args = (dy, saved, ENTRIES["exponential"].code, self.logarithm, dx)
         if tasks == 1:

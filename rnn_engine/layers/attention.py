@@ -6,6 +6,7 @@ import numpy as np
 
 from rnn_engine import activations
 from rnn_engine.checks import as_float_array
+from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.layers.attending import causal, mean_gradients, mean_of, scores_gradient, weights_of
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.dropout_mask import dropout_mask
@@ -73,6 +74,7 @@ class Attention(SeveralInputs):
         self.dropout = dropout
         self.seed = seed
         self._generator = make_generator(seed) if dropout > 0 else None
+        self._buffers = BufferPool()
         self.scale: Any = None
         self.concat_score_weight: Any = None
 
@@ -163,7 +165,7 @@ class Attention(SeveralInputs):
         if training and self._generator is not None:
             factors = dropout_mask(self._generator, self.dropout, weights.shape, self._np_dtype)
         inner = None if factors is None else factors[:, None]
-        y, used = mean_of(weights[:, None], inner, value[:, None])
+        y, used = mean_of(weights[:, None], inner, value[:, None], self._buffers)
         y, used = y[:, 0], used[:, 0]
         if query_shown is not None:
             y = np.where(query_shown[..., None], y, y.dtype.type(0))
@@ -199,12 +201,15 @@ class Attention(SeveralInputs):
         if shown is not None:
             dy = dy * shown[..., None]
         inner = None if factors is None else factors[:, None]
-        dweights, dvalue = mean_gradients(dy[:, None], used[:, None], inner, value[:, None])
+        dweights, dvalue = mean_gradients(
+            dy[:, None], used[:, None], inner, value[:, None], self._buffers
+        )
         dweights, dvalue = dweights[:, 0], dvalue[:, 0]
         if dused is not None:
             dused = self.gradient_like(dused, used.shape)
             dweights = dweights + (dused if factors is None else dused * factors)
-        dquery, dkey = self.scores_back(scores_gradient(dweights, softmax), query, key, kept)
+        slope = scores_gradient(dweights, softmax, self._buffers)
+        dquery, dkey = self.scores_back(slope, query, key, kept)
         if not need_dx:
             return None
         return [dquery, dvalue, dkey] if count == 3 else [dquery, dvalue + dkey]

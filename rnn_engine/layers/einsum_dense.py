@@ -8,6 +8,7 @@ import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
 from rnn_engine.initializers import VarianceScaling
+from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.layers.activated import Activated
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.products import multiply
@@ -64,6 +65,7 @@ class EinsumDense(Layer):
         super().__init__(**kwargs)
         self.equation = equation
         single = isinstance(output_shape, int)
+        self._buffers = BufferPool()
         self.partial_output_shape = (output_shape,) if single else tuple(output_shape)
         self.bias_axes = bias_axes
         self.activation = activations.get(activation)
@@ -213,10 +215,10 @@ class EinsumDense(Layer):
         batch, m, k, n = counts
         a = _turned(x, ours, [*shared, *free, *summed]).reshape(1, batch, m, k)
         w = _turned(self.kernel.value, kernel, [*shared, *summed, *new]).reshape(1, batch, k, n)
-        product = multiply(a, w).reshape([sizes[i] for i in (*shared, *free, *new)])
+        product = multiply(a, w, self._buffers).reshape([sizes[i] for i in (*shared, *free, *new)])
         z = np.ascontiguousarray(_turned(product, [*shared, *free, *new], list(y)))
         if self.bias is not None:
-            z = z + self.bias.value
+            z += self.bias.value
         out = Activated(self.activation, z)
         return out.value, (a, w, out, (ours, kernel, y), (shared, free, summed, new), sizes)
 
@@ -239,7 +241,7 @@ class EinsumDense(Layer):
         grad += _turned(dw, [*shared, *summed, *new], list(kernel))
         if not need_dx:
             return None
-        dx = multiply(slope, w.swapaxes(2, 3))
+        dx = multiply(slope, w.swapaxes(2, 3), self._buffers)
         dx = dx.reshape([sizes[i] for i in (*shared, *free, *summed)])
         return _turned(dx, [*shared, *free, *summed], list(ours))
 

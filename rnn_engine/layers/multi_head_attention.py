@@ -7,6 +7,7 @@ import numpy as np
 
 from rnn_engine import constraints, initializers, regularizers
 from rnn_engine.checks import as_float_array
+from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.layers.attending import causal, mean_gradients, mean_of, scores_gradient, weights_of
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.dropout_mask import dropout_mask
@@ -136,6 +137,7 @@ class MultiHeadAttention(SeveralInputs):
         self.bias_constraint = constraints.get(bias_constraint)
         self.seed = seed
         self._generator = make_generator(seed) if dropout > 0 else None
+        self._buffers = BufferPool()
 
     # --- building ---------------------------------------------------------------------
 
@@ -350,7 +352,7 @@ class MultiHeadAttention(SeveralInputs):
         ]  # fmt: skip
         heads = [self._heads(y) for y, _ in parts]
         scale = self._np_dtype.type(1 / math.sqrt(self.key_dim))
-        scores = multiply(heads[0] * scale, heads[1].swapaxes(2, 3))
+        scores = multiply(heads[0] * scale, heads[1].swapaxes(2, 3), self._buffers)
         shape = self._scores_shape([query.shape, value.shape])
         if shown is not None:
             shown = np.broadcast_to(shown, shape).reshape(scores.shape)
@@ -362,7 +364,7 @@ class MultiHeadAttention(SeveralInputs):
         factors = None
         if training and self._generator is not None:
             factors = dropout_mask(self._generator, self.dropout, weights.shape, self._np_dtype)
-        means, used = mean_of(weights, factors, heads[2])
+        means, used = mean_of(weights, factors, heads[2], self._buffers)
         outer = (*query.shape[:-1], self.num_heads, self.value_dim)
         attended = self._unheads(means, outer)
         gate = self._gate_dense.forward(query, training) if self.use_gate else None
@@ -386,12 +388,14 @@ class MultiHeadAttention(SeveralInputs):
             )
             slope = slope * gate[0]
         dmeans = self._heads(slope)
-        dweights, dvalue = mean_gradients(dmeans, used, factors, heads[2])
+        dweights, dvalue = mean_gradients(dmeans, used, factors, heads[2], self._buffers)
         if dscores is not None:
             dweights = dweights + self.gradient_like(dscores, shape).reshape(flat)
-        ds = scores_gradient(dweights, softmax)
-        dquery = multiply(ds, heads[1]) * scale
-        dkey = multiply(ds.swapaxes(2, 3), heads[0]) * scale
+        ds = scores_gradient(dweights, softmax, self._buffers)
+        dquery = multiply(ds, heads[1], self._buffers)
+        dkey = multiply(ds.swapaxes(2, 3), heads[0], self._buffers)
+        dquery *= scale
+        dkey *= scale
         layers = (self._query_dense, self._key_dense, self._value_dense)
         slopes = []
         for layer, slope, (y, kept) in zip(layers, (dquery, dkey, dvalue), parts, strict=True):

@@ -4,22 +4,23 @@ import numpy as np
 
 from rnn_engine.kernels import products as kernels
 from rnn_engine.kernels import threads
+from rnn_engine.kernels.buffers import BufferPool
 
 
-def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def multiply(a: np.ndarray, b: np.ndarray, buffers: BufferPool | None = None) -> np.ndarray:
     """Return the products a·b over the last two axes, as `numpy.matmul` does.
 
     Parameters
     ----------
     a : (outer, inner, M, K), with any strides
     b : (outer, inner, K, N), of the same type
-    out : (outer, inner, M, N), optional
-        Written to; its rows lie together in memory.
+    buffers : BufferPool, optional
+        Where the result comes from.
     """
     outer, inner, m, k = a.shape
     n = b.shape[3]
-    if out is None:
-        out = np.empty((outer, inner, m, n), a.dtype)
+    empty = np.empty if buffers is None else buffers.empty
+    out = empty((outer, inner, m, n), a.dtype)
     if not (a.flags.aligned and a.flags.writeable):
         a = a.copy()
     size = a.itemsize
