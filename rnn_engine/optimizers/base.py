@@ -95,6 +95,8 @@ class Optimizer(OptimizerState):
     """
 
     _tables: Tables | None = None
+    # Gradients, arrays of the variables and what `_match` made of them in the step before.
+    _matched: tuple[list[Any], list[Any], list[tuple[Plan, Gradient]]] | None = None
 
     _scatters: ClassVar[str] = "squares"
     """What repeated rows of a sparse gradient add up to in the kernel's `q`."""
@@ -181,8 +183,14 @@ class Optimizer(OptimizerState):
                 f"the optimizer is tracking {len(variables)} trainable variables."
             )
         plans = self._lookup()
-        work: list[tuple[Plan, Gradient]] = []
-        missing = []
+        arrays = [variable._value for variable in variables]
+        if self._matched is not None:
+            # A training brings the same at every step: the variables' own buffers.
+            before, of, work = self._matched
+            same = len(before) == len(grads) and all(map(operator.is_, grads, before))
+            if same and all(map(operator.is_, arrays, of)):
+                return work
+        work, missing = [], []
         for position, (gradient, variable) in enumerate(zip(grads, variables, strict=True)):
             plan = plans.get(id(variable))
             if plan is None or plan.array is not variable._value:
@@ -211,6 +219,8 @@ class Optimizer(OptimizerState):
             raise ValueError("No gradients provided for any variable.")
         if missing:
             warnings.warn(f"Gradients do not exist for variables {missing}.", stacklevel=3)
+        own = len(work) == len(grads) and all(given is plan.flat_buffer for plan, given in work)
+        self._matched = (list(grads), arrays, work) if own else None
         return work
 
     def _rate(self) -> float:
@@ -487,7 +497,7 @@ class Optimizer(OptimizerState):
         if self._plans is None:
             self._hypers: dict[np.dtype, np.ndarray] = {}
             self._scratch: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-            self._tables = None
+            self._tables = self._matched = None
             plans = {
                 id(variable): self._plan(index, variable)
                 for index, variable in enumerate(self._trainable_variables)
@@ -541,9 +551,8 @@ class Optimizer(OptimizerState):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is looked up by identity: a copy has variables of its own."""
-        return {
-            **self.__dict__, "_plans": None, "_tables": None, "_hypers": {}, "_scratch": {},
-        }  # fmt: skip
+        nothing = dict.fromkeys(("_plans", "_tables", "_matched"))
+        return {**self.__dict__, **nothing, "_hypers": {}, "_scratch": {}}
 
 
 mark_gone(Optimizer, "Optimizer", "lr get_gradients")

@@ -12,10 +12,16 @@ from rnn_engine.training.data import weights_of_classes
 from rnn_engine.training.gradients import Gradients
 from rnn_engine.training.objective import make_objective
 from rnn_engine.training.passes import admit
+from rnn_engine.training.predicting import packed, predict_batch
 from rnn_engine.training.protocol import Trainable
 from rnn_engine.training.source import rows_of
 
 Given = tuple[Any, Any, Any]
+
+
+def holds(x: Any, batch_size: int | None) -> bool:
+    """Whether an array is no more than one batch: a sample or a few, served at once."""
+    return type(x) is np.ndarray and x.ndim > 0 and 0 < len(x) <= (batch_size or 32)
 
 
 def require_compiled(model: Trainable) -> None:
@@ -61,6 +67,12 @@ def run(model: Trainable, kind: str, given: Given, return_dict: bool) -> Any:
         return compilation.tracker.result()
     logs = results_of(metrics)
     return logs if return_dict else in_order(metrics, logs)
+
+
+def predict(model: Trainable, x: Any) -> Any:
+    """Return the outputs of one batch."""
+    batch, _, _ = checked(model, (x, None, None), "predict")
+    return packed(model, predict_batch(model, batch))
 
 
 def checked(model: Trainable, given: Given, kind: str) -> Given:

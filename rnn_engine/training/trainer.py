@@ -358,6 +358,8 @@ class Trainer(CustomSteps):
         verbose = check.check_verbose(verbose)
         batch_size = check.check_optional_count(batch_size, "batch_size")
         steps = check.check_optional_count(steps, "steps")
+        if verbose == 0 and callbacks is None and steps is None and one_batch.holds(x, batch_size):
+            return one_batch.predict(self, x)
         source = passes.source_for(self, x, batch_size=batch_size, steps=steps, time_major=False)
         epochs = Epochs(source, steps)
         passes.prepare(self, epochs, "predict")
@@ -403,8 +405,7 @@ class Trainer(CustomSteps):
         ValueError
             If `x` does not fit the model.
         """
-        batch, _, _ = one_batch.checked(self, (x, None, None), "predict")
-        return predicting.packed(self, predicting.predict_batch(self, batch))
+        return one_batch.predict(self, x)
 
     def gradients(
         self: Trainable,
