@@ -52,8 +52,9 @@ class ModelCheckpoint(MonitorCallback):
     ----------
     filepath : str or path
         May hold ``{epoch:02d}`` (counted from one), ``{batch}`` and names of the
-        logs. Ends in ``.weights.h5`` or ``.npz`` for weights, in ``.keras``, ``.h5`` or
-        ``.npz`` for models (``.npz``, the library's own format, needs no other package).
+        logs. Ends in ``.weights.h5``, ``.npz`` or ``.safetensors`` for weights, in ``.keras``,
+        ``.h5``, ``.npz`` or ``.safetensors`` for models (``.npz``, the library's own format,
+        needs no other package).
     monitor, mode
         As in `EarlyStopping`.
     verbose : 0 or 1
@@ -92,8 +93,8 @@ class ModelCheckpoint(MonitorCallback):
         self.save_freq = save_freq
         self._counter = None if save_freq == "epoch" else BatchCounter(save_freq)
         self._epoch = 0
-        whole = (".keras", ".h5", ".hdf5", ".npz")
-        endings = (".weights.h5", ".npz") if save_weights_only else whole
+        whole = (".keras", ".h5", ".hdf5", ".npz", ".safetensors")
+        endings = (".weights.h5", ".npz", ".safetensors") if save_weights_only else whole
         if not self.filepath.endswith(endings):
             opening = "The filepath provided must end in"
             if save_weights_only:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from rnn_engine.initializers.deferred import values_come_later
-from rnn_engine.saving import keras_h5, keras_zip, legacy_h5, native
+from rnn_engine.saving import keras_h5, keras_zip, legacy_h5, native, safetensors_file
 from rnn_engine.saving.archive import open_archive
 from rnn_engine.saving.atomic import check_folder, may_write, replacing
 from rnn_engine.saving.errors import RefusedError, damage_named
@@ -20,7 +20,11 @@ from rnn_engine.saving.stored import Content
 from rnn_engine.saving.writing import model_to_config, to_json
 
 _OLD = (".h5", ".hdf5")
-_MODELS = (".keras", ".npz", *_OLD)
+_OWN = {".npz": native, ".safetensors": safetensors_file}
+MODELS = (".keras", *_OLD, *_OWN)
+"""How the names of files of whole models end."""
+WEIGHTS = (".weights.h5", *_OWN)
+"""How the names of files of weights end."""
 
 
 def save_model(
@@ -39,9 +43,9 @@ def save_model(
     model : Model
     filepath : str or path
         Ends in ``.keras`` for Keras's format, in ``.h5`` or ``.hdf5`` for the one Keras
-        had before version 3, which it still reads, or in ``.npz`` for the library's own. The
-        file is replaced at once when the new one is whole: a kill in the middle leaves the
-        old one.
+        had before version 3, which it still reads, in ``.npz`` for the library's own, or in
+        ``.safetensors``, which takes the extra of that name. The file is replaced at once when
+        the new one is whole: a kill in the middle leaves the old one.
     overwrite : bool
         If False and the file exists, ask on the terminal.
     include_optimizer : bool
@@ -68,10 +72,10 @@ def save_model(
     """
     path = os.fspath(filepath)
     _check_format(path, kwargs)
-    if not path.endswith(_MODELS):
+    if not path.endswith(MODELS):
         raise ValueError(
-            f"Invalid filepath extension for saving: a model goes into a .keras, .h5 or .npz "
-            f"file. Received: filepath={path}."
+            f"Invalid filepath extension for saving: a model goes into a .keras, .h5, .npz "
+            f"or .safetensors file. Received: filepath={path}."
         )
     if not model.built:
         warnings.warn(
@@ -89,8 +93,15 @@ def save_model(
     with replacing(path) as file:
         if path.endswith(_OLD):
             legacy_h5.write(file, model, config)
+        elif path.endswith(".keras"):
+            keras_zip.write(file, found, text)
         else:
-            (keras_zip if path.endswith(".keras") else native).write(file, found, text)
+            _own(path).write(file, found, text)
+
+
+def _own(path: str) -> Any:
+    """Return the module of one of the library's own formats."""
+    return next(module for ending, module in _OWN.items() if path.endswith(ending))
 
 
 def check_can_save(model: Any, path: str, weights_only: bool = False) -> None:
@@ -102,7 +113,7 @@ def check_can_save(model: Any, path: str, weights_only: bool = False) -> None:
     Raises
     ------
     ImportError
-        If h5py is needed and is not there.
+        If h5py or safetensors is needed and is not there.
     OSError
         If the folder cannot be made, or is not to be written to.
     TypeError, ValueError
@@ -110,6 +121,8 @@ def check_can_save(model: Any, path: str, weights_only: bool = False) -> None:
     """
     if path.endswith((".keras", *_OLD)):
         h5py()
+    elif path.endswith(".safetensors"):
+        safetensors_file.safetensors()
     check_folder(path)
     if not weights_only:
         groups(model, True)
@@ -121,7 +134,7 @@ def _check_format(path: str, kwargs: dict[str, Any]) -> None:
     save_format = kwargs.pop("save_format", None)
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
-    if save_format and not path.endswith(_MODELS):
+    if save_format and not path.endswith(MODELS):
         raise ValueError(
             f"The `save_format` argument is deprecated in Keras 3. Please remove this argument and "
             f"pass a file path with either `.keras` or `.h5` extension. Received: "
@@ -148,7 +161,8 @@ def load_model(
     ----------
     filepath : str or path
         A ``.keras`` file, an ``.h5`` file with a whole model, of Keras 2 or 3, or an
-        ``.npz`` file of this library's; what it is shows in its content.
+        ``.npz`` or ``.safetensors`` file of this library's; what it is shows in its content.
+        What PyTorch wrote is read by `from_torch`.
     custom_objects : dict, optional
         A user's own classes and functions, by name.
     compile : bool
@@ -212,7 +226,8 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     ----------
     model : Model
     filepath : str or path
-        Ends in ``.weights.h5`` for Keras's format or in ``.npz`` for the library's own.
+        Ends in ``.weights.h5`` for Keras's format, in ``.npz`` for the library's own, or in
+        ``.safetensors``, which takes the extra of that name.
     overwrite : bool
         If False and the file exists, ask on the terminal.
 
@@ -224,18 +239,19 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
         If the file cannot be written; the old one is as it was.
     """
     path = os.fspath(filepath)
-    if not path.endswith((".weights.h5", ".npz")):
+    if not path.endswith(WEIGHTS):
         raise ValueError(
-            f"The filename must end in `.weights.h5` or `.npz`. Received: filepath={path}"
+            f"The filename must end in `.weights.h5`, `.npz` or `.safetensors`. Received: "
+            f"filepath={path}"
         )
     _require_built(model, "saving")
     if may_write(path, overwrite):
         found = groups(model)
         with replacing(path) as file:
-            if path.endswith(".npz"):
-                native.write(file, found, None)
-            else:
+            if path.endswith(".weights.h5"):
                 keras_h5.write(file, found)
+            else:
+                _own(path).write(file, found, None)
 
 
 def load_weights(
@@ -309,14 +325,17 @@ def _require_built(model: Any, doing: str) -> None:
 def _opened(file: BinaryIO, path: str) -> Iterator[Content]:
     """Open a file, whose format shows in its first bytes."""
     with damage_named(path):
-        start = file.read(len(MAGIC))
+        start = file.read(len(MAGIC) + 1)
         file.seek(0)
-        if start == MAGIC:
+        if start.startswith(MAGIC):
             with open_hdf5(file, path) as h5:
                 if legacy_h5.is_old(h5):
                     yield legacy_h5.content_of(h5)
                 else:
                     yield Content(arrays=keras_h5.arrays_of(h5))
+            return
+        if safetensors_file.is_safetensors(start) and not start.startswith(b"PK"):
+            yield safetensors_file.content_of(file, path)
             return
         if not start.startswith(b"PK"):
             raise RefusedError(

@@ -205,7 +205,40 @@ def _damage_object(h5, name, rng):
         parent.create_group(f"{last}/vars/7")
 
 
+def damaged_safetensors(content, rng):
+    """Damage the header of a safetensors file, its length, the config in it, or any bytes."""
+    how = rng.random()
+    if how < 0.2:
+        return damaged_bytes(content, rng)
+    size = int.from_bytes(content[:8], "little")
+    header, rest = json.loads(content[8 : 8 + size]), content[8 + size :]
+    if how < 0.6:
+        metadata = header["__metadata__"]
+        metadata["config"] = damaged_json(metadata["config"], rng)
+    elif how < 0.7:
+        _damage_entry(header, rng)
+    text = damaged_json(json.dumps(header), rng) if how >= 0.7 else json.dumps(header)
+    text = text.encode("utf-8", "surrogatepass")
+    size = rng.choice([0, 1, 1 << 26, 1 << 63, size]) if how > 0.95 else len(text)
+    return size.to_bytes(8, "little") + text + rest
+
+
+def _damage_entry(header, rng):
+    entry = header[rng.choice([name for name in header if name != "__metadata__"])]
+    what = rng.randrange(4)
+    if what == 0:
+        entry["dtype"] = rng.choice(["F16", "F64", "BF16", "F8_E4M3", "BOOL", "O", "C64", "f32"])
+    elif what == 1:
+        entry["shape"] = rng.choice([[1 << 62, 4], [1 << 32, 1 << 32], [-1], [0], [], [2.5], "x"])
+    elif what == 2:
+        entry["data_offsets"] = rng.choice([[0, 1 << 62], [8, 0], [-4, 4], [0], [1 << 64, 1], [0, 4]])
+    else:
+        other = rng.choice(list(header))
+        entry["data_offsets"] = header[other].get("data_offsets", [0, 4])
+
+
 FORMATS = {
+    ".safetensors": damaged_safetensors,
     ".npz": damaged_archive,
     ".keras": damaged_archive,
     ".h5": damaged_hdf5,

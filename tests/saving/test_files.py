@@ -21,8 +21,9 @@ from tests.saving.cases import assert_same
 h5py = pytest.importorskip("h5py")
 
 ROOT = Path(__file__).parents[2]
-MODELS = [".npz", ".keras"]
-WEIGHTS = [".npz", ".weights.h5"]
+ARCHIVES = [".npz", ".keras"]
+MODELS = [*ARCHIVES, ".safetensors"]
+WEIGHTS = [".npz", ".weights.h5", ".safetensors"]
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +88,10 @@ def test_truncated_files(ending, data, trained, contents, tmp_path_factory):
     assert_refused_or_right(trained, path)
 
 
-@pytest.mark.parametrize("ending", MODELS)
+@pytest.mark.parametrize("ending", ARCHIVES)
 @given(data=st.data())
 def test_flipped_bits(ending, data, trained, contents, tmp_path_factory):
-    """Archives have checksums; HDF5 alone has none."""
+    """Archives have checksums; HDF5 and safetensors have none."""
     content = bytearray(contents[ending])
     path = tmp_path_factory.getbasetemp() / f"flipped{ending}"
     for _ in range(data.draw(st.integers(1, 3))):
@@ -154,7 +155,7 @@ def test_pickles_are_not_read(tmp_path, trained):
     assert not harm.exists()
 
 
-@pytest.mark.parametrize("ending", MODELS)
+@pytest.mark.parametrize("ending", ARCHIVES)
 def test_modules_are_not_imported(ending, tmp_path, trained):
     """The module in a config is not looked at, only the name of the class."""
     trained.save(tmp_path / f"a{ending}")
@@ -173,7 +174,7 @@ def test_modules_are_not_imported(ending, tmp_path, trained):
     assert not harm.exists()
 
 
-@pytest.mark.parametrize("ending", MODELS)
+@pytest.mark.parametrize("ending", ARCHIVES)
 @pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b'{"config": {"layers": 3}}', b"\xff"])
 def test_damaged_configs(ending, text, tmp_path, trained):
     trained.save(tmp_path / f"a{ending}")
@@ -279,7 +280,7 @@ def test_unbuilt_models_and_endings(tmp_path):
         with pytest.warns(UserWarning, match="not yet been built"):
             model.save(tmp_path / f"a{ending}")
         assert not load_model(tmp_path / f"a{ending}").built
-    with pytest.raises(ValueError, match=r"a \.keras, \.h5 or \.npz file"):
+    with pytest.raises(ValueError, match=r"a \.keras, \.h5, \.npz or \.safetensors file"):
         model.save(tmp_path / "a.txt")
     with pytest.raises(ValueError, match=r"must end in `\.weights\.h5`"):
         model_of(1).save_weights(tmp_path / "a.h5")
@@ -302,6 +303,9 @@ def kill(*args, **kwargs):
         os._exit(7)
     return real(*args, **kwargs)
 owner, name = (np.lib.format, "write_array") if place == "array" else (os, place)
+if place == "header":
+    import safetensors.numpy as owner
+    name = "save"
 if place == "hdf5":
     import h5py
     owner, name = h5py.Group, "create_group"
@@ -321,6 +325,9 @@ model.save(path)
         (".keras", "hdf5", 3),
         (".keras", "fsync", 0),
         (".keras", "replace", 0),
+        (".safetensors", "header", 0),
+        (".safetensors", "fsync", 0),
+        (".safetensors", "replace", 0),
     ],
 )
 def test_killed_while_saving(ending, place, count, trained, tmp_path):

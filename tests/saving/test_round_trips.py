@@ -1,4 +1,4 @@
-"""What is saved comes back: in both formats, with callbacks, clones and JSON."""
+"""What is saved comes back: in every format, with callbacks, clones and JSON."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from tests.saving.cases import assert_same
 
 pytest.importorskip("h5py")
 
-MODELS = [".npz", ".keras"]
+MODELS = [".npz", ".keras", ".safetensors"]
 FIT = {"batch_size": 4, "shuffle": False, "verbose": 0}
 
 
@@ -300,7 +300,7 @@ def test_backup_killed_at_any_rename(double, count, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "only_weights"),
     [("{epoch}.npz", False), ("{epoch}.keras", False), ("w{epoch}.weights.h5", True),
-     ("w{epoch}.npz", True)],
+     ("w{epoch}.npz", True), ("{epoch}.safetensors", False), ("w{epoch}.safetensors", True)],
 )  # fmt: skip
 def test_model_checkpoint(name, only_weights, tmp_path):
     x, y = cases.data()

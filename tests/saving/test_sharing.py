@@ -56,7 +56,7 @@ def ours(make):
 
 
 @pytest.mark.parametrize("make", MODELS)
-@pytest.mark.parametrize("ending", [".npz", ".keras", ".h5"])
+@pytest.mark.parametrize("ending", [".npz", ".keras", ".h5", ".safetensors"])
 def test_files(make, ending, tmp_path):
     model = ours(make)
     model.save(tmp_path / f"m{ending}")
@@ -130,7 +130,7 @@ class Hides(rnn_engine.layers.Layer):
         return self.inner.backward(dy, saved, need_dx)
 
 
-@pytest.mark.parametrize("ending", [".npz", ".keras", ".h5"])
+@pytest.mark.parametrize("ending", [".npz", ".keras", ".h5", ".safetensors"])
 def test_what_cannot_be_told_is_refused_at_save(ending, tmp_path):
     d = rnn_engine.layers.Dense(4)
     model = rnn_engine.Sequential([rnn_engine.layers.Input((4,)), d, Hides(d, name="hides")])

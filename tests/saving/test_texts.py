@@ -57,7 +57,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("ending", [".npz", ".keras", ".h5"])
+@pytest.mark.parametrize("ending", [".npz", ".keras", ".h5", ".safetensors"])
 def test_files(name, ending, tmp_path):
     make, x = MODELS[name]
     model = make(rnn_engine)
