@@ -21,7 +21,9 @@ from pathlib import Path
 import numpy as np
 
 import rnn_engine
-from rnn_engine.saving import load_model, model_from_json
+from rnn_engine.saving import from_torch, load_model, model_from_json
+
+TORCH = Path(__file__).parent / "written" / "torch" / "both.pt"
 
 ODD = [
     None, True, False, 0, 1, -1, 5, 10**15, -(10**15), 1e308, float("nan"), float("inf"), 0.5, "",
@@ -111,6 +113,8 @@ def damaged_bytes(content, rng):
     """Change, cut or repeat some bytes."""
     content = bytearray(content)
     for _ in range(rng.randint(1, 6)):
+        if not content:
+            break
         at = rng.randrange(len(content))
         how = rng.random()
         if how < 0.6:
@@ -133,6 +137,7 @@ def damaged_archive(content, rng):
     with zipfile.ZipFile(io.BytesIO(content)) as old:
         names = old.namelist()
         texts = [name for name in names if name.endswith(".json")]
+        texts = texts or [name for name in names if name.endswith(".pkl")]
         victim = rng.choice(texts) if rng.random() < 0.7 else rng.choice(names)
         with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as new:
             warnings.simplefilter("ignore")  # of names that are there twice
@@ -239,6 +244,7 @@ def _damage_entry(header, rng):
 
 FORMATS = {
     ".safetensors": damaged_safetensors,
+    ".pt": damaged_archive,
     ".npz": damaged_archive,
     ".keras": damaged_archive,
     ".h5": damaged_hdf5,
@@ -256,7 +262,9 @@ class Fuzzer:
         self.contents = {}
         for ending in FORMATS:
             path = self.folder / f"good{ending}"
-            if ending == ".json":
+            if ending == ".pt":
+                path.write_bytes(TORCH.read_bytes())
+            elif ending == ".json":
                 path.write_text(self.model.to_json())
             elif ending == ".weights.h5":
                 self.model.save_weights(path)
@@ -289,6 +297,8 @@ class Fuzzer:
             model_from_json(content.decode("utf-8", "replace"))
         elif ending == ".weights.h5":
             self.model.load_weights(path)
+        elif ending == ".pt":
+            from_torch(path)
         else:
             load_model(path)
 
