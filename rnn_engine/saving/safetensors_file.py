@@ -173,7 +173,7 @@ def _check_version(metadata: Mapping[str, str], source: str) -> None:
         )
     if int(metadata["version"][:9]) > VERSION:
         raise RefusedError(
-            f"{source} is of version {metadata['version'][:9]} of the format, later than {VERSION}, "
-            f"which this {FORMAT} reads: install a newer {FORMAT}, or save the model as .keras "
+            f"{source} is of version {metadata['version'][:9]} of the format, later than {VERSION}"
+            f", which this {FORMAT} reads: install a newer {FORMAT}, or save the model as .keras "
             f"there."
         )

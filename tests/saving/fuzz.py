@@ -92,13 +92,16 @@ def damaged_json(text, rng):
             del holder[key]
         elif how < 0.3:
             other, place = rng.choice(places)
-            with contextlib.suppress(LookupError):  # may have gone with what held it
+            with contextlib.suppress(LookupError, RecursionError):  # gone with what held it
                 holder[key] = json.loads(json.dumps(other[place]))
         elif how < 0.33:
             holder[key] = json.loads("[" * 500 + "]" * 500)
         else:
             holder[key] = json.loads(json.dumps(rng.choice(ODD)))
-    return json.dumps(config)
+    try:
+        return json.dumps(config)
+    except RecursionError:  # what is deep was put into what is deep
+        return text
 
 
 def _places(value):
@@ -236,7 +239,9 @@ def _damage_entry(header, rng):
     elif what == 1:
         entry["shape"] = rng.choice([[1 << 62, 4], [1 << 32, 1 << 32], [-1], [0], [], [2.5], "x"])
     elif what == 2:
-        entry["data_offsets"] = rng.choice([[0, 1 << 62], [8, 0], [-4, 4], [0], [1 << 64, 1], [0, 4]])
+        entry["data_offsets"] = rng.choice(
+            [[0, 1 << 62], [8, 0], [-4, 4], [0], [1 << 64, 1], [0, 4]]
+        )
     else:
         other = rng.choice(list(header))
         entry["data_offsets"] = header[other].get("data_offsets", [0, 4])

@@ -105,7 +105,9 @@ def test_modules_say_what_runs():
     assert model.layers[2].rate == 0.25
     assert model.layers[0].return_sequences
     x = np.random.default_rng(1).normal(size=(2, 4, 3))
-    wanted = np.maximum(from_torch(arrays(**LSTM))(x), 0) @ state["head.weight"].T + state["head.bias"]
+    wanted = (
+        np.maximum(from_torch(arrays(**LSTM))(x), 0) @ state["head.weight"].T + state["head.bias"]
+    )
     np.testing.assert_allclose(model(x), wanted, rtol=1e-12)
 
 
@@ -207,8 +209,14 @@ def test_models_that_torch_does_not_have():
         (branches, "branches"),
         (rnn_engine.Model(x, [y, layers.Dense(2)(y)]), "branches"),
         (rnn_engine.Sequential([layers.Dense(2)]), "has been built"),
-        (rnn_engine.Sequential([layers.Input((4,)), layers.Embedding(3, 2, mask_zero=True)]), "mask_zero"),
-        (rnn_engine.Sequential([layers.Input((4,)), layers.Dense(2, dtype="mixed_float16")]), "mixed"),
+        (
+            rnn_engine.Sequential([layers.Input((4,)), layers.Embedding(3, 2, mask_zero=True)]),
+            "mask_zero",
+        ),
+        (
+            rnn_engine.Sequential([layers.Input((4,)), layers.Dense(2, dtype="mixed_float16")]),
+            "mixed",
+        ),
     ):
         with pytest.raises(ValueError, match=text):
             to_torch(model, state_dict=True)
@@ -262,7 +270,9 @@ def test_tensors_are_parts_of_storages(tmp_path):
         np.testing.assert_array_equal(layer.kernel, wanted.T)
     program = state(tensor(count=8, shape=(2, 4), kind=b"DoubleStorage"))
     halves = np.arange(8.0).tobytes()
-    kernel = from_torch(torch_file(tmp_path / "a.pt", program, halves), {"a": "Linear"}).get_weights()[0]
+    kernel = from_torch(
+        torch_file(tmp_path / "a.pt", program, halves), {"a": "Linear"}
+    ).get_weights()[0]
     np.testing.assert_array_equal(kernel, np.arange(8.0).reshape(2, 4).T)
     assert kernel.dtype == np.float64
 

@@ -111,7 +111,9 @@ def make(name: str) -> Any:
         for key, tensor in module.state_dict().items():
             if key.rpartition(".")[2] == "num_batches_tracked":
                 continue
-            tensor.copy_(torch.rand_like(tensor) + 0.2 if "var" in key else torch.randn_like(tensor) / 2)
+            tensor.copy_(
+                torch.rand_like(tensor) + 0.2 if "var" in key else torch.randn_like(tensor) / 2
+            )
     return module
 
 

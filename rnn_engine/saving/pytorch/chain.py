@@ -5,6 +5,10 @@ from typing import Any
 
 import torch
 
+nn: Any = torch.nn
+DTYPES = {False: torch.float32, True: torch.float64}
+"""Of single and of double precision."""
+
 
 class Chain(torch.nn.Sequential):
     """`torch.nn.Sequential`, with what goes on after a recurrent module, and in which axes.
@@ -39,3 +43,10 @@ class Chain(torch.nn.Sequential):
                 ways = 2 if module.bidirectional else 1
                 x = output if how == "sequences" else torch.cat(tuple(last[-ways:]), -1)
         return x
+
+
+def filled(modules: dict[str, Any], how: dict[str, str], arrays: dict[str, Any]) -> Chain:
+    """Return modules in a row, for prediction, with weights that are arrays of NumPy."""
+    chain = Chain(modules, how)
+    chain.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
+    return chain.eval()

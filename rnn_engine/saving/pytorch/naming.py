@@ -39,7 +39,7 @@ def parts_of_state(
         groups.setdefault(prefix, {})[last] = array
     if not groups:
         raise ValueError("The state_dict holds no arrays.")
-    entries: Mapping[str, Any] = dict.fromkeys(groups, {}) if modules is None else modules
+    entries: Mapping[str, Any] = {name: {} for name in groups} if modules is None else modules
     _check_entries(entries, groups)
     parts = [
         _part(name, entry, groups.get(name, {}), nonlinearity)

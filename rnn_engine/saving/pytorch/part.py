@@ -170,7 +170,7 @@ def _wanted(part: Part) -> dict[str, tuple[int, ...]]:
         got = None if weight is None else weight.shape
         raise ValueError(f"{part.title} must have a weight of {axes} axes, got {got}.")
     wanted = {} if weight is None else {"weight": weight.shape}
-    if part.kind in ("Linear", "Conv1d") and "bias" in arrays:
+    if part.kind in ("Linear", "Conv1d") and weight is not None and "bias" in arrays:
         wanted["bias"] = weight.shape[:1]
     elif part.kind == "LayerNorm" and weight is not None:
         if weight.ndim != 1:
@@ -186,7 +186,7 @@ def _wanted(part: Part) -> dict[str, tuple[int, ...]]:
                 f"batch by itself, also after training, which BatchNormalization does not."
             )
         affine = ("weight", "bias") if weight is not None else ()
-        wanted = {name: mean.shape for name in ("running_mean", "running_var", *affine)}
+        wanted = dict.fromkeys(("running_mean", "running_var", *affine), mean.shape)
     if part.kind == "LayerNorm" and "bias" not in arrays:
         wanted.pop("bias", None)
     return {name: tuple(shape) for name, shape in wanted.items()}
@@ -201,7 +201,7 @@ def _wanted_recurrent(part: Part) -> dict[str, tuple[int, ...]]:
             raise ValueError(f"{part.title} must have the array {name} of two axes.")
     units, features = part.units, part.arrays[f"weight_ih{first}"].shape[1]
     rows = RECURRENT[kind] * units
-    wanted = {}
+    wanted: dict[str, tuple[int, ...]] = {}
     for suffix, level in suffixes(part):
         inputs = features if level == 0 else units * (2 if part["bidirectional"] else 1)
         wanted[f"weight_ih{suffix}"] = (rows, inputs)

@@ -73,17 +73,17 @@ def content_of(archive: Archive) -> Any:
             f"{source} is a TorchScript program. Save the weights alone: "
             f"torch.save(module.state_dict(), path)."
         )
-    order = "<"
+    little = True
     if f"{folder}/byteorder" in archive.names:
-        order = {b"little": "<", b"big": ">"}[archive.text(f"{folder}/byteorder")]
-    return _Machine(archive, folder, order).run(archive.text(programs[0]))
+        little = {b"little": True, b"big": False}[archive.text(f"{folder}/byteorder")]
+    return _Machine(archive, folder, little).run(archive.text(programs[0]))
 
 
 class _Machine:
     """The stack machine of pickles, as far as tensors need it."""
 
-    def __init__(self, archive: Archive, folder: str, order: str) -> None:
-        self.archive, self.folder, self.order = archive, folder, order
+    def __init__(self, archive: Archive, folder: str, little: bool) -> None:
+        self.archive, self.folder, self.little = archive, folder, little
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.seekable = cache(archive.seekable)  # its checksum is looked at once
@@ -184,7 +184,8 @@ class _Machine:
         size = self.archive.info(member).file_size
         if count * np.dtype(_STORAGES[kind]).itemsize > size:
             raise RefusedError(
-                f"{self.archive.source} is damaged: {member} has {size} bytes for {count} of {kind}."
+                f"{self.archive.source} is damaged: {member} has {size} bytes for {count} of "
+                f"{kind}."
             )
         self.stack.append(_Storage(member, kind, count))
 
@@ -204,14 +205,14 @@ class _Machine:
                 f"{storage.count} numbers."
             )
         half = storage.kind == "BFloat16Storage"
-        raw = np.dtype(_STORAGES[storage.kind]).newbyteorder(self.order)
+        raw = np.dtype(_STORAGES[storage.kind]).newbyteorder("<" if self.little else ">")
 
         def fill(target: np.ndarray) -> None:
             self.archive.budget.take(target.nbytes + span * raw.itemsize, storage.member)
             numbers = np.empty(span, raw)
             window = self.seekable(storage.member)
             window.seek(offset * raw.itemsize)
-            if window.readinto(memoryview(numbers.view("u1"))) != numbers.nbytes:
+            if window.readinto(numbers.view("u1")) != numbers.nbytes:
                 raise RefusedError("the numbers end too early.")
             places = tuple(step * raw.itemsize for step in strides)
             view = np.lib.stride_tricks.as_strided(numbers, shape, places, writeable=False)

@@ -11,7 +11,13 @@ import numpy as np
 
 from rnn_engine import layers
 from rnn_engine.saving.pytorch.part import (
-    ACTIVATIONS, ALONG_AXIS, CELLS, RECURRENT, SETTINGS, Part, suffixes,
+    ACTIVATIONS,
+    ALONG_AXIS,
+    CELLS,
+    RECURRENT,
+    SETTINGS,
+    Part,
+    suffixes,
 )  # fmt: skip
 
 _LAYERS = {"RNN": layers.SimpleRNN, "GRU": layers.GRU, "LSTM": layers.LSTM}
@@ -101,9 +107,7 @@ class Chain:
                 inner = _LAYERS[kind](part.units, return_sequences=sequences, **options)
                 layer = layers.Bidirectional(inner, name=label, dtype=self.dtype)
             else:
-                layer = _LAYERS[kind](
-                    part.units, return_sequences=sequences, name=label, **options
-                )
+                layer = _LAYERS[kind](part.units, return_sequences=sequences, name=label, **options)
             here = [suffix for suffix, of in ends if of == level]
             self.append(layer, [w for s in here for w in _recurrent_weights(part, kind, s)])
             if not top and part["dropout"]:

@@ -328,6 +328,14 @@ _BUILDERS: dict[type, Callable[[Any], Iterator[Part]]] = {
         [Part("ELU", layer.name, {"alpha": float(layer.alpha)}, how="plain")]
     ),
     layers.LeakyReLU: lambda layer: iter(
-        [Part("LeakyReLU", layer.name, {"negative_slope": float(layer.negative_slope)}, {}, "plain")]
+        [
+            Part(
+                "LeakyReLU",
+                layer.name,
+                {"negative_slope": float(layer.negative_slope)},
+                {},
+                "plain",
+            )
+        ]
     ),
 }

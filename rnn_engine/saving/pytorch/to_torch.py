@@ -61,18 +61,18 @@ def to_torch(model: Any, state_dict: bool = False) -> Any:
     if state_dict:
         return arrays
     try:
-        from rnn_engine.saving.pytorch.chain import Chain, torch
+        from rnn_engine.saving.pytorch import chain
     except ImportError as error:
         raise ImportError(
             "A module of PyTorch needs PyTorch: pip install torch. to_torch(model, "
             "state_dict=True) gives the weights without it."
         ) from error
     double = any(array.dtype == np.float64 for array in arrays.values())
-    dtype = torch.float64 if double else torch.float32
-    modules = {part.name: _module(torch.nn, part, dtype) for part in parts}
-    chain = Chain(modules, {part.name: part.how for part in parts})
-    chain.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
-    return chain.eval()
+    return chain.filled(
+        {part.name: _module(chain.nn, part, chain.DTYPES[double]) for part in parts},
+        {part.name: part.how for part in parts},
+        arrays,
+    )
 
 
 def _module(nn: Any, part: Part, dtype: Any) -> Any:
