@@ -8,6 +8,7 @@ array lies in the file, none on another, nothing between. Like HDF5, the format 
 checksums.
 """
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -29,10 +30,10 @@ _ARRAY = re.compile(r"(?:(?P<path>.+)/)?vars/(?P<number>\d{1,6})")
 _LENGTH = 8  # bytes of the header's length, before it
 # What is mapped at a time, so that the file is not in memory beside the weights.
 _WINDOW = 1 << 24
-_TYPES = {
+_TYPES: dict[str, np.dtype] = {name: np.dtype(kind) for name, kind in {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "F16": "<f2", "BF16": "<u2",
     "U32": "<u4", "I32": "<i4", "F32": "<f4", "U64": "<u8", "I64": "<i8", "F64": "<f8",
-}  # fmt: skip
+}.items()}  # fmt: skip
 
 
 def safetensors() -> Any:
@@ -121,7 +122,7 @@ def arrays_of(
         if kind not in _TYPES:
             raise RefusedError(f"{name} in {source} is of type {kind}, which is not read.")
         found[name] = array = _stored(file, f"{name} in {source}", kind, shape, start, budget)
-        start += array.backed * np.dtype(_TYPES[kind]).itemsize
+        start += array.backed * _TYPES[kind].itemsize
     if start != budget.file_size:
         raise RefusedError(f"{source} is damaged: {start} bytes in the header, not all there.")
     return metadata, found
@@ -130,8 +131,7 @@ def arrays_of(
 def _stored(
     file: BinaryIO, source: str, kind: str, shape: tuple[int, ...], start: int, budget: Budget
 ) -> Stored:
-    raw = np.dtype(_TYPES[kind])
-    count = int(np.prod(shape, dtype=object))
+    raw, count = _TYPES[kind], math.prod(shape)
 
     def fill(target: np.ndarray) -> None:
         budget.take(target.nbytes, source)
