@@ -84,6 +84,32 @@ def test_state_dicts(name, tmp_path):
         from_torch(module)
 
 
+def test_modules_with_a_forward_of_their_own():
+    """What runs is said, the settings are those of the modules in it."""
+    module = make("tagger")
+    module.norm.eps = 0.5
+    x = inputs("tagger")
+    names = [name for name, _ in module.named_children()]
+    model = from_torch(module, {name: {} for name in names})
+    assert_close(model(x), output(module, x))
+    assert model.get_layer("norm").epsilon == 0.5
+    shorter = from_torch(
+        module, {"emb": {}, "rnn": "GRU", "act": "Tanh", "norm": None, "head": None}
+    )
+    with torch.no_grad():
+        wanted = torch.tanh(module.rnn(module.emb(torch.from_numpy(x)))[0]).numpy()
+    assert_close(shorter(x), wanted)
+    for modules, text in (
+        ({"emb": {}, "rnn": {}}, r"arrays of \['norm.weight'.*does not name"),
+        ({"emb": {}, "rnn": "LSTM", "norm": {}, "head": {}}, "'LSTM'; the module has a GRU"),
+        ({"emb": {"kind": "Embedding", "max_norm": 1.0}}, "its own settings"),
+        ({"lost": {}}, "names 'lost'"),
+        (["emb"], "modules must be a dict, got list"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            from_torch(module, modules)
+
+
 @pytest.mark.parametrize("ways", [1, 2])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_last_states(kind, ways):

@@ -92,6 +92,8 @@ def test_kinds_show_in_shapes():
     assert kinds(chain) == ["Embedding", "LSTM", "LayerNormalization", "Dense"]
     assert kinds(arrays(a__weight=(3, 9), **LSTM)) == ["Dense", "LSTM"]
     assert kinds(arrays(emb__weight=(3, 3), **LSTM)) == ["Embedding", "LSTM"]
+    three = {"e": {}, "rnn": {}, "out": {}}
+    assert kinds(chain, modules={**three, "norm": None}) == ["Embedding", "LSTM", "Dense"]
     assert kinds(arrays(a__weight=(4, 3, 2), b__weight=4, b__bias=4, b__running_mean=4,
                         b__running_var=4), data_format="channels_last") == [
         "Conv1D", "BatchNormalization"]  # fmt: skip

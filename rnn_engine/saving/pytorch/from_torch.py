@@ -13,7 +13,12 @@ from rnn_engine.saving.archive import open_archive, size_of
 from rnn_engine.saving.budget import Budget
 from rnn_engine.saving.errors import RefusedError, damage_named
 from rnn_engine.saving.pytorch import pickles
-from rnn_engine.saving.pytorch.modules import array_of, is_module, parts_of_module
+from rnn_engine.saving.pytorch.modules import (
+    array_of,
+    is_module,
+    parts_of_module,
+    parts_of_named,
+)
 from rnn_engine.saving.pytorch.naming import in_order_of_sizes, parts_of_state
 from rnn_engine.saving.pytorch.part import CELLS, RECURRENT, Part
 from rnn_engine.saving.pytorch.to_layers import Chain
@@ -41,15 +46,17 @@ def from_torch(
     Parameters
     ----------
     source : torch.nn.Module, dict or path
-        A module of those below, or a `torch.nn.Sequential` of them; or a state_dict of
-        tensors or arrays; or the name of a ``.pt`` or ``.safetensors`` file of one. PyTorch is
-        needed for a module only, which brings it; the extra ``safetensors`` for such files.
-        Files are read without running anything in them.
+        A module of those below, a `torch.nn.Sequential` of them, or, with `modules`, one that
+        has them as attributes; or a state_dict of tensors or arrays; or the name of a ``.pt``
+        or ``.safetensors`` file of one. PyTorch is needed for a module only, which brings it;
+        the extra ``safetensors`` for such files. Files are read without running anything in
+        them.
     modules : dict, optional
-        For a state_dict: what runs, in order, as names in the state_dict and, for each, the
-        name of the class in `torch.nn`, or a dict of ``"kind"`` and settings, or an empty dict
+        What runs, in order, as names in the state_dict and, for each, the name of the class in
+        `torch.nn`, or a dict of ``"kind"`` and settings, or an empty dict
         where the arrays show the class, or None to leave it out. Names without arrays are
-        welcome: ``{"rnn": {}, "act": "ReLU", "head": {}}``. By default all that the state_dict
+        welcome: ``{"rnn": {}, "act": "ReLU", "head": {}}``. A module knows class and settings of
+        its own (epsilon, padding), a state_dict does not. By default all that the state_dict
         holds runs, in its order, and nothing between: a state_dict does not tell of activations
         and dropout.
     nonlinearity : str
@@ -127,9 +134,7 @@ def _named(source: Any) -> Iterator[None]:
 
 def _parts(source: Any, modules: Any, nonlinearity: str) -> list[Part]:
     if is_module(source):
-        if modules is not None:
-            raise ValueError("modules is for a state_dict; a module tells what runs in it.")
-        return parts_of_module(source)
+        return parts_of_module(source) if modules is None else parts_of_named(source, modules)
     return parts_of_state(_state_of(source, modules is None), modules, nonlinearity)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.saving.pytorch.naming import check_entries, check_nothing_left, part_of
 from rnn_engine.saving.pytorch.part import SETTINGS, Part, checked
 
 _CHAIN = "rnn_engine.saving.pytorch.chain"
@@ -48,6 +49,39 @@ def parts_of_module(module: Any) -> list[Part]:
     return list(_walk(module, ""))
 
 
+def parts_of_named(module: Any, modules: Mapping[str, Any]) -> list[Part]:
+    """Return the parts of the modules in a module that are named, in their order.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    modules : dict
+        As in `from_torch`; of those that the module has, it knows class and settings itself.
+
+    Raises
+    ------
+    ValueError
+        If a name is none, or weights are in no module that is named.
+    """
+    found = dict(module.named_modules())
+    check_entries(modules, found)
+    parts: list[Part] = []
+    for name, entry in modules.items():
+        if entry is not None and name in found:
+            kind = type(found[name]).__name__
+            if entry not in ({}, kind, {"kind": kind}):
+                raise ValueError(
+                    f"modules[{name!r}] is {entry!r}; the module has a {kind} of that name, "
+                    f"with its own settings: say {{}}."
+                )
+            parts += _walk(found[name], name)
+        elif entry is not None:
+            parts.append(checked(part_of(name, entry, {}, "tanh")))
+    heads = tuple(f"{name}." for name in modules)
+    check_nothing_left([key for key in module.state_dict() if not key.startswith(heads)])
+    return parts
+
+
 def _walk(module: Any, name: str, how: str = "") -> Iterator[Part]:
     kind = _kind(module)
     if kind == "Sequential":
@@ -82,6 +116,6 @@ def _advice(kind: str | None) -> str:
     if kind is not None and kind not in ("Module", "ModuleList", "ModuleDict"):
         return ""
     return (
-        ", whose forward is a program: hand over its state_dict(), and in `modules` what runs, in "
-        "order, such as {'rnn': {}, 'act': 'ReLU', 'head': {}}"
+        ", whose forward is a program: say in `modules` what runs in it, in order, such as "
+        "{'rnn': {}, 'act': 'ReLU', 'head': {}}"
     )

@@ -40,40 +40,57 @@ def parts_of_state(
     if not groups:
         raise ValueError("The state_dict holds no arrays.")
     entries: Mapping[str, Any] = {name: {} for name in groups} if modules is None else modules
-    _check_entries(entries, groups)
+    check_entries(entries, groups)
+    check_nothing_left([name for name in groups if name not in entries])
     parts = [
-        _part(name, entry, groups.get(name, {}), nonlinearity)
+        part_of(name, entry, groups.get(name, {}), nonlinearity)
         for name, entry in entries.items()
         if entry is not None
     ]
-    if modules is None:
+    if parts and not _told(entries[parts[0].name]):
         _tell_embeddings(parts)
     return [checked(part) for part in parts]
 
 
-def _check_entries(entries: Mapping[str, Any], groups: Mapping[str, Any]) -> None:
+def check_entries(entries: Mapping[str, Any], found: Any) -> None:
+    """Check what a user says of modules, of which those in `found` have arrays.
+
+    Raises
+    ------
+    ValueError
+        If an entry is none.
+    """
+    if not isinstance(entries, Mapping):
+        raise ValueError(f"modules must be a dict, got {type(entries).__name__}.")
     for name, entry in entries.items():
-        kind = entry.get("kind") if isinstance(entry, dict) else entry
-        fits = isinstance(entry, dict | str | None) and (kind is None or kind in SETTINGS)
-        if not fits:
+        kind = _told(entry)
+        if not isinstance(entry, dict | str | None) or not (kind is None or kind in SETTINGS):
             raise ValueError(
                 f"modules[{name!r}] must be the name of a class of torch.nn, a dict of 'kind' and "
                 f"settings, or None to leave it out; got {entry!r}. Known: {sorted(SETTINGS)}."
             )
-        if kind is None and name not in groups:
+        if kind is None and name not in found:
             raise ValueError(
-                f"modules names {name!r}, and the state_dict has no arrays of it, but of "
-                f"{list(groups)}."
+                f"modules names {name!r}, and the source has no arrays of it, but of {list(found)}."
             )
-    left = [name for name in groups if name not in entries]
-    if left:
+
+
+def check_nothing_left(names: list[str]) -> None:
+    """Raise ValueError if there are modules with arrays that nobody has named."""
+    if names:
         raise ValueError(
-            f"The state_dict has arrays of {left}, which modules does not name. (None leaves a "
-            f"module out: {{{left[0]!r}: None}}.)"
+            f"There are arrays of {names}, which modules does not name. (None leaves a module out: "
+            f"{{{names[0]!r}: None}}.)"
         )
 
 
-def _part(name: str, entry: Any, arrays: dict[str, np.ndarray], nonlinearity: str) -> Part:
+def _told(entry: Any) -> Any:
+    """Return the kind that an entry of `modules` names, if it does."""
+    return entry.get("kind") if isinstance(entry, dict) else entry
+
+
+def part_of(name: str, entry: Any, arrays: dict[str, np.ndarray], nonlinearity: str) -> Part:
+    """Return the part of a module by what is said of it, and by its arrays."""
     settings = {"kind": entry} if isinstance(entry, str) else dict(entry)
     kind = settings.pop("kind", None) or _kind(name, arrays)
     part = Part(kind, name, settings, arrays)
@@ -172,7 +189,7 @@ def _fitting(names: list[str], state: Mapping[str, np.ndarray]) -> list[str]:
     for name in names:
         head = f"{name}." if name else ""
         arrays = {k.rpartition(".")[2]: v for k, v in state.items() if k.rpartition(".")[0] == name}
-        part = _part(name, {}, arrays, "tanh")
+        part = part_of(name, {}, arrays, "tanh")
         sizes[name] = part.sizes()
         if part.kind == "Linear" and f"{head}bias" not in state:  # it may be an embedding
             sizes[name] = (None, part.arrays["weight"].shape[1])

@@ -31,6 +31,7 @@ _PARAMETER = "torch._utils _rebuild_parameter"
 _NAMES = {_ORDERED_DICT, _TENSOR, _PARAMETER, *(f"torch {name}" for name in _STORAGES)}
 _PROGRAM = "/data.pkl"
 _MOST_NUMBERS = 64  # of a tensor's offset, shape and strides
+_MOST_PROGRAM = 1 << 24  # bytes; a tensor takes about 70
 _MARK = object()
 
 
@@ -76,6 +77,8 @@ def content_of(archive: Archive) -> Any:
     little = True
     if f"{folder}/byteorder" in archive.names:
         little = {b"little": True, b"big": False}[archive.text(f"{folder}/byteorder")]
+    if (size := archive.info(programs[0]).file_size) > _MOST_PROGRAM:
+        raise RefusedError(f"{source}: {programs[0]} is of {size} bytes; it is not read.")
     return _Machine(archive, folder, little).run(archive.text(programs[0]))
 
 
