@@ -46,6 +46,7 @@ def test_goldens(name):
 
 def test_goldens_of_safetensors():
     """The order of the modules is not in the file; their sizes tell it."""
+    pytest.importorskip("safetensors")
     assert_close(from_torch(FOLDER / "tagger.safetensors")(inputs("tagger")), OUTPUTS["tagger"])
     with pytest.raises(ValueError, match="another program.*from_torch"):
         load_model(FOLDER / "tagger.safetensors")
