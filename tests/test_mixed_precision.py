@@ -133,7 +133,7 @@ def test_a_training_is_that_of_float32_with_its_loss_scaled(mixed: str, tmp_path
     assert names[0][2:4] == names[1][2:4] == ["step_counter", "dynamic_scale"]
     assert len(names[0]) == len(names[1])
     assert model.get_compile_config()["optimizer"]["class_name"] == "Adam"
-    for name in ("m.keras", "m.npz"):
+    for name in ("m.keras", "m.npz", "m.safetensors"):
         model.save(tmp_path / name)
         again = ours.models.load_model(tmp_path / name)
         assert [layer.dtype_policy.name for layer in again.layers] == [mixed, mixed]

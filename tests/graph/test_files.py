@@ -59,7 +59,7 @@ def test_configs_are_those_of_keras(name: str) -> None:
 def test_files_both_ways(name: str, tmp_path: Any) -> None:
     ours, theirs = make_twins(name, rnn_engine, keras)
     ours.compile("sgd", "mse")
-    for ending in (".keras", ".npz"):
+    for ending in (".keras", ".npz", ".safetensors"):
         path = str(tmp_path / f"ours{ending}")
         ours.save(path)
         loaded = load_model(path)

@@ -344,7 +344,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("ending", [".keras", ".npz", ".h5"])
+@pytest.mark.parametrize("ending", [".keras", ".npz", ".h5", ".safetensors"])
 @pytest.mark.parametrize("place", PLACES, ids=str)
 @pytest.mark.parametrize("name", ["harm", "My>harm"])
 def test_files_call_no_registered_function(ending, place, name, danger, tmp_path):
@@ -368,6 +368,13 @@ def test_files_call_no_registered_function(ending, place, name, danger, tmp_path
             training["optimizer_config"] = training.pop("optimizer", None)
             file.attrs["model_config"] = json.dumps(config)
             file.attrs["training_config"] = json.dumps(training)
+    elif ending == ".safetensors":
+
+        def changed(entries):
+            metadata = entries["__metadata__"]
+            metadata["config"] = change(json.loads(metadata["config"]))
+
+        path = header(tmp_path, "b", changed)
     else:
         with zipfile.ZipFile(path) as old:
             config = json.loads(old.read("config.json"))

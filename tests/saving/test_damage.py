@@ -9,6 +9,7 @@ import pytest
 import rnn_engine
 from rnn_engine.saving import load_model, model_from_json
 from tests.saving import cases, fuzz
+from tests.saving.test_budgets import header
 
 pytest.importorskip("h5py")
 
@@ -48,10 +49,24 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("ending", [".npz", ".keras"])
+@pytest.mark.parametrize("ending", [".npz", ".keras", ".safetensors"])
 def test_damaged_configs(name, ending, tmp_path):
     model = cases.small_model(rnn_engine)
     model.save(tmp_path / f"a{ending}")
+    if ending == ".safetensors":
+
+        def change(entries):
+            metadata = entries["__metadata__"]
+            metadata["config"] = json.dumps(changed(json.loads(metadata["config"])))
+
+        def changed(config):
+            CONFIGS[name](config)
+            return config
+
+        path = header(tmp_path, "b", change)
+        with pytest.raises(ValueError, match=r"b\.safetensors"):
+            load_model(path)
+        return
     with zipfile.ZipFile(tmp_path / f"a{ending}") as old:
         members = {member: old.read(member) for member in old.namelist()}
     config = json.loads(members["config.json"])

@@ -258,7 +258,7 @@ def test_weights_of_a_layer_used_twice(tmp_path):
         cases.scatter(models[-1], len(models))
     ours, theirs = models
     ours.save_weights(tmp_path / "a.weights.h5")
-    for suffix in (".keras", ".npz"):
+    for suffix in (".keras", ".npz", ".safetensors"):
         ours.save(tmp_path / f"a{suffix}")
         again = load_model(tmp_path / f"a{suffix}")
         assert again.layers[0] is again.layers[2]

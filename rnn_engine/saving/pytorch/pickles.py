@@ -209,15 +209,18 @@ class _Machine:
             )
         half = storage.kind == "BFloat16Storage"
         raw = np.dtype(_STORAGES[storage.kind]).newbyteorder("<" if self.little else ">")
+        places = tuple(step * raw.itemsize for step in strides)
 
         def fill(target: np.ndarray) -> None:
             self.archive.budget.take(target.nbytes + span * raw.itemsize, storage.member)
-            numbers = np.empty(span, raw)
+            dense = count == span and target.strides == places and not half
+            numbers = target.reshape(-1) if dense else np.empty(span, raw)
             window = self.seekable(storage.member)
             window.seek(offset * raw.itemsize)
             if window.readinto(numbers.view("u1")) != numbers.nbytes:
                 raise RefusedError("the numbers end too early.")
-            places = tuple(step * raw.itemsize for step in strides)
+            if dense:
+                return
             view = np.lib.stride_tricks.as_strided(numbers, shape, places, writeable=False)
             target[...] = (view.astype("u4") << 16).view("f4") if half else view
 

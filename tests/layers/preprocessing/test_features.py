@@ -89,7 +89,7 @@ def test_in_a_model_and_its_files(tmp_path: Any) -> None:
     model = ours.Sequential([ours.Input((5, 3)), layer, ours.layers.SimpleRNN(4)])
     model.compile("sgd", "mse")
     model.fit(X, RNG.normal(size=(12, 4)), verbose=0)
-    for name in ("m.keras", "m.npz"):
+    for name in ("m.keras", "m.npz", "m.safetensors"):
         model.save(tmp_path / name)
         again = ours.models.load_model(tmp_path / name)
         np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
