@@ -1,6 +1,7 @@
 """Input checks: arrays are converted and judged here, once, with one set of messages."""
 
 import functools
+import inspect
 import math
 import os
 import sys
@@ -15,8 +16,9 @@ _BLOCK = 1 << 18
 def as_numbers(value: Any, argument: str) -> np.ndarray:
     """Return `value` as an array of real numbers, without copying an array.
 
-    The one door for what is no array of the engine's yet: tensors of other libraries too,
-    and whatever else NumPy can read.
+    The one door for what is no array of the engine's yet: tensors and tables of other
+    libraries too, and whatever else NumPy can read. Of pandas' nullable types what is missing
+    becomes NaN, as it is in its other types.
 
     Raises
     ------
@@ -30,8 +32,37 @@ def as_numbers(value: Any, argument: str) -> np.ndarray:
         # torch says what to call: a tensor that requires its gradient must be detached.
         raise ValueError(f"{argument} cannot be read as an array of numbers: {error}") from error
     if array.dtype.kind not in "biuf":
+        if hasattr(value, "to_numpy"):
+            return _from_table(value, argument)
         raise ValueError(f"{argument} must hold real numbers, got dtype {array.dtype}.")
     return array
+
+
+def _from_table(value: Any, argument: str) -> np.ndarray:
+    """Return a table that NumPy reads as objects, a frame or series of pandas or polars.
+
+    It does where columns are of several types, or of one that can be missing.
+    """
+    table = hasattr(value, "columns")
+    names = list(value.columns) if table else [getattr(value, "name", None)]
+    kinds = list(value.dtypes) if table else [value.dtype]
+    for name, kind in zip(names, kinds, strict=True):
+        if not _is_number(kind):
+            column = "" if name is None else f"column {name!r} of "
+            raise ValueError(f"{argument} must hold real numbers, got {column}dtype {kind}.")
+    whole = all(getattr(kind, "kind", "f") in "iub" for kind in kinds)
+    if whole and not value.isna().any(axis=None):
+        return np.asarray(value.to_numpy("int64"))
+    if "na_value" in inspect.signature(value.to_numpy).parameters:
+        return np.asarray(value.to_numpy("float64", na_value=np.nan))
+    return np.asarray(value.to_numpy(), dtype="float64")  # polars' decimals, and nulls
+
+
+def _is_number(dtype: Any) -> bool:
+    """Whether a column's type, of pandas or of polars, is one of real numbers or of truths."""
+    if hasattr(dtype, "kind"):
+        return dtype.kind in "biuf"
+    return str(dtype) == "Boolean" or bool(dtype.is_numeric())
 
 
 def as_float_array(value: Any, dtype: Any, argument: str = "x") -> np.ndarray:

@@ -8,7 +8,7 @@ from rnn_engine.layers.base import Layer
 from rnn_engine.layers.logits import LogitsPath
 from rnn_engine.random import Place
 from rnn_engine.saving import Saveable
-from rnn_engine.summary import summary_table
+from rnn_engine.summary import summary_html, summary_table
 from rnn_engine.training import Trainer
 
 
@@ -198,6 +198,10 @@ class Model(Trainer, Saveable, Layer):
             print(text)
         else:
             print_fn(text + "\n")
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show of a model: its summary."""
+        return summary_html(self)
 
 
 def adjusted(x: Any, shape: Any) -> Any:

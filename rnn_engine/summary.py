@@ -1,5 +1,6 @@
 """The table that `Model.summary` prints."""
 
+import html
 import re
 import shutil
 import textwrap
@@ -148,12 +149,7 @@ def summary_table(
     layer_range: Any = None,
 ) -> str:
     """Return the summary of a model as one string; see `Model.summary`."""
-    layers, nodes = model.layers, None
-    layout = getattr(model, "layout", None)
-    if layout is not None:
-        layers = model.operations
-        if not is_chain(layout.inputs, layout.outputs):
-            nodes = {id(node) for node in layout.nodes}
+    layers, nodes = _shown(model)
     titles, ends, width = _ROW if nodes is None else _GRAPH
     widths = _widths(line_length, list(positions or ends), width, show_trainable)
     head = titles + ["Trainable"] * show_trainable
@@ -174,6 +170,36 @@ def summary_table(
         lines += _line(wrapped(row), widths, aligned, "│")
     lines.append(_rule(widths, "└", "┴", "┘", "─"))
     return "\n".join([*lines, *_totals(model)])
+
+
+def _shown(model: Any) -> tuple[list[Any], set[int] | None]:
+    """Return the layers of a model, and of a graph that is no row of them its calls."""
+    layout = getattr(model, "layout", None)
+    if layout is None:
+        return model.layers, None
+    if is_chain(layout.inputs, layout.outputs):
+        return model.operations, None
+    return model.operations, {id(node) for node in layout.nodes}
+
+
+def summary_html(model: Any) -> str:
+    """Return the summary of a model as a table that notebooks show."""
+    layers, nodes = _shown(model)
+    titles = (_ROW if nodes is None else _GRAPH)[0]
+
+    def row(cells: list[str], tag: str) -> str:
+        sides = ["right" if title == "Param #" else "left" for title in titles]
+        pairs = zip(cells, sides, strict=True)
+        inner = (f'<{tag} style="text-align:{s}">{html.escape(c)}</{tag}>' for c, s in pairs)
+        return f"<tr>{''.join(inner)}</tr>"
+
+    body = "".join(row(cells, "td") for cells in _rows(layers, False, False, nodes))
+    totals = "<br>".join(html.escape(line.strip()) for line in _totals(model))
+    return (
+        f"<div><p><b>Model: {html.escape(repr(model.name))}</b></p>"
+        f"<table><thead>{row(list(titles), 'th')}</thead><tbody>{body}</tbody></table>"
+        f"<p>{totals}</p></div>"
+    )
 
 
 def _totals(model: Any) -> list[str]:

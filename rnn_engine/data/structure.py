@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.checks import as_numbers
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -59,6 +61,11 @@ def fill_structure(structure: Any, values: Any) -> Any:
 
 def as_array(value: Any, dtype: Any = None) -> np.ndarray:
     """Return a value as an array; Python's numbers as TensorFlow takes them, in 32 bits."""
+    if dtype is None and hasattr(value, "to_numpy"):  # a table of another library
+        try:
+            return as_numbers(value, "A table")
+        except ValueError:  # text, dates
+            return np.asarray(value)
     array = np.asarray(value, dtype)
     if dtype is None and not isinstance(value, np.ndarray | np.generic):
         narrow = {"float64": np.float32, "int64": np.int32}.get(array.dtype.name)
