@@ -15,8 +15,10 @@ RUNTIME = {"numpy", "numba", "rnn_engine"}
 # Packages that an extra brings, each imported inside the one function that needs it.
 LAZY = {
     "tqdm", "h5py", "matplotlib", "IPython", "tensorboardX", "tensorboard", "threadpoolctl",
-    "safetensors",
+    "safetensors", "pandas", "polars",
 }  # fmt: skip
+# Parts that nothing else loads, and what each stands on.
+PARTS = {"sklearn": {"sklearn"}, "cli": {"click", "matplotlib", "pandas"}}
 FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "scipy", "onnxruntime", "openvino"}
 # A module of PyTorch, made when a user asks for one.
 TORCH = ROOT / "rnn_engine/saving/pytorch/chain.py"
@@ -27,7 +29,7 @@ FUNCTIONS = {
 }  # fmt: skip
 ABOVE_LAYERS = {
     "model", "sequential", "functional", "functional_config", "models", "training", "callbacks",
-    "saving",
+    "saving", "sklearn", "cli", "forecasting", "many",
 }  # fmt: skip
 
 # What a part of the engine must not know.
@@ -94,6 +96,7 @@ def test_runtime_dependencies(path: Path) -> None:
             allowed |= {"autograd"}
         if path == TORCH:
             allowed |= {"torch"}
+        allowed |= PARTS.get(part_of(path), set())
         if not at_import:
             allowed |= LAZY
         assert package in allowed, f"{path.relative_to(ROOT)} imports {name}"
@@ -146,7 +149,7 @@ def test_importing_the_engine_loads_no_framework() -> None:
     )
     loaded = set(done.stdout.split())
     assert "rnn_engine" in loaded
-    assert not loaded & (FRAMEWORKS | LAZY | {"autograd"})
+    assert not loaded & (FRAMEWORKS | LAZY | {"autograd", "sklearn", "click"})
 
 
 def test_an_import_leaves_the_collector_as_it_was() -> None:
