@@ -98,6 +98,7 @@ _find = lazily(
         "DTypePolicy": "rnn_engine.dtype_policies:DTypePolicy",
         "FloatDTypePolicy": "rnn_engine.dtype_policies:DTypePolicy",
         "mixed_precision": "rnn_engine.mixed_precision",
+        "fit_many": "rnn_engine.many:fit_many",
         "GradientTape": "rnn_engine.autodiff.tape:GradientTape",
         "UnconnectedGradients": "rnn_engine.autodiff.tape:UnconnectedGradients",
         "ops": "rnn_engine.ops",
