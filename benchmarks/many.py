@@ -6,7 +6,7 @@ uses more than one process. The sides of one round run in turn, and the best rou
 
 Keras is measured as a loop is written (a new model each, whose graph is traced anew) and as one
 model that is given new weights and a new optimizer state for each data set; PyTorch where it is
-installed. These train fewer models (``--peer-models``), and what 1,000 would take is reckoned.
+installed. Both have one thread, as more only cost time at this size. These train fewer models (``--peer-models``), and what 1,000 would take is reckoned.
 """
 
 import argparse
@@ -40,7 +40,10 @@ def make_data(count: int) -> Data:
 
 def build() -> Any:
     """Return a model of this library's."""
-    layers = [rnn_engine.layers.SimpleRNN(UNITS, input_shape=(STEPS, 1)), rnn_engine.layers.Dense(1)]
+    layers = [
+        rnn_engine.layers.SimpleRNN(UNITS, input_shape=(STEPS, 1)),
+        rnn_engine.layers.Dense(1),
+    ]
     model = rnn_engine.Sequential(layers)
     model.compile("adam", "mse")
     return model
@@ -64,6 +67,12 @@ def keras_side() -> dict[str, Callable[[Data], list[float]]]:
         import keras
     except ImportError:
         return {}
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
 
     def build_theirs() -> Any:
         layers = [keras.layers.SimpleRNN(UNITS), keras.layers.Dense(1)]
@@ -109,6 +118,8 @@ def torch_side() -> dict[str, Callable[[Data], list[float]]]:
     except ImportError:
         return {}
 
+    torch.set_num_threads(1)
+
     class Network(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -131,7 +142,7 @@ def torch_side() -> dict[str, Callable[[Data], list[float]]]:
                     loss = torch.nn.functional.mse_loss(network(inputs[rows]), targets[rows])
                     loss.backward()
                     optimizer.step()
-                    total += float(loss) * len(rows)
+                    total += loss.item() * len(rows)
             found.append(total / WINDOWS)
         return found
 
@@ -188,7 +199,9 @@ def main(arguments: list[str] | None = None) -> int:
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, count, passed, used, loss in measure(sides, data, chosen.rounds):
         whole = f"{1000 * passed:.1f} s" + ("" if count >= 1000 else " (reckoned)")
-        print(f"| {name} | {count} | {1e3 * passed:.2f} | {1e3 * used:.2f} | {whole} | {loss:.3f} |")
+        print(
+            f"| {name} | {count} | {1e3 * passed:.2f} | {1e3 * used:.2f} | {whole} | {loss:.3f} |"
+        )
     return 0
 
 

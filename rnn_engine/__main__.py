@@ -1,4 +1,8 @@
-"""`python -m rnn_engine`: what this machine gives the engine, and compiling ahead."""
+"""`python -m rnn_engine`, and the command `rnn-engine`.
+
+`info` and `warmup` need nothing but the engine; what trains and forecasts is in `rnn_engine.cli`,
+of the extra `cli`.
+"""
 
 import argparse
 import os
@@ -9,10 +13,40 @@ from collections.abc import Sequence
 from rnn_engine.kernels import cache
 from rnn_engine.system import info, warmup
 
+_SYSTEM = ("info", "warmup")
+_MORE = ("train", "predict", "evaluate", "show", "convert", "verify", "bench")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m rnn_engine", description=__doc__)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] and given[0] in _SYSTEM:
+        return system(given)
+    try:
+        from rnn_engine.cli.commands import run
+    except ImportError as error:
+        if given[:1] and given[0] in _MORE:
+            print(
+                f"rnn-engine: {given[0]} needs the packages of the extra cli: pip install "
+                f"'rnn_engine[cli]' ({error})",
+                file=sys.stderr,
+            )
+            return 1
+        return system(given)
+    try:
+        return run(given)
+    except BrokenPipeError:
+        return _unread()
+
+
+def system(arguments: Sequence[str]) -> int:
+    """Run a command that needs no other package, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="rnn-engine",
+        description="What this machine gives the engine, and compiling ahead.",
+        epilog=f"{', '.join(_MORE)}: pip install 'rnn_engine[cli]'",
+    )
+    parser.add_argument("--version", action="version", version=f"rnn-engine, version {_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="CPU, threads, cache and versions: the text for an issue")
     warm = commands.add_parser("warmup", help="compile the kernels of ordinary programs ahead")
@@ -44,11 +78,22 @@ def _show(text: str) -> int:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:  # the reader has seen enough, as `head` has
-        # Python writes out what is left when it ends, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:
+        return _unread()
     return 0
+
+
+def _unread() -> int:
+    """Return the exit status where the reader has seen enough, as `head` has."""
+    # Python writes out what is left when it ends, and would complain then.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _version() -> str:
+    import rnn_engine
+
+    return rnn_engine.__version__
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ FUNCTIONS = {
 }  # fmt: skip
 ABOVE_LAYERS = {
     "model", "sequential", "functional", "functional_config", "models", "training", "callbacks",
-    "saving", "sklearn", "cli", "forecasting", "many",
+    "saving", "sklearn", "cli", "forecasting", "many", "tables",
 }  # fmt: skip
 
 # What a part of the engine must not know.

@@ -44,7 +44,7 @@ class RecurrentEstimator(BaseEstimator):
 
     # --- training -------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train a new network.
 
         Parameters
@@ -148,7 +148,7 @@ class RecurrentEstimator(BaseEstimator):
 
     # --- outputs --------------------------------------------------------------------
 
-    def _outputs(self, X: Any) -> np.ndarray:  # noqa: N803
+    def _outputs(self, X: Any) -> np.ndarray:
         """Return what the network says."""
         check_is_fitted(self, "model_")
         x = read_series(self, X, reset=False)
@@ -185,7 +185,11 @@ def _masked(layers: list[Any], features: int) -> Any:
     mask = Input((None,), dtype="bool")
     y = x
     for layer in layers:
-        y = layer(y, mask=mask) if getattr(layer, "return_sequences", None) is not None else layer(y)
+        y = (
+            layer(y, mask=mask)
+            if getattr(layer, "return_sequences", None) is not None
+            else layer(y)
+        )
     return Functional([x, mask], y)
 
 

@@ -40,7 +40,9 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         self.verbose = verbose
 
     def _read_y(self, y: Any) -> np.ndarray:
-        labels = column_or_1d(check_array(y, dtype=None, ensure_2d=False, input_name="y"), warn=True)
+        labels = column_or_1d(
+            check_array(y, dtype=None, ensure_2d=False, input_name="y"), warn=True
+        )
         check_classification_targets(labels)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -56,7 +58,7 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         return targets
 
-    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probabilities of the classes.
 
         Parameters
@@ -79,7 +81,7 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
         """
         return self._outputs(X)
 
-    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+    def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each series; X as in `predict_proba`."""
         places = self.predict_proba(X).argmax(axis=1)
         return self.classes_[places]

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rnn_engine.forecasting import Windows, conformal_widths, held_out, scores
 from rnn_engine.sklearn.regressors import GRURegressor
-from rnn_engine.sklearn.tables import Table, read_table
+from rnn_engine.tables import Table, read_table
 
 
 class Forecaster(BaseEstimator):

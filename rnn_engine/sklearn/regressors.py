@@ -55,7 +55,7 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
     def _head(self, targets: np.ndarray) -> tuple[int, str | None, str]:
         return self.n_outputs_, None, self.loss
 
-    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+    def predict(self, X: Any) -> np.ndarray:
         """Return predictions, float64, of the shape of the `y` that `fit` was given.
 
         Parameters

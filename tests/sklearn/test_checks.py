@@ -18,7 +18,9 @@ from rnn_engine.sklearn import (
     SimpleRNNRegressor,
 )
 
-EXCLUDED = {"check_sample_weight_equivalence_on_dense_data": "float32, and batches of other samples"}
+EXCLUDED = {
+    "check_sample_weight_equivalence_on_dense_data": "float32, and batches of other samples"
+}
 
 # Small networks: most checks ask for form, and those that ask for a fit get one.
 OPTIONS = {"units": 8, "epochs": 30, "learning_rate": 0.04}

@@ -170,7 +170,7 @@ def test_early_stopping_keeps_the_best() -> None:
     losses = stopped.history_["val_loss"]
     assert stopped.n_iter_ == len(losses) < 400
     assert int(np.argmin(losses)) == stopped.n_iter_ - 6
-    held = [15 == len(ROWS) - len(ROWS) * 3 // 4]
+    held = [len(ROWS) - len(ROWS) * 3 // 4 == 15]
     assert all(held)
     ragged = LSTMClassifier(**{**QUICK, "epochs": 30}, early_stopping=True).fit(RAGGED, MEANS > 0)
     assert ragged.predict(RAGGED).dtype == bool
