@@ -1,12 +1,13 @@
 """Many small models, each of its own data: ``python -m benchmarks.many``.
 
 A model is SimpleRNN(16) and Dense(1), trained with Adam on 128 windows of 24 steps of its own, in
-batches of 32, for 5 epochs. Every side makes and trains models one after another; only `fit_many`
-uses more than one process. The sides of one round run in turn, and the best round counts.
+batches of 32, for 5 epochs. Every side makes and trains models one after another, but for one that
+has a thread for each core, and `fit_many`. The sides of a round run in turn, the best round counts.
 
 Keras is measured as a loop is written (a new model each, whose graph is traced anew) and as one
 model that is given new weights and a new optimizer state for each data set; PyTorch where it is
-installed. Both have one thread, as more only cost time at this size. These train fewer models (``--peer-models``), and what 1,000 would take is reckoned.
+installed. Both have one thread, as more only cost time at this size. They train fewer models
+(``--peer-models``), and what 1,000 would take is reckoned.
 """
 
 import argparse
@@ -14,15 +15,18 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 import rnn_engine
+from rnn_engine.random import own_stream
 
 UNITS, STEPS, WINDOWS, BATCH, EPOCHS = 16, 24, 128, 32, 5
 
 Data = list[tuple[np.ndarray, np.ndarray]]
+Side = Callable[[Data], list[float]]
 
 
 def make_data(count: int) -> Data:
@@ -55,13 +59,31 @@ def in_turn(data: Data) -> list[float]:
     return [model.history.history["loss"][-1] for model in models]
 
 
+def in_threads(data: Data) -> list[float]:
+    """Train them in a thread for each core, to the same bits."""
+
+    def train(job: Any) -> float:
+        seed, (x, y) = job
+        with own_stream(seed):
+            history = build().fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
+        return float(history.history["loss"][-1])
+
+    before = rnn_engine.get_num_threads()
+    rnn_engine.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(before) as pool:
+            return list(pool.map(train, enumerate(data)))
+    finally:
+        rnn_engine.set_num_threads(before)
+
+
 def in_processes(data: Data) -> list[float]:
     """Train them on all cores."""
     models = rnn_engine.fit_many(build, data, epochs=EPOCHS, batch_size=BATCH)
     return [model.history.history["loss"][-1] for model in models]
 
 
-def keras_side() -> dict[str, Callable[[Data], list[float]]]:
+def keras_side() -> dict[str, Side]:
     """Return Keras's two loops; none where it is not installed."""
     try:
         import keras
@@ -111,7 +133,7 @@ def keras_side() -> dict[str, Callable[[Data], list[float]]]:
     return {"Keras, a model each": anew, "Keras, one model anew": again}
 
 
-def torch_side() -> dict[str, Callable[[Data], list[float]]]:
+def torch_side() -> dict[str, Side]:
     """Return PyTorch's loop; none where it is not installed."""
     try:
         import torch
@@ -157,7 +179,7 @@ def processor_time() -> float:
 
 
 def measure(
-    sides: dict[str, tuple[Callable[[Data], list[float]], int]], data: Data, rounds: int
+    sides: dict[str, tuple[Side, int]], data: Data, rounds: int
 ) -> Iterator[tuple[str, int, float, float, float]]:
     """Yield name, models, seconds and processor seconds a model (best round), and median loss."""
     for function, _ in sides.values():
@@ -174,7 +196,7 @@ def measure(
                           for a, b in zip(old, passed, strict=True)]  # fmt: skip
             losses[name] = float(np.median(found))
     for name, (_, count) in sides.items():
-        yield name, count, *best[name], losses[name]
+        yield name, count, best[name][0], best[name][1], losses[name]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -188,7 +210,8 @@ def main(arguments: list[str] | None = None) -> int:
     if min(chosen.models, chosen.peer_models, chosen.rounds) < 1:
         parser.error("--models, --peer-models and --rounds must be above zero.")
     data = make_data(max(chosen.models, chosen.peer_models))
-    sides = {"rnn_engine, in turn": (in_turn, chosen.models),
+    sides: dict[str, tuple[Side, int]] = {"rnn_engine, in turn": (in_turn, chosen.models),
+             "rnn_engine, threads": (in_threads, chosen.models),
              "rnn_engine, fit_many": (in_processes, chosen.models)}  # fmt: skip
     for of in () if chosen.no_peers else (keras_side, torch_side):
         theirs = of()

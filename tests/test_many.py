@@ -146,9 +146,9 @@ def test_the_benchmark_runs(capsys: Any) -> None:
     assert benchmark.main(["--models", "3", "--rounds", "1", "--no-peers"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:]] == [
-        "rnn_engine, in turn", "rnn_engine, fit_many",
+        "rnn_engine, in turn", "rnn_engine, threads", "rnn_engine, fit_many",
     ]  # fmt: skip
     losses = [float(line.split("|")[-2]) for line in lines[2:]]
-    assert losses[0] == losses[1]
+    assert losses[0] == losses[1] == losses[2]
     with pytest.raises(SystemExit):
         benchmark.main(["--models", "0"])

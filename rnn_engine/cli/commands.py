@@ -70,7 +70,7 @@ def _series(path: str, target: Any, exog: Sequence[Any]) -> Table:
 \b
 Examples:
   rnn-engine train sales.csv --target sales --window 28 --horizon 7 --out sales.keras
-  rnn-engine train prices.parquet --target close --exog volume --cell lstm --units 64 --out p.keras
+  rnn-engine train prices.parquet --target close --exog volume --cell lstm --out p.keras
   cat load.csv | rnn-engine train - --target load --out load.keras --report load.md
 """)  # fmt: skip
 @click.argument("source", metavar="DATA")

@@ -25,7 +25,7 @@ img { max-width: 100% } pre { overflow-x: auto; background: #f6f6f6; padding: .6
 """
 
 Part = tuple[str, Any]
-"""What a report is made of: ``heading``, ``section``, ``text``, ``code``, ``table`` (rows) or ``picture``."""
+"""Heading, section, text or code with its text, a table with rows, or a picture with a name."""
 
 
 def write(path: str, result: Result, table: Table, command: str) -> list[str]:

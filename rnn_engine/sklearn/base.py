@@ -139,10 +139,10 @@ class RecurrentEstimator(BaseEstimator):
             "validation_fraction": (0.0, 1.0, "between 0 and 1"),
         }
         for name, (low, high, text) in ranges.items():
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not low < value < high:
-                raise ValueError(f"{name} must be a number {text}, got {value!r}.")
-        if not isinstance(self.dropout, Real) or not 0.0 <= self.dropout < 1.0:
+            number: Any = getattr(self, name)
+            if not isinstance(number, Real) or not low < float(number) < high:
+                raise ValueError(f"{name} must be a number {text}, got {number!r}.")
+        if not isinstance(self.dropout, Real) or not 0.0 <= float(self.dropout) < 1.0:
             raise ValueError(f"dropout must be a number from 0 to below 1, got {self.dropout!r}.")
         return tuple(int(number) for number in units)
 
@@ -168,7 +168,7 @@ class RecurrentEstimator(BaseEstimator):
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+    return isinstance(value, Integral) and value is not True and int(value) > 0
 
 
 def _weighted(x: Any, targets: np.ndarray, weight: np.ndarray) -> tuple[Any, Any, Any]:

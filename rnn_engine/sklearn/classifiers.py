@@ -90,8 +90,8 @@ class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
 class SimpleRNNClassifier(RecurrentClassifier):
     """A fully connected recurrent network for classification, in the manner of scikit-learn.
 
-    A softmax on the last step of the `SimpleRNN` layer, trained with Adam on the cross-entropy. X is
-    not scaled: put a `StandardScaler` before it.
+    A softmax on the last step of the `SimpleRNN` layer, trained with Adam on the cross-entropy. X
+    is not scaled: put a `StandardScaler` before it.
 
     Parameters
     ----------
@@ -133,7 +133,8 @@ class SimpleRNNClassifier(RecurrentClassifier):
     >>> from rnn_engine.sklearn import SimpleRNNClassifier
     >>> X = np.random.default_rng(0).normal(size=(200, 6))
     >>> y = np.where(X[:, -1] > 0, "up", "down")
-    >>> model = SimpleRNNClassifier(units=8, epochs=60, learning_rate=0.01, random_state=0).fit(X, y)
+    >>> model = SimpleRNNClassifier(units=8, epochs=60, learning_rate=0.01, random_state=0)
+    >>> model = model.fit(X, y)
     >>> bool(model.score(X, y) > 0.9)
     True
     >>> model.predict_proba(X[:3]).shape
@@ -189,7 +190,8 @@ class LSTMClassifier(RecurrentClassifier):
     >>> from rnn_engine.sklearn import LSTMClassifier
     >>> X = np.random.default_rng(0).normal(size=(200, 6))
     >>> y = np.where(X[:, -1] > 0, "up", "down")
-    >>> model = LSTMClassifier(units=8, epochs=60, learning_rate=0.01, random_state=0).fit(X, y)
+    >>> model = LSTMClassifier(units=8, epochs=60, learning_rate=0.01, random_state=0)
+    >>> model = model.fit(X, y)
     >>> bool(model.score(X, y) > 0.9)
     True
     >>> model.predict_proba(X[:3]).shape

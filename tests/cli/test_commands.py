@@ -259,8 +259,8 @@ def bad_files(place: Path) -> None:
     (place / "empty.csv").write_text("")
     (place / "words.csv").write_text("day,v\n2020-01-01,many\n2020-01-02,few\n")
     (place / "late.csv").write_text("day,v\n2020-01-02,1\n2020-01-01,2\n")
-    (place / "gap.csv").write_text("day,v\n" + "".join(f"2020-01-{i:02},{i}\n" for i in range(1, 20))
-                                   + "2020-01-20,\n")  # fmt: skip
+    days = "".join(f"2020-01-{i:02},{i}\n" for i in range(1, 20))
+    (place / "gap.csv").write_text(f"day,v\n{days}2020-01-20,\n")
     (place / "short.csv").write_text("v\n1\n2\n")
     (place / "bad.npy").write_bytes(b"\x93NUMPY\x01\x00garbage")
     np.save(place / "pickled.npy", np.array([{}]), allow_pickle=True)
@@ -339,7 +339,8 @@ def test_wrong_models(folder: Path, tmp_path: Path, capsys: Any) -> None:
 
 
 PLAN = {"target": "v", "exog": [], "widths": {"0.5": [1.0]}, "windows": {
-    "lags": 3, "horizon": 1, "level": [0.0], "scale": [1.0], "relative": True, "known": 0}}  # fmt: skip
+    "lags": 3, "horizon": 1, "level": [0.0], "scale": [1.0], "relative": True,
+    "known": 0}}  # fmt: skip
 
 
 @pytest.mark.parametrize(

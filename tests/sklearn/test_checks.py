@@ -1,9 +1,6 @@
-"""scikit-learn's own checks of estimators.
+"""scikit-learn's own checks of estimators; `EXCLUDED` is the table of those that cannot pass.
 
-| excluded | why |
-|---|---|
-| check_sample_weight_equivalence_on_dense_data | asks for 1e-7 between a weight of k and k copies of a sample: the network is float32, and copies fall into other batches. `test_a_weight_counts_as_copies` shows it for one batch, within float32's rounding |
-| check_array_api_input (skipped by itself) | runs only under SCIPY_ARRAY_API=1; arrays of other libraries are copied to NumPy's |
+`check_array_api_input` skips itself where SCIPY_ARRAY_API is not set.
 """
 
 import pytest
@@ -18,8 +15,12 @@ from rnn_engine.sklearn import (
     SimpleRNNRegressor,
 )
 
+# Check, and why it is excluded.
 EXCLUDED = {
-    "check_sample_weight_equivalence_on_dense_data": "float32, and batches of other samples"
+    "check_sample_weight_equivalence_on_dense_data": (
+        "asks for 1e-7 between a weight of k and k copies of a sample; the network is float32, and "
+        "copies fall into other batches; test_a_weight_counts_as_copies: one batch, to 1e-5"
+    ),
 }
 
 # Small networks: most checks ask for form, and those that ask for a fit get one.
