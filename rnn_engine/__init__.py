@@ -102,6 +102,7 @@ _find = lazily(
         "GradientTape": "rnn_engine.autodiff.tape:GradientTape",
         "UnconnectedGradients": "rnn_engine.autodiff.tape:UnconnectedGradients",
         "ops": "rnn_engine.ops",
+        "sklearn": "rnn_engine.sklearn",
         "set_random_seed": "rnn_engine.random:set_seed",
         "TensorSpec": "rnn_engine.data:TensorSpec",
         **{name: f"rnn_engine.environment:{name}" for name in _ENVIRONMENT.split()},

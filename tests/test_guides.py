@@ -43,9 +43,10 @@ def test_commands_run(tmp_path: Path) -> None:
     sales = 10 + 3 * np.sin(np.arange(rows) * 2 * np.pi / 7)
     days = pd.date_range("2024-01-01", periods=rows).strftime("%Y-%m-%d")
     pd.DataFrame({"day": days, "sales": sales}).to_csv(tmp_path / "sales.csv", index=False)
+    start = f"{shlex.quote(sys.executable)} -P -m rnn_engine "
     for block in blocks("command_line.md", "sh"):
-        python = f"{shlex.quote(sys.executable)} -P -m rnn_engine "
-        script = "set -e\n" + re.sub(r"^rnn-engine ", lambda _: python, block, flags=re.MULTILINE)
+        lines = [start + line.removeprefix("rnn-engine ") for line in block.splitlines()]
+        script = "\n".join(["set -e", *lines])
         done = subprocess.run(
             ["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300,
             env=environment(), check=False,

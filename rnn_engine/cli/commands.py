@@ -20,6 +20,7 @@ from rnn_engine.forecasting import scores
 from rnn_engine.tables import Table, read_table
 
 _POSITIVE = click.IntRange(min=1)
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -84,8 +85,8 @@ Examples:
 @click.option("--batch-size", type=_POSITIVE, default=32, show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=0.003,
               show_default=True, help="Of Adam.")  # fmt: skip
-@click.option("--hold-out", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2,
-              show_default=True, help="Share of the rows, the last ones, that only test.")  # fmt: skip
+@click.option("--hold-out", type=_SHARE, default=0.2, show_default=True,
+              help="Share of the rows, the last ones, that only test.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--out", required=True, help="The model file to write, a name that ends in .keras.")
 @click.option("--report", help="Report to write, .html or .md; beside the model if not given.")

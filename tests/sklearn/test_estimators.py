@@ -1,6 +1,8 @@
 """Estimators: input of every kind, and what scikit-learn does with them."""
 
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import joblib
@@ -17,6 +19,7 @@ import rnn_engine
 from rnn_engine import sklearn as estimators
 from rnn_engine.sklearn import GRURegressor, LSTMClassifier, SimpleRNNRegressor
 from rnn_engine.sklearn.series import padded
+from tests.kernels.process import environment
 
 RNG = np.random.default_rng(7)
 ROWS = RNG.normal(size=(60, 5)).astype("float32")
@@ -237,3 +240,17 @@ def test_the_model_can_be_saved_and_trained_on(tmp_path: Any) -> None:
     x = np.stack([one[:1] for one in RAGGED])
     assert np.array_equal(loaded.predict(x, verbose=0)[:, 0], fitted.predict(x))
     loaded.fit(x, MEANS, verbose=0)
+
+
+def test_without_scikit_learn() -> None:
+    code = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        "import rnn_engine\n"
+        "try:\n    rnn_engine.sklearn\n"
+        "except ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment(),
+        check=True,
+    )  # fmt: skip
+    assert "pip install 'rnn_engine[sklearn]'" in done.stdout
