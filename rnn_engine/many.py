@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -123,7 +124,12 @@ def _trained(jobs: list[Any], workers: int) -> list[Any]:
     context = multiprocessing.get_context()
     pool = ProcessPoolExecutor(min(workers, len(chunks)), context, set_num_threads, (1,))
     try:
-        return [model for chunk in pool.map(_train_all, chunks) for model in chunk]
+        with warnings.catch_warnings():
+            # Newer Pythons warn of a fork beside threads. The engine holds its locks around one,
+            # and its children compute on one thread: see `kernels.threads`.
+            warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
+            found = pool.map(_train_all, chunks)
+        return [model for chunk in found for model in chunk]
     finally:
         pool.shutdown(cancel_futures=True)
 
