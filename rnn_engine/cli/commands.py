@@ -298,7 +298,10 @@ def convert(source: str, target: str) -> int:
 @click.argument("model", type=click.Path(exists=True))
 def verify(model: str) -> int:
     """Check that a model file is whole; the exit status tells."""
-    return _told(_saving("verify")(model))
+    found = _saving("verify")(model)
+    if isinstance(found, float | np.floating):  # how far its output is from that at the save
+        found = f"{model}: computes what it did when it was saved, to {float(found):.2g}"
+    return _told(found)
 
 
 @group.command(name="bench", short_help="Speed of this machine.", epilog="""

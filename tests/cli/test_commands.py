@@ -392,6 +392,7 @@ def test_a_plan_that_is_not_the_models(tmp_path: Path, capsys: Any) -> None:
         ("show", ["m.keras"], "layers", 0, "layers\n"),
         ("show", ["m.keras"], None, 0, ""),
         ("convert", ["m.keras", "m.h5"], None, 0, ""),
+        ("verify", ["m.keras"], 0.0, 0, "m.keras: computes what it did when it was saved, to 0\n"),
         ("verify", ["m.keras"], True, 0, ""),
         ("verify", ["m.keras"], False, 1, ""),
         ("verify", ["m.keras"], ValueError("m.keras is\ndamaged"), 1, ""),
