@@ -66,10 +66,6 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("CuDNNLSTM", "Use LSTM: same weights, fast with its default arguments."),
         **_each("CuDNNGRU", "Use GRU: same weights, fast with its default arguments."),
         **_each(
-            "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
-            "Use TimeDistributed layers for the frames, and a recurrent layer after them.",
-        ),
-        **_each(
             "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
             "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D "
             "AugMix AutoContrast "

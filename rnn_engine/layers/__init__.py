@@ -44,6 +44,7 @@ _LATER = {
     "attention": ("AdditiveAttention", "Attention"),
     "concatenation": ("Concatenate", "concatenate"),
     "conv": ("Conv1D", "Conv2D", "Conv3D"),
+    "conv_lstm": ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
     "conv_transpose": ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
     "depthwise_conv": ("DepthwiseConv1D", "DepthwiseConv2D"),
     "dot_product": ("Dot", "dot"),
