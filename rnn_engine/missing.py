@@ -90,7 +90,7 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         "TimeDistributedDense": "Use Dense: it works on the last axis, at every time step.",
     },
     "losses": {
-        **_each("CTC ctc Circle circle", "Pass a function (y_true, y_pred) of your own as loss."),
+        **_each("Circle circle", "Pass a function (y_true, y_pred) of your own as loss."),
     },
     "models": {"model_from_yaml": "Use model.to_json() and model_from_json."},
     "optimizers": {

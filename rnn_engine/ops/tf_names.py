@@ -490,6 +490,17 @@ def gelu(features: Any, approximate: bool = False, name: Any = None) -> Any:
 
 
 @_in(NN)
+def ctc_loss(
+    labels: Any, logits: Any, label_length: Any, logit_length: Any, logits_time_major: bool = True,
+    unique: Any = None, blank_index: Any = None, name: Any = None,
+) -> Any:  # fmt: skip
+    """Return the CTC loss of each row of dense labels."""
+    if logits_time_major:
+        logits = OPS["swapaxes"](logits, 0, 1)
+    return OPS["ctc_loss"](labels, logits, label_length, logit_length, blank_index or 0)
+
+
+@_in(NN)
 def dropout(
     x: Any, rate: float, noise_shape: Any = None, seed: Any = None, name: Any = None
 ) -> Any:

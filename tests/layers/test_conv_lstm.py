@@ -154,6 +154,29 @@ def test_dropout_is_each_gates_own_and_goes_back() -> None:
     np.testing.assert_allclose(dx[1, 1, 2, 2, 1], (up - down) / 2e-5, rtol=1e-5)
 
 
+def test_bidirectional() -> None:
+    for settings in ({"return_sequences": True}, {}):
+        theirs, ours = (
+            p.layers.Bidirectional(p.layers.ConvLSTM2D(2, 3, padding="same", **settings))
+            for p in (keras, rnn_engine)
+        )
+        x = np.random.default_rng(0).normal(size=(2, 3, 4, 5, 1)).astype("float32")
+        theirs(x)
+        ours(x)
+        ours.set_weights(theirs.get_weights())
+        with tf.GradientTape() as tape:
+            x_tf = tf.constant(x)
+            tape.watch(x_tf)
+            expected = theirs(x_tf)
+            loss = tf.reduce_sum(expected**2)
+        y, saved = ours.forward(x, keep=True)
+        np.testing.assert_allclose(y, expected, atol=1e-6)
+        assert tuple(ours.compute_output_shape(x.shape)) == y.shape
+        np.testing.assert_allclose(
+            ours.backward(2 * y, saved), tape.gradient(loss, x_tf), atol=1e-5
+        )
+
+
 def video_model(package: Any) -> Any:
     layers = package.layers
     return package.Sequential([
