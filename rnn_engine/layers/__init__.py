@@ -70,6 +70,8 @@ _LATER = {
     "preprocessing.category_encoding": ("CategoryEncoding",),
     "preprocessing.discretization": ("Discretization",),
     "preprocessing.feature_normalization": ("Normalization",),
+    "preprocessing.hashing_layer": ("Hashing",),
+    "preprocessing.integer_lookup": ("IntegerLookup",),
     "up_sampling": ("UpSampling1D", "UpSampling2D", "UpSampling3D"),
     "window_pooling": (
         "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",

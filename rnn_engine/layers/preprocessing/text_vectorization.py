@@ -9,7 +9,8 @@ import numpy as np
 
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.preprocessing.arguments import as_list, batches, without_path
-from rnn_engine.layers.preprocessing.string_lookup import OLD_MODES, OUTPUT_MODES, StringLookup
+from rnn_engine.layers.preprocessing.index_lookup import OLD_MODES, OUTPUT_MODES
+from rnn_engine.layers.preprocessing.string_lookup import StringLookup
 from rnn_engine.layers.preprocessing.text import (
     SPLIT,
     STANDARDIZE,
