@@ -41,7 +41,6 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("Quantizer quantizers distillation", "Weights are float32 or float64."),
         **_each("RematScope remat", "Training keeps little: see docs/kernels.md. Leave it out."),
         **_each("StatelessScope SymbolicScope", "Layers and models keep their own state."),
-        "train": "Use optimizers for training and callbacks.ModelCheckpoint for checkpoints.",
         "wrappers": _WRAPPER,
         "objectives": "Use losses.",
         "initializations": "Use initializers.",
@@ -101,12 +100,14 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         "MultiOptimizer": "Use one optimizer; layer.trainable = False leaves a layer as it is.",
         "ScheduleFreeAdamW": "Use AdamW with a schedule, or use_ema=True.",
     },
-    "preprocessing": {"image": _ELSEWHERE, "image_dataset_from_directory": _ELSEWHERE},
+    "preprocessing.image": {
+        "ImageDataGenerator": "Keras says: use image layers. Pass a PyDataset that reads pictures.",
+    },
+    "preprocessing": {"image_dataset_from_directory": _ELSEWHERE},
     "regularizers": {"l1l2": "Use l1_l2 or L1L2.", "WeightRegularizer": "Use L1, L2 or L1L2."},
     "utils": {
         **_each(
-            "audio_dataset_from_directory image_dataset_from_directory array_to_img img_to_array "
-            "load_img save_img bounding_boxes",
+            "audio_dataset_from_directory image_dataset_from_directory bounding_boxes",
             _ELSEWHERE,
         ),
         **_each("np_utils data_utils generic_utils io_utils vis_utils", _FROM_UTILS),

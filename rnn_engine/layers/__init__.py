@@ -61,6 +61,7 @@ _LATER = {
         "GlobalAveragePooling2D", "GlobalAveragePooling3D",
         "GlobalMaxPooling2D", "GlobalMaxPooling3D",
     ),
+    "input_spec": ("InputSpec",),
     "lambda_layer": ("Lambda",),
     "merging": (
         "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
@@ -103,7 +104,7 @@ _ALIASES = {
 }
 _MODULES = {name: f"{__name__}.{module}" for module, names in _LATER.items() for name in names}
 for _name, _module in _MODULES.items():
-    if _name[0].isupper():
+    if _name[0].isupper() and _name != "InputSpec":  # no layer
         registry.announce(_module, _name)
 del _name, _module
 

@@ -117,6 +117,8 @@ class Layer(Operation):
     # Whether the config has an `activity_regularizer` of None too, as Keras's of this layer.
     _tells_of_penalty = False
     built = False
+    # What a layer of a user's says of its inputs: see `InputSpec`.
+    input_spec: Any = None
     # Attributes, besides the arguments of the constructor, that kernels take sizes from.
     _sizes: tuple[str, ...] = ()
 

@@ -176,6 +176,10 @@ def plain(layer: Any, value: Any) -> Any:
 
 def invoke(layer: Any, x: Any, training: Any, mask: Any, options: dict[str, Any]) -> Any:
     """Return what the `call` of a layer returns for tensors."""
+    if layer.input_spec is not None:
+        from rnn_engine.layers.input_spec import check_inputs
+
+        check_inputs(layer.input_spec, x, layer.name)
     takes = signature_of(type(layer).call)
     kwargs = dict(options)
     if takes.training and "training" not in kwargs:
