@@ -2,8 +2,10 @@
 
 ``python -m reference.programs FILE...`` reads scripts (``.py``) and notebooks (``.ipynb``)
 without running them, follows every name that comes from ``keras`` or ``tensorflow``, and tells
-for each program what it does not find, then how many find all. With ``--keras`` it says of each
-absent name whether the installed Keras and TensorFlow have it.
+for each program what it does not find, then how many find all, and how many more would if what
+Keras 3 has moved were imported from where it is now, as the errors here say. With ``--keras`` it
+says of each absent name whether the installed Keras and TensorFlow have it, and counts the programs
+that find all there.
 """
 
 import ast
@@ -14,11 +16,12 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rnn_engine.missing import INSTEAD, RENAMED
+from rnn_engine.missing import INSTEAD, RENAMED, advice
 
 ROOTS = ("tensorflow", "keras", "tf_keras")
 
@@ -31,8 +34,8 @@ def text_of(path: Path) -> str:
     if path.suffix == ".ipynb":
         cells = (c for c in json.loads(text)["cells"] if c["cell_type"] == "code")
         text = "\n".join("".join(cell["source"]) for cell in cells)
-    lines = (line for line in text.split("\n"))
-    return "\n".join("pass" if line.startswith(("%", "!")) else line for line in lines)
+    magic = ("%", "!")
+    return "\n".join("pass" if line.startswith(magic) else line for line in text.split("\n"))
 
 
 class _Names(ast.NodeVisitor):
@@ -129,8 +132,33 @@ def _follow(names: Path_) -> Any:
     return value
 
 
-def absent(text: str) -> list[str]:
-    """Return the names that a program uses and does not find here, in order.
+@dataclass(frozen=True)
+class Needs:
+    """What a program uses and does not find.
+
+    Attributes
+    ----------
+    names : full names, as the program has them
+    arguments : methods and arguments of earlier versions
+    """
+
+    names: tuple[Path_, ...]
+    arguments: tuple[str, ...]
+
+    @property
+    def told(self) -> list[str]:
+        """All of it; an absent module is told once, not again with each of its names."""
+        short = sorted({_shortest(path) for path in self.names})
+        return [".".join(path) for path in short] + list(self.arguments)
+
+    @property
+    def moved(self) -> bool:
+        """Whether everything that is absent stands one module higher."""
+        return not self.arguments and all(map(_stands_higher, self.names))
+
+
+def absent(text: str) -> Needs:
+    """Return the names that a program uses and does not find here.
 
     Raises
     ------
@@ -139,9 +167,8 @@ def absent(text: str) -> list[str]:
     """
     names = _Names()
     names.visit(ast.parse(text))
-    # An absent module is told once, not again with each of its names.
-    gone = sorted({_shortest(path) for path in names.used if resolved(path) is None})
-    return [".".join(path) for path in gone] + sorted(names.arguments)
+    missing = sorted(path for path in names.used if resolved(path) is None)
+    return Needs(tuple(missing), tuple(sorted(names.arguments)))
 
 
 def _shortest(path: Path_) -> Path_:
@@ -151,21 +178,39 @@ def _shortest(path: Path_) -> Path_:
     return path
 
 
+def _stands_higher(path: Path_) -> bool:
+    """Whether a name is found without one of the modules before it, or is such a module."""
+    package = ".".join(ours(path[:-1]))
+    return (
+        advice(package, path[-1]) in _MOVES
+        or any(resolved((*path[:i], *path[i + 1 :])) is not None for i in range(1, len(path) - 1))
+    )  # fmt: skip
+
+
+_MOVES = {advice("rnn_engine.layers", "core"), advice("rnn_engine.utils", "np_utils")}
+
+
 def report(paths: Iterable[Path], with_keras: bool = False) -> Iterator[str]:
     """Yield a line for each program, then the counts of what is absent."""
     counts: Counter[str] = Counter()
-    whole = read = 0
+    whole = moved = read = todays = whole_of_todays = 0
     for path in paths:
         try:
-            missing = absent(text_of(path))
+            needs = absent(text_of(path))
         except (SyntaxError, ValueError, KeyError) as error:
             yield f"{path.name}: not read ({type(error).__name__})"
             continue
         read += 1
-        whole += not missing
-        counts.update(missing)
-        yield f"{path.name}: {', '.join(missing) or 'all here'}"
-    yield f"{whole} of {read} programs find all they need"
+        whole += not needs.told
+        moved += bool(needs.told) and needs.moved
+        counts.update(needs.told)
+        if with_keras and not any(_there(name).startswith("not") for name in needs.told):
+            todays += 1
+            whole_of_todays += not needs.told
+        yield f"{path.name}: {', '.join(needs.told) or 'all here'}"
+    yield f"{whole} of {read} programs find all they need, {moved} more with moved imports"
+    if with_keras:
+        yield f"{whole_of_todays} of the {todays} that find all in today's Keras"
     for name, count in counts.most_common():
         note = f"  {_there(name)}" if with_keras else ""
         yield f"{count:5d} {name}{note}"

@@ -82,7 +82,8 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("Highway MaxoutDense DenseFeatures", "Keras dropped it. Use Dense layers."),
         **_each("Merge merge", _MERGE),
         **_each(
-            "advanced_activations convolutional core embeddings experimental noise wrappers",
+            "advanced_activations convolutional convolutional_recurrent core embeddings "
+            "experimental local noise wrappers",
             _FROM_LAYERS,
         ),
         "ThresholdedReLU": "Use ReLU(threshold=...).",
@@ -91,7 +92,10 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
     "losses": {
         **_each("Circle circle", "Pass a function (y_true, y_pred) of your own as loss."),
     },
-    "models": {"model_from_yaml": "Use model.to_json() and model_from_json."},
+    "models": {
+        "Input": "Import Input from {package} itself.",
+        "model_from_yaml": "Use model.to_json() and model_from_json.",
+    },
     "optimizers": {
         "legacy": "Use the optimizers themselves: optimizers.Adam for optimizers.legacy.Adam.",
         "experimental": "Use the optimizers themselves, optimizers.Adam for one.",
@@ -101,7 +105,7 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         "ScheduleFreeAdamW": "Use AdamW with a schedule, or use_ema=True.",
     },
     "preprocessing.image": {
-        "ImageDataGenerator": "Keras says: use image layers. Pass a PyDataset that reads pictures.",
+        "ImageDataGenerator": "Pass a PyDataset that reads the pictures, by utils.load_img.",
     },
     "preprocessing": {"image_dataset_from_directory": _ELSEWHERE},
     "regularizers": {"l1l2": "Use l1_l2 or L1L2.", "WeightRegularizer": "Use L1, L2 or L1L2."},

@@ -126,7 +126,7 @@ def _made(config: Any) -> Any:
         return entry.from_config(settings) if hasattr(entry, "from_config") else entry(**settings)
     # Losses and metrics share names, which the module tells apart.
     module = config.get("module")
-    for ending, (kind, place) in sorted(KINDS.items(), key=lambda item: item[1][1] != module):
+    for ending, (kind, _) in sorted(KINDS.items(), key=lambda item: item[1][1] != module):
         if name in kind_of(kind).entries:
             read = read_entry(ending, config)
             return layers.deserialize(read) if kind == "layer" else kind_of(kind).deserialize(read)
