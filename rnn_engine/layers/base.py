@@ -12,7 +12,7 @@ and prediction is re-entrant. Parameter gradients are added to ``variable.grad``
 import os
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,9 @@ class Layer(Operation):
     built = False
     # What a layer of a user's says of its inputs: see `InputSpec`.
     input_spec: Any = None
+    # `compute_output_shape` of the library's class, by which that builds and computes, whatever a
+    # user's class says of what its own `call` makes of it.
+    _output_shape: Callable[..., Any]
     # Attributes, besides the arguments of the constructor, that kernels take sizes from.
     _sizes: tuple[str, ...] = ()
 
@@ -128,6 +131,9 @@ class Layer(Operation):
             from rnn_engine.layers.users import adopt
 
             adopt(cls)
+        owners = (base for base in cls.__mro__ if "compute_output_shape" in vars(base))
+        owner = next(base for base in owners if is_ours(base))
+        cls._output_shape = vars(owner)["compute_output_shape"]
         methods = (cls.forward, cls.backward, cls.compute_mask)
         cls._foreign = not (cls._traced or all(map(is_ours, methods)))
 

@@ -217,7 +217,7 @@ class Bidirectional(Layer):
         mask: Any = None,
     ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
-        if is_symbolic(inputs):
+        if is_symbolic(inputs, initial_state):
             given = {} if initial_state is None else {"initial_state": initial_state}
             return self.symbolic_call(inputs, training=training, mask=mask, **given)
         if OPEN or is_special(inputs, initial_state, {}):

@@ -94,7 +94,7 @@ class Filters(BaseConv):
         """Create kernel and bias (filters,)."""
         channels = self._known_channels(input_shape)
         shape = self.kernel_shape(channels)
-        self.compute_output_shape(input_shape)
+        self._output_shape(input_shape)
         self.channels = channels
         self.kernel = self.add_weight(
             shape,
@@ -115,7 +115,7 @@ class Filters(BaseConv):
                 f"{self.channels} channels ({self.data_format}) and no empty axis, but received "
                 f"input with shape {x.shape}",
             )
-        self.compute_output_shape(x.shape)
+        self._output_shape(x.shape)
 
     # --- the way of the data --------------------------------------------------
 

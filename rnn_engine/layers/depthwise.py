@@ -78,7 +78,7 @@ class ByChannel(BaseConv):
     def create_weights(self, input_shape: Any) -> None:
         """Create the taps, what a subclass has besides, and the bias."""
         channels = self._known_channels(input_shape)
-        self.compute_output_shape(input_shape)
+        self._output_shape(input_shape)
         self.channels = channels
         self.create_kernels()
         self.bias = self._add_bias()
@@ -106,7 +106,7 @@ class ByChannel(BaseConv):
                 f"{self.channels} channels ({self.data_format}) and no empty axis, found shape "
                 f"{x.shape}."
             )
-        self.compute_output_shape(x.shape)
+        self._output_shape(x.shape)
 
     # --- each channel with its taps ---------------------------------------------------
 

@@ -56,11 +56,11 @@ class Ends(Spatial):
 
     def create_weights(self, input_shape: Any) -> None:
         """Check the shape."""
-        self.compute_output_shape(input_shape)
+        self._output_shape(input_shape)
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the right axes and sizes."""
-        self.compute_output_shape(x.shape)
+        self._output_shape(x.shape)
 
     def inside(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
         """Return where, between both ends, the middle of an array of `shape` is."""
