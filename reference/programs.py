@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from rnn_engine.missing import INSTEAD, RENAMED, advice
@@ -121,7 +121,7 @@ def resolved(path: Path_, package: bool = True) -> Any:
 def _follow(names: Path_) -> Any:
     value: Any = importlib.import_module(names[0])
     for place, name in enumerate(names[1:], 1):
-        if not isinstance(value, ModuleType | type):
+        if not isinstance(value, ModuleType | SimpleNamespace | type):
             break  # an attribute of a value, such as a type's: the value itself is there
         try:
             value = getattr(value, name)

@@ -505,7 +505,10 @@ class Layer(Operation):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return ``(y, saved)`` for ``(x, training=False, mask=None)``."""
-        raise TypeError(f"{type(self).__name__} must define forward(x, training, mask).")
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `call` method implemented, nor a "
+            "forward(x, training, mask)."
+        )
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the gradients of the weights and return that of the input."""

@@ -11,7 +11,7 @@ from rnn_engine.layers.base import registry
 from rnn_engine.layers.base_conv import BaseConv
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import integers, padding_name
+from rnn_engine.layers.spatial import integers, padding_name, strictly_positive
 
 
 class Filters(BaseConv):
@@ -54,12 +54,7 @@ class Filters(BaseConv):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.rank = rank
-        if isinstance(filters, bool) or not isinstance(filters, int | np.integer) or filters <= 0:
-            raise ValueError(
-                "Invalid value for argument `filters`. Expected a strictly positive value. "
-                f"Received filters={filters!r}."
-            )
-        self.filters = int(filters)
+        self.filters = strictly_positive(filters, "filters")
         self.kernel_size = integers(kernel_size, rank, "kernel_size")
         self.strides = integers(strides, rank, "strides")
         self.dilation_rate = integers(dilation_rate, rank, "dilation_rate")

@@ -14,7 +14,13 @@ from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import integers, out_size, padding_name, window_axis
+from rnn_engine.layers.spatial import (
+    integers,
+    out_size,
+    padding_name,
+    strictly_positive,
+    window_axis,
+)
 from rnn_engine.random import make_generator
 from rnn_engine.variable import Variable
 
@@ -100,13 +106,7 @@ class ConvLSTMCell(Layer):
     def __init__(self, rank: int, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rank = rank
-        filters = settings["filters"]
-        if isinstance(filters, bool) or not isinstance(filters, int | np.integer) or filters <= 0:
-            raise ValueError(
-                "Invalid value for argument `filters`. Expected a strictly positive value. "
-                f"Received filters={filters!r}."
-            )
-        self.filters = int(filters)
+        self.filters = strictly_positive(settings["filters"], "filters")
         self.kernel_size = integers(settings["kernel_size"], rank, "kernel_size")
         self.strides = integers(settings["strides"], rank, "strides")
         self.padding = padding_name(settings["padding"])

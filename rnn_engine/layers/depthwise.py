@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import positive_int
 from rnn_engine.kernels import depthwise as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.layers.base_conv import BaseConv
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import integers, padding_name
+from rnn_engine.layers.spatial import integers, padding_name, strictly_positive
 
 
 class ByChannel(BaseConv):
@@ -57,7 +56,7 @@ class ByChannel(BaseConv):
         self.strides = integers(strides, rank, "strides")
         self.dilation_rate = integers(dilation_rate, rank, "dilation_rate")
         self.padding = padding_name(padding)
-        self.depth_multiplier = positive_int(depth_multiplier, "depth_multiplier")
+        self.depth_multiplier = strictly_positive(depth_multiplier, "depth_multiplier")
         self.data_format = check_data_format(data_format)
         self._check_strides()
         self.activation = activations.get(activation)

@@ -30,7 +30,9 @@ def pairs(value: Any, rank: int, name: str) -> Pairs:
             f"tuples of 2 ints. Received: {name}={value}."
         )
     if len(value) != rank:
-        raise ValueError(f"`{name}` should have {rank} elements. Received: {name}={value}.")
+        raise ValueError(
+            f"`{name}` should have {('two', 'three')[rank - 2]} elements. Received: {name}={value}."
+        )
     numbers = ("1st", "2nd", "3rd")
     return tuple(
         # Two, as asked for; the type only says some.

@@ -196,6 +196,15 @@ for _name in ("argmax", "argmin"):
     TABLE[_name] = MATH[_name] = _place(_name)
 
 
+@_in(MATH)
+def count_nonzero(
+    input: Any, axis: Any = None, keepdims: bool = False, dtype: Any = "int64", name: Any = None
+) -> Any:
+    """Return how many elements are not zero."""
+    found = OPS["sum"](OPS["cast"](OPS["not_equal"](input, 0), dtype), axis, keepdims)
+    return OPS["cast"](found, dtype)
+
+
 @_in(TABLE, MATH)
 def add_n(inputs: Any, name: Any = None) -> Any:
     """Return the sum of tensors."""

@@ -50,7 +50,10 @@ def serialize_keras_object(obj: Any) -> Any:
         return obj.name
     if hasattr(obj, "get_config"):
         config = {"class_name": type(obj).__name__, "config": obj.get_config()}
-        return written_object(_key_of(obj), config)
+        written = written_object(_key_of(obj), config)
+        if isinstance(obj, layers.Layer) and (shapes := obj.get_build_config()) is not None:
+            written["build_config"] = serialize_keras_object(shapes)
+        return written
     if callable(obj) and hasattr(obj, "__name__") and obj.__name__ != "<lambda>":
         return {
             "module": "builtins", "class_name": "function", "config": obj.__name__,
@@ -93,7 +96,10 @@ def deserialize_keras_object(
     2.0
     """
     with custom_object_scope(custom_objects):
-        return _made(config)
+        made = _made(config)
+        if isinstance(made, layers.Layer) and config.get("build_config"):
+            made.build_from_config(_made(config["build_config"]))
+        return made
 
 
 def _made(config: Any) -> Any:

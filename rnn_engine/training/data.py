@@ -275,7 +275,7 @@ def make_source(
         )
     kind = "PyDataset" if is_dataset(x) else "generator"
     if isinstance(x, dict | str | bytes) or not (is_dataset(x) or hasattr(x, "__iter__")):
-        raise ValueError(f"Unrecognized data type: x={x!r} (of type {type(x)})")
+        raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)})")
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(

@@ -55,9 +55,15 @@ class IndexLookup(Vocabulary, TextLayer):
         if given.pop("sparse"):
             raise ValueError("sparse must be False: there are no sparse arrays here.")
         if idf_weights is not None and mode != "tf_idf":
-            raise ValueError(f"idf_weights need output_mode 'tf_idf', got {mode!r}.")
+            raise ValueError(
+                "`idf_weights` should only be set if `output_mode` is `'tf_idf'`. Received: "
+                f"idf_weights={idf_weights} and output_mode={mode}"
+            )
         if self._fixed and mode == "tf_idf" and idf_weights is None:
-            raise ValueError("A vocabulary with output_mode 'tf_idf' needs idf_weights.")
+            raise ValueError(
+                "When specifying the `vocabulary` argument, in TF-IDF output mode, the "
+                "`idf_weights` argument must also be provided."
+            )
         given["salt"] = read_salt(given["salt"])
         for argument, value in given.items():
             setattr(self, argument, value)

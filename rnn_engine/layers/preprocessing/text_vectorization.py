@@ -344,5 +344,6 @@ def _check_length(length: Any, output_mode: str) -> None:
         )
     if not isinstance(length, int) or length < 0:
         raise ValueError(
-            f"output_sequence_length must be None or an integer, not negative, got {length!r}."
+            "`output_sequence_length` must be either None or an integer when `output_mode` is "
+            f"'int'. Received: output_sequence_length={length!r}, which is none, or negative."
         )

@@ -59,9 +59,12 @@ class Vocabulary:
             As for the constructor's arguments; the old vocabulary stays.
         """
         if self.output_mode == "tf_idf" and idf_weights is None:
-            raise ValueError("idf_weights must be set if output_mode is 'tf_idf'.")
+            raise ValueError("`idf_weights` must be set if output_mode is 'tf_idf'.")
         if self.output_mode != "tf_idf" and idf_weights is not None:
-            raise ValueError(f"idf_weights need output_mode 'tf_idf', got {self.output_mode!r}.")
+            raise ValueError(
+                "`idf_weights` should only be set if output_mode is `'tf_idf'`. Received: "
+                f"output_mode={self.output_mode} and idf_weights={idf_weights}"
+            )
         from_file = isinstance(vocabulary, str | os.PathLike)
         if from_file and idf_weights is not None:
             raise ValueError("A vocabulary file does not go with output_mode 'tf_idf'.")
@@ -71,7 +74,7 @@ class Vocabulary:
             else self.read(vocabulary, "vocabulary")[0]
         )
         if not terms:
-            raise ValueError("vocabulary must not be empty.")
+            raise ValueError(f"Cannot set an empty vocabulary. Received: vocabulary={vocabulary}")
         start = 0 if from_file else self._leading_specials(terms)
         tokens = terms[start:]
         self._check_tokens(tokens)
@@ -118,7 +121,8 @@ class Vocabulary:
         """Count tokens, each text being a document."""
         if self._fixed:
             raise ValueError(
-                f"Cannot adapt {self.name!r}: its vocabulary was given by the argument vocabulary."
+                f"Cannot adapt layer {self.name!r} after setting a static vocabulary via "
+                "`vocabulary` argument or `set_vocabulary()` method."
             )
         self._counts.update(tokens.flat)
         if self.output_mode == "tf_idf":  # which alone asks for them
