@@ -75,7 +75,7 @@ class _Names(ast.NodeVisitor):
         if path := self.path(node.func):
             found = resolved(path)
             for keyword in node.keywords:
-                if keyword.arg in RENAMED and not _takes(found, keyword.arg):
+                if keyword.arg and keyword.arg in RENAMED and not _takes(found, keyword.arg):
                     self.arguments.add(f"{path[-1]}({keyword.arg}=)")
         self.generic_visit(node)
 

@@ -83,7 +83,7 @@ class Checkpoint:
         path.parent.mkdir(parents=True, exist_ok=True)
         hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         with open(hidden, "wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # names, none of them NumPy's own
         os.replace(hidden, f"{path}.npz")
         return str(path)
 

@@ -13,7 +13,16 @@ ENGINE = sorted((ROOT / "rnn_engine").rglob("*.py"))
 
 RUNTIME = {"numpy", "numba", "rnn_engine"}
 # Packages that an extra brings, each imported inside the one function that needs it.
-LAZY = {"tqdm", "h5py", "matplotlib", "IPython", "tensorboardX", "tensorboard", "threadpoolctl"}
+LAZY = {
+    "tqdm",
+    "h5py",
+    "matplotlib",
+    "IPython",
+    "PIL",
+    "tensorboardX",
+    "tensorboard",
+    "threadpoolctl",
+}
 FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "scipy", "onnxruntime", "openvino"}
 
 SUPPORT = {"config", "registry", "random", "variable", "checks", "utils", "graph"}

@@ -121,7 +121,7 @@ class Layer(Operation):
     input_spec: Any = None
     # `compute_output_shape` of the library's class, by which that builds and computes, whatever a
     # user's class says of what its own `call` makes of it.
-    _output_shape: Callable[..., Any]
+    _shape_below: Callable[..., Any]
     # Attributes, besides the arguments of the constructor, that kernels take sizes from.
     _sizes: tuple[str, ...] = ()
 
@@ -133,7 +133,7 @@ class Layer(Operation):
             adopt(cls)
         owners = (base for base in cls.__mro__ if "compute_output_shape" in vars(base))
         owner = next(base for base in owners if is_ours(base))
-        cls._output_shape = vars(owner)["compute_output_shape"]
+        cls._shape_below = vars(owner)["compute_output_shape"]
         methods = (cls.forward, cls.backward, cls.compute_mask)
         cls._foreign = not (cls._traced or all(map(is_ours, methods)))
 

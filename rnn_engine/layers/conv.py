@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import check_memory, unfit
+from rnn_engine.checks import check_memory
 from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.base_conv import BaseConv
@@ -89,7 +89,7 @@ class Filters(BaseConv):
         """Create kernel and bias (filters,)."""
         channels = self._known_channels(input_shape)
         shape = self.kernel_shape(channels)
-        self._output_shape(input_shape)
+        self._shape_below(input_shape)
         self.channels = channels
         self.kernel = self.add_weight(
             shape,
@@ -100,17 +100,6 @@ class Filters(BaseConv):
         )
         self._no_bias = np.zeros(self.filters, self._np_dtype)
         self.bias = self._add_bias()
-
-    def check_input(self, x: np.ndarray) -> None:
-        """Raise ValueError unless x has the axes and channels the layer was built for."""
-        self.check_rank(x.shape)
-        if self.channels_of(x.shape) != self.channels or 0 in x.shape:
-            raise unfit(
-                self.name,
-                f"{self.channels} channels ({self.data_format}) and no empty axis, but received "
-                f"input with shape {x.shape}",
-            )
-        self._output_shape(x.shape)
 
     # --- the way of the data --------------------------------------------------
 

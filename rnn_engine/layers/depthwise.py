@@ -77,7 +77,7 @@ class ByChannel(BaseConv):
     def create_weights(self, input_shape: Any) -> None:
         """Create the taps, what a subclass has besides, and the bias."""
         channels = self._known_channels(input_shape)
-        self._output_shape(input_shape)
+        self._shape_below(input_shape)
         self.channels = channels
         self.create_kernels()
         self.bias = self._add_bias()
@@ -95,17 +95,6 @@ class ByChannel(BaseConv):
             regularizer=self.depthwise_regularizer,
             constraint=self.depthwise_constraint,
         )
-
-    def check_input(self, x: np.ndarray) -> None:
-        """Raise ValueError unless x has the axes and channels the layer was built for."""
-        self.check_rank(x.shape)
-        if self.channels_of(x.shape) != self.channels or 0 in x.shape:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
-                f"{self.channels} channels ({self.data_format}) and no empty axis, found shape "
-                f"{x.shape}."
-            )
-        self._output_shape(x.shape)
 
     # --- each channel with its taps ---------------------------------------------------
 

@@ -58,11 +58,11 @@ class Ends(Spatial):
 
     def create_weights(self, input_shape: Any) -> None:
         """Check the shape."""
-        self._output_shape(input_shape)
+        self._shape_below(input_shape)
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the right axes and sizes."""
-        self._output_shape(x.shape)
+        self._shape_below(x.shape)
 
     def inside(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
         """Return where, between both ends, the middle of an array of `shape` is."""

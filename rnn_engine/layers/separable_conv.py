@@ -63,7 +63,7 @@ class SeparableConv(ByChannel):
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return y and what backward needs."""
         self.check_input(x)
-        shape = self._output_shape(x.shape)
+        shape = self._shape_below(x.shape)
         inner = self.inward(x)
         none = np.zeros(self.channels * self.depth_multiplier, self._np_dtype)
         middle = self.apply_taps(inner, self.depthwise_kernel.value, none)

@@ -213,9 +213,10 @@ def beams(
     last label.
     """
     blank %= logits.shape[-1]
-    paths, scores = [], []
+    paths: list[list[tuple[int, ...]]] = []
+    scores = []
     for row, length in zip(_log_softmax(logits.astype(np.float64)), lengths, strict=True):
-        found = {(): (0.0, _NONE)}
+        found: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, _NONE)}
         for step in row[:length]:
             following: dict[tuple[int, ...], list[float]] = {}
 
@@ -236,7 +237,9 @@ def beams(
                         add((*prefix, label), 1, with_blank + value)
                     else:
                         add((*prefix, label), 1, both + value)
-            ranked = sorted(following.items(), key=lambda item: -np.logaddexp(*item[1]))
+            ranked = sorted(
+                following.items(), key=lambda item: -float(np.logaddexp(item[1][0], item[1][1]))
+            )
             found = {prefix: (pair[0], pair[1]) for prefix, pair in ranked[:width]}
         best = sorted(found.items(), key=lambda item: -np.logaddexp(*item[1]))[:top]
         best += [((), (_NONE, _NONE))] * (top - len(best))

@@ -116,9 +116,9 @@ def _made(config: Any) -> Any:
         return read_entry("", config)
     own = custom_objects()
     if name == "function":
-        wanted = config.get("config")
+        wanted = str(config.get("config"))
         for module in (activations, losses, metrics):
-            if wanted not in own and isinstance(wanted, str) and hasattr(module, wanted):
+            if wanted not in own and hasattr(module, wanted):
                 return getattr(module, wanted)
         if wanted not in own:
             raise ValueError(f"Could not interpret serialized function: {wanted!r}")
@@ -131,8 +131,8 @@ def _made(config: Any) -> Any:
         settings = config.get("config") or {}
         return entry.from_config(settings) if hasattr(entry, "from_config") else entry(**settings)
     # Losses and metrics share names, which the module tells apart.
-    module = config.get("module")
-    for ending, (kind, _) in sorted(KINDS.items(), key=lambda item: item[1][1] != module):
+    home = config.get("module")
+    for ending, (kind, _) in sorted(KINDS.items(), key=lambda item: item[1][1] != home):
         if name in kind_of(kind).entries:
             read = read_entry(ending, config)
             return layers.deserialize(read) if kind == "layer" else kind_of(kind).deserialize(read)

@@ -62,7 +62,7 @@ class Vocabulary:
             raise ValueError("`idf_weights` must be set if output_mode is 'tf_idf'.")
         if self.output_mode != "tf_idf" and idf_weights is not None:
             raise ValueError(
-                "`idf_weights` should only be set if output_mode is `'tf_idf'`. Received: "
+                "`idf_weights` should only be set if `output_mode` is `'tf_idf'`. Received: "
                 f"output_mode={self.output_mode} and idf_weights={idf_weights}"
             )
         from_file = isinstance(vocabulary, str | os.PathLike)
