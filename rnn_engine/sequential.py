@@ -255,9 +255,12 @@ class Sequential(Model):
 
     def _of_graph(self, what: str, index: int) -> Any:
         if not self.built:
-            raise AttributeError(
-                f"The layer {self.name} has never been called and thus has no defined {what}."
-            )
+            told = f"Sequential model '{self.name}' has no defined {what} yet."
+            if what in ("input", "output"):  # Keras's words differ
+                told = (
+                    f"The layer {self.name} has never been called and thus has no defined {what}."
+                )
+            raise AttributeError(told)
         return self._tensors[index]
 
     # --- the way of the data --------------------------------------------------
