@@ -20,13 +20,13 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "keras_parity.md"
 SPACES = (
     "", "activations", "backend", "callbacks", "config", "constraints", "datasets",
     "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision", "models",
-    "ops", "optimizers", "optimizers.schedules", "preprocessing", "preprocessing.sequence",
-    "random", "regularizers", "saving", "tree", "utils",
+    "ops", "optimizers", "optimizers.schedules", "preprocessing", "preprocessing.image",
+    "preprocessing.sequence", "random", "regularizers", "saving", "tree", "utils",
 )  # fmt: skip
 # Whole modules that are absent, each with its reason in `MODULES`.
 ABSENT = (
-    "applications", "distillation", "distribution", "export", "legacy", "preprocessing.image",
-    "quantizers", "visualization", "wrappers",
+    "applications", "distillation", "distribution", "export", "legacy", "quantizers",
+    "visualization", "wrappers",
 )  # fmt: skip
 
 

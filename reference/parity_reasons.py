@@ -10,7 +10,6 @@ MODULES = {
     "distribution": "one device; many machines are a library's business",
     "export": "SavedModel is TensorFlow's; `model.save` writes `.keras` and `.npz`",
     "legacy": "reads files of Keras 2 as SavedModel",
-    "preprocessing.image": _PICTURES,
     "quantizers": _QUANTIZED,
     "visualization": _PICTURES,
     "wrappers": "not written",
@@ -19,28 +18,25 @@ MODULES = {
 # Patterns of full names, the first that fits counts.
 _RARE = "not written: no recurrent program that was looked at needs it"
 NAMES: dict[str, str] = {
-    r"(layers\.)?InputSpec": "layers check their input themselves; write `build` and `check_input`",
     "Function": "a `Model` is its own graph",
-    r"backend\..*": "use NumPy's `dtype.kind` and `np.result_type`",
+    r"backend\..*": "use `np.result_type`",
     "config.enable_unsafe_deserialization": "files never run code here",
     "config.is_nnx_enabled": "about another backend",
     r"config\.(set_)?max_.*": "pass `epochs` and `steps_per_epoch`",
     r"dtype_policies\..*": _QUANTIZED,
-    "layers.(Hashing|HashedCrossing|IntegerLookup)": "not written; `StringLookup` takes text",
+    "layers.HashedCrossing": "not written; `Hashing` of text or numbers that are put together",
     "layers.Pipeline": "preprocessing layers stand in a `Sequential`",
     r"ops\.(linalg|nn|numpy)": "the functions stand in `ops` itself",
     r"ops\..*(conv|pool).*": "use the layers of that name",
     r"ops\.(jvp|associative_scan)": "autograd goes backwards only",
-    r"saving\.(de)?serialize_keras_object": "`layers.serialize`, `losses.serialize` and their like",
-    r"utils\.(de)?serialize_keras_object": "`layers.serialize`, `losses.serialize` and their like",
     "saving.KerasFileEditor": "not written",
-    r"tree\..*": "an inner tool of Keras's",
-    "utils.is_keras_tensor": "`isinstance(x, KerasTensor)`",
     r".*": _RARE,
 }
 
 # What the arguments do not tell.
 DIFFERENT = {
+    "losses.CTC": "infinite where the time is too short for the labels, not about 700",
+    "ops.ctc_loss": "infinite where the time is too short for the labels, not about 700",
     **dict.fromkeys(
         ("random.normal", "random.uniform", "random.truncated_normal", "random.randint",
          "random.shuffle", "random.categorical", "random.gamma", "random.beta", "random.binomial",

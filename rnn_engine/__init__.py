@@ -87,6 +87,14 @@ _TENSORFLOW = (
     "stop_gradient subtract tan tanh tensor_scatter_nd_update tensordot tile transpose truediv "
     "uint16 uint32 uint64 uint8 unique unstack where while_loop zeros zeros_like"
 )
+# Its initializers, by their names there.
+_MADE = {
+    "constant": "Constant",
+    "ones": "Ones",
+    "random_normal": "RandomNormal",
+    "random_uniform": "RandomUniform",
+    "zeros": "Zeros",
+}
 _find = lazily(
     __name__,
     {
@@ -105,6 +113,14 @@ _find = lazily(
         "sklearn": "rnn_engine.sklearn",
         "set_random_seed": "rnn_engine.random:set_seed",
         "TensorSpec": "rnn_engine.data:TensorSpec",
+        "tree": "rnn_engine.tree",
+        "nest": "rnn_engine.tree",
+        "strings": "rnn_engine.strings",
+        "train": "rnn_engine.train",
+        "InputSpec": "rnn_engine.layers.input_spec:InputSpec",
+        **{
+            f"{name}_initializer": f"rnn_engine.initializers:{made}" for name, made in _MADE.items()
+        },
         **{name: f"rnn_engine.environment:{name}" for name in _ENVIRONMENT.split()},
     },
 )

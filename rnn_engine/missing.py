@@ -41,7 +41,6 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("Quantizer quantizers distillation", "Weights are float32 or float64."),
         **_each("RematScope remat", "Training keeps little: see docs/kernels.md. Leave it out."),
         **_each("StatelessScope SymbolicScope", "Layers and models keep their own state."),
-        "train": "Use optimizers for training and callbacks.ModelCheckpoint for checkpoints.",
         "wrappers": _WRAPPER,
         "objectives": "Use losses.",
         "initializations": "Use initializers.",
@@ -66,10 +65,6 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("CuDNNLSTM", "Use LSTM: same weights, fast with its default arguments."),
         **_each("CuDNNGRU", "Use GRU: same weights, fast with its default arguments."),
         **_each(
-            "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
-            "Use TimeDistributed layers for the frames, and a recurrent layer after them.",
-        ),
-        **_each(
             "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
             "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D "
             "AugMix AutoContrast "
@@ -87,16 +82,20 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("Highway MaxoutDense DenseFeatures", "Keras dropped it. Use Dense layers."),
         **_each("Merge merge", _MERGE),
         **_each(
-            "advanced_activations convolutional core embeddings experimental noise wrappers",
+            "advanced_activations convolutional convolutional_recurrent core embeddings "
+            "experimental local noise wrappers",
             _FROM_LAYERS,
         ),
         "ThresholdedReLU": "Use ReLU(threshold=...).",
         "TimeDistributedDense": "Use Dense: it works on the last axis, at every time step.",
     },
     "losses": {
-        **_each("CTC ctc Circle circle", "Pass a function (y_true, y_pred) of your own as loss."),
+        **_each("Circle circle", "Pass a function (y_true, y_pred) of your own as loss."),
     },
-    "models": {"model_from_yaml": "Use model.to_json() and model_from_json."},
+    "models": {
+        "Input": "Import Input from {package} itself.",
+        "model_from_yaml": "Use model.to_json() and model_from_json.",
+    },
     "optimizers": {
         "legacy": "Use the optimizers themselves: optimizers.Adam for optimizers.legacy.Adam.",
         "experimental": "Use the optimizers themselves, optimizers.Adam for one.",
@@ -105,12 +104,14 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         "MultiOptimizer": "Use one optimizer; layer.trainable = False leaves a layer as it is.",
         "ScheduleFreeAdamW": "Use AdamW with a schedule, or use_ema=True.",
     },
-    "preprocessing": {"image": _ELSEWHERE, "image_dataset_from_directory": _ELSEWHERE},
+    "preprocessing.image": {
+        "ImageDataGenerator": "Pass a PyDataset that reads the pictures, by utils.load_img.",
+    },
+    "preprocessing": {"image_dataset_from_directory": _ELSEWHERE},
     "regularizers": {"l1l2": "Use l1_l2 or L1L2.", "WeightRegularizer": "Use L1, L2 or L1L2."},
     "utils": {
         **_each(
-            "audio_dataset_from_directory image_dataset_from_directory array_to_img img_to_array "
-            "load_img save_img bounding_boxes",
+            "audio_dataset_from_directory image_dataset_from_directory bounding_boxes",
             _ELSEWHERE,
         ),
         **_each("np_utils data_utils generic_utils io_utils vis_utils", _FROM_UTILS),

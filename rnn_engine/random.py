@@ -155,7 +155,8 @@ def check_seed(seed: Any) -> Any:
     whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if not (whole or seed is None or isinstance(seed, SeedGenerator | np.random.Generator)):
         raise ValueError(
-            f"Argument `seed` must be an integer, a SeedGenerator or None. Received: seed={seed!r} "
+            "Argument `seed` must be either an integer or an instance of `SeedGenerator`, or None. "
+            f"Received: seed={seed!r} "
             f"(of type {type(seed)})"
         )
     return seed
@@ -281,7 +282,10 @@ def categorical(
     """
     table = np.asarray(logits, dtype="float64")
     if table.ndim != 2:
-        raise ValueError(f"logits must have shape (batch, classes), got {table.shape}.")
+        raise ValueError(
+            "`logits` should be a 2-D tensor with shape [batch_size, num_classes]. Received: "
+            f"logits of shape {table.shape}"
+        )
     noise = make_generator(seed).gumbel(size=(num_samples, *table.shape))
     return np.argmax(table + noise, axis=-1).T.astype(dtype)
 

@@ -256,7 +256,10 @@ class Registry:
         if not isinstance(config, dict):
             return self.get(config)
         if "class_name" not in config:
-            raise ValueError(f"A {self.kind} config needs the key 'class_name', got {config!r}.")
+            raise ValueError(
+                f"Unknown `config` as a `dict`, config={config!r}: that of a {self.kind} needs the "
+                "key 'class_name'."
+            )
         return self.deserialize_as(self.lookup(config["class_name"]), config)
 
     def deserialize_as(self, cls: Any, config: dict[str, Any]) -> Any:

@@ -157,6 +157,19 @@ class Sequential(Model):
                 f"layer an `input_shape`, or call `build(input_shape)`."
             )
         with build_lock:
+            known = self.build_shape if self.built else None
+            if (
+                known is not None
+                and len(known) == len(shape)
+                and any(
+                    None not in pair and pair[0] != pair[1]
+                    for pair in zip(known, shape, strict=True)
+                )
+            ):
+                raise ValueError(
+                    f"Sequential model '{self.name}' has already been configured to use input "
+                    f"shape {tuple(known)}. You cannot build it with input_shape {shape}"
+                )
             if not self.built:
                 self.create_weights(shape)
                 self.build_shape = shape
@@ -242,7 +255,12 @@ class Sequential(Model):
 
     def _of_graph(self, what: str, index: int) -> Any:
         if not self.built:
-            raise AttributeError(f"Sequential model '{self.name}' has no defined {what} yet.")
+            told = f"Sequential model '{self.name}' has no defined {what} yet."
+            if what in ("input", "output"):  # Keras's words differ
+                told = (
+                    f"The layer {self.name} has never been called and thus has no defined {what}."
+                )
+            raise AttributeError(told)
         return self._tensors[index]
 
     # --- the way of the data --------------------------------------------------

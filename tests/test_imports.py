@@ -14,7 +14,7 @@ ENGINE = sorted((ROOT / "rnn_engine").rglob("*.py"))
 RUNTIME = {"numpy", "numba", "rnn_engine"}
 # Packages that an extra brings, each imported inside the one function that needs it.
 LAZY = {
-    "tqdm", "h5py", "matplotlib", "IPython", "tensorboardX", "tensorboard", "threadpoolctl",
+    "tqdm", "h5py", "matplotlib", "IPython", "PIL", "tensorboardX", "tensorboard", "threadpoolctl",
     "safetensors", "pandas", "polars",
 }  # fmt: skip
 # Parts that nothing else loads, and what each stands on.

@@ -73,13 +73,22 @@ class _OfLayer(Step):
     def shapes(self, given: dict[int, Any]) -> list[Any]:
         """Return the shapes of the outputs; `given` has those of tensors by their `id`."""
         shapes = self.operation.compute_output_shape(
-            map_structure(lambda leaf: given.get(id(leaf)), self.inputs)
+            map_structure(
+                lambda leaf: leaf.shape if _is_array(leaf) else given.get(id(leaf)), self.inputs
+            )
         )
         return [shapes] if len(self.targets) == 1 else list(shapes)
 
     def check(self, samples: dict[int, Any]) -> None:
         """Check the inputs as the layer does."""
-        self.operation.check_input(map_structure(lambda leaf: samples.get(id(leaf)), self.inputs))
+        self.operation.check_input(
+            map_structure(lambda x: x if _is_array(x) else samples.get(id(x)), self.inputs)
+        )
+
+
+def _is_array(leaf: Any) -> bool:
+    """Whether a layer was called on an array, in a graph for the sake of another argument."""
+    return isinstance(leaf, np.ndarray)
 
 
 class PlainStep(_OfLayer):

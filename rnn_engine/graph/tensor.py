@@ -97,7 +97,8 @@ class KerasTensor:
 
     def __len__(self) -> int:
         raise TypeError(
-            f"A symbolic KerasTensor has no length; its shape is {self._shape}. Use `x.shape`."
+            "object of type 'KerasTensor' has no len(): a symbolic tensor has the shape "
+            f"{self._shape}. Use `x.shape`."
         )
 
     def __repr__(self) -> str:

@@ -109,7 +109,10 @@ def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
         raise TypeError(f"shape must be a sequence of integers, got {shape!r}.") from None
     for axis, size in enumerate(sizes):
         if size < 0:
-            raise ValueError(f"shape must hold no negative size, got {size} at axis {axis}.")
+            raise ValueError(
+                f"Cannot convert '{tuple(shape)}' to a shape. Negative dimensions are not allowed: "
+                f"{size} at axis {axis}."
+            )
     return sizes
 
 

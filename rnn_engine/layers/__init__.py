@@ -44,6 +44,7 @@ _LATER = {
     "attention": ("AdditiveAttention", "Attention"),
     "concatenation": ("Concatenate", "concatenate"),
     "conv": ("Conv1D", "Conv2D", "Conv3D"),
+    "conv_lstm": ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
     "conv_transpose": ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
     "depthwise_conv": ("DepthwiseConv1D", "DepthwiseConv2D"),
     "dot_product": ("Dot", "dot"),
@@ -60,6 +61,7 @@ _LATER = {
         "GlobalAveragePooling2D", "GlobalAveragePooling3D",
         "GlobalMaxPooling2D", "GlobalMaxPooling3D",
     ),
+    "input_spec": ("InputSpec",),
     "lambda_layer": ("Lambda",),
     "merging": (
         "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract",
@@ -69,6 +71,8 @@ _LATER = {
     "preprocessing.category_encoding": ("CategoryEncoding",),
     "preprocessing.discretization": ("Discretization",),
     "preprocessing.feature_normalization": ("Normalization",),
+    "preprocessing.hashing_layer": ("Hashing",),
+    "preprocessing.integer_lookup": ("IntegerLookup",),
     "up_sampling": ("UpSampling1D", "UpSampling2D", "UpSampling3D"),
     "window_pooling": (
         "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
@@ -100,7 +104,7 @@ _ALIASES = {
 }
 _MODULES = {name: f"{__name__}.{module}" for module, names in _LATER.items() for name in names}
 for _name, _module in _MODULES.items():
-    if _name[0].isupper():
+    if _name[0].isupper() and _name != "InputSpec":  # no layer
         registry.announce(_module, _name)
 del _name, _module
 

@@ -175,7 +175,12 @@ class Attention(SeveralInputs):
     def _masks(self, mask: Any, query: np.ndarray, value: np.ndarray) -> Any:
         if mask is None:
             return None, None
-        if not isinstance(mask, list | tuple) or len(mask) not in (2, 3):
+        if isinstance(mask, list | tuple) and len(mask) not in (2, 3):
+            raise ValueError(
+                f"{type(self).__name__} layer accepts mask list of length 2 or 3. Received: "
+                f"inputs of length {len(mask)}."
+            )
+        if not isinstance(mask, list | tuple):
             raise ValueError(
                 f"{type(self).__name__} layer mask must be a list, namely [query_mask, "
                 f"value_mask]. Received: mask of type {type(mask).__name__}."

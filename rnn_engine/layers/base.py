@@ -12,7 +12,7 @@ and prediction is re-entrant. Parameter gradients are added to ``variable.grad``
 import os
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +117,11 @@ class Layer(Operation):
     # Whether the config has an `activity_regularizer` of None too, as Keras's of this layer.
     _tells_of_penalty = False
     built = False
+    # What a layer of a user's says of its inputs: see `InputSpec`.
+    input_spec: Any = None
+    # `compute_output_shape` of the library's class, by which that builds and computes, whatever a
+    # user's class says of what its own `call` makes of it.
+    _shape_below: Callable[..., Any]
     # Attributes, besides the arguments of the constructor, that kernels take sizes from.
     _sizes: tuple[str, ...] = ()
 
@@ -126,6 +131,9 @@ class Layer(Operation):
             from rnn_engine.layers.users import adopt
 
             adopt(cls)
+        owners = (base for base in cls.__mro__ if "compute_output_shape" in vars(base))
+        owner = next(base for base in owners if is_ours(base))
+        cls._shape_below = vars(owner)["compute_output_shape"]
         methods = (cls.forward, cls.backward, cls.compute_mask)
         cls._foreign = not (cls._traced or all(map(is_ours, methods)))
 
@@ -497,7 +505,10 @@ class Layer(Operation):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return ``(y, saved)`` for ``(x, training=False, mask=None)``."""
-        raise TypeError(f"{type(self).__name__} must define forward(x, training, mask).")
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `call` method implemented, nor a "
+            "forward(x, training, mask)."
+        )
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Add the gradients of the weights and return that of the input."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations
-from rnn_engine.checks import compact
+from rnn_engine.checks import compact, unfit
 from rnn_engine.layers.convolving import Axis
 from rnn_engine.layers.spatial import Spatial, out_size, window_axis
 
@@ -51,6 +51,17 @@ class BaseConv(Spatial):
                 f"{tuple(input_shape)}."
             )
         return int(channels)
+
+    def check_input(self, x: np.ndarray) -> None:
+        """Raise ValueError unless x has the axes and channels the layer was built for."""
+        self.check_rank(x.shape)
+        if self.channels_of(x.shape) != self.channels or 0 in x.shape:
+            raise unfit(
+                self.name,
+                f"{self.channels} channels ({self.data_format}) and no empty axis, but received "
+                f"input with shape {x.shape}",
+            )
+        self._shape_below(x.shape)
 
     def _add_bias(self) -> Any:
         """Create the bias, one number for each channel of the output, or return None."""

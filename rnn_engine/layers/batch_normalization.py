@@ -83,7 +83,7 @@ class BatchNormalization(Normalization):
 
     def create_weights(self, input_shape: Any) -> None:
         """Create gamma, beta and the moving averages, (features,) each."""
-        size = self.compute_output_shape(input_shape)[self.axis]
+        size = self._shape_below(input_shape)[self.axis]
         if size is None:
             raise ValueError(f"Axis {self.axis} of the input shape {input_shape} must be known.")
         self._create_affine((size,))

@@ -217,7 +217,7 @@ class Bidirectional(Layer):
         mask: Any = None,
     ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
-        if is_symbolic(inputs):
+        if is_symbolic(inputs, initial_state):
             given = {} if initial_state is None else {"initial_state": initial_state}
             return self.symbolic_call(inputs, training=training, mask=mask, **given)
         if OPEN or is_special(inputs, initial_state, {}):
@@ -281,7 +281,7 @@ class Bidirectional(Layer):
         if self.merge_mode == "concat":
             units = y.shape[-1]
             shape = (*y.shape[:-1], units + y_rev.shape[-1])
-            if self.return_sequences:  # time-major in memory, as its parts are
+            if self.return_sequences and len(shape) == 3:  # time-major in memory, as its parts are
                 out = np.empty((shape[1], shape[0], shape[2]), y.dtype).transpose(1, 0, 2)
             else:
                 out = np.empty(shape, y.dtype)
@@ -313,7 +313,7 @@ class Bidirectional(Layer):
             given = dys[i]
             if given is not None:
                 given = given.astype(layer.dtype, copy=False)
-                if i == 1 and given.ndim == 3:
+                if i == 1 and self.return_sequences:
                     given = given[:, ::-1]
             result = layer.backward_with_penalty(
                 (given, *halves[i]) if self.return_state else given, saved.layers[i], need_dx

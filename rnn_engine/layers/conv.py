@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import check_memory, unfit
+from rnn_engine.checks import check_memory
 from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.base_conv import BaseConv
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import integers, padding_name
+from rnn_engine.layers.spatial import integers, padding_name, strictly_positive
 
 
 class Filters(BaseConv):
@@ -54,12 +54,7 @@ class Filters(BaseConv):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.rank = rank
-        if isinstance(filters, bool) or not isinstance(filters, int | np.integer) or filters <= 0:
-            raise ValueError(
-                "Invalid value for argument `filters`. Expected a strictly positive value. "
-                f"Received filters={filters!r}."
-            )
-        self.filters = int(filters)
+        self.filters = strictly_positive(filters, "filters")
         self.kernel_size = integers(kernel_size, rank, "kernel_size")
         self.strides = integers(strides, rank, "strides")
         self.dilation_rate = integers(dilation_rate, rank, "dilation_rate")
@@ -94,7 +89,7 @@ class Filters(BaseConv):
         """Create kernel and bias (filters,)."""
         channels = self._known_channels(input_shape)
         shape = self.kernel_shape(channels)
-        self.compute_output_shape(input_shape)
+        self._shape_below(input_shape)
         self.channels = channels
         self.kernel = self.add_weight(
             shape,
@@ -105,17 +100,6 @@ class Filters(BaseConv):
         )
         self._no_bias = np.zeros(self.filters, self._np_dtype)
         self.bias = self._add_bias()
-
-    def check_input(self, x: np.ndarray) -> None:
-        """Raise ValueError unless x has the axes and channels the layer was built for."""
-        self.check_rank(x.shape)
-        if self.channels_of(x.shape) != self.channels or 0 in x.shape:
-            raise unfit(
-                self.name,
-                f"{self.channels} channels ({self.data_format}) and no empty axis, but received "
-                f"input with shape {x.shape}",
-            )
-        self.compute_output_shape(x.shape)
 
     # --- the way of the data --------------------------------------------------
 

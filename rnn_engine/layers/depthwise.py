@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import positive_int
 from rnn_engine.kernels import depthwise as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.layers.base_conv import BaseConv
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import integers, padding_name
+from rnn_engine.layers.spatial import integers, padding_name, strictly_positive
 
 
 class ByChannel(BaseConv):
@@ -57,7 +56,7 @@ class ByChannel(BaseConv):
         self.strides = integers(strides, rank, "strides")
         self.dilation_rate = integers(dilation_rate, rank, "dilation_rate")
         self.padding = padding_name(padding)
-        self.depth_multiplier = positive_int(depth_multiplier, "depth_multiplier")
+        self.depth_multiplier = strictly_positive(depth_multiplier, "depth_multiplier")
         self.data_format = check_data_format(data_format)
         self._check_strides()
         self.activation = activations.get(activation)
@@ -78,7 +77,7 @@ class ByChannel(BaseConv):
     def create_weights(self, input_shape: Any) -> None:
         """Create the taps, what a subclass has besides, and the bias."""
         channels = self._known_channels(input_shape)
-        self.compute_output_shape(input_shape)
+        self._shape_below(input_shape)
         self.channels = channels
         self.create_kernels()
         self.bias = self._add_bias()
@@ -96,17 +95,6 @@ class ByChannel(BaseConv):
             regularizer=self.depthwise_regularizer,
             constraint=self.depthwise_constraint,
         )
-
-    def check_input(self, x: np.ndarray) -> None:
-        """Raise ValueError unless x has the axes and channels the layer was built for."""
-        self.check_rank(x.shape)
-        if self.channels_of(x.shape) != self.channels or 0 in x.shape:
-            raise ValueError(
-                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected '
-                f"{self.channels} channels ({self.data_format}) and no empty axis, found shape "
-                f"{x.shape}."
-            )
-        self.compute_output_shape(x.shape)
 
     # --- each channel with its taps ---------------------------------------------------
 

@@ -20,7 +20,7 @@ class DepthwiseConv(ByChannel):
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return y and what backward needs."""
         self.check_input(x)
-        shape = self.compute_output_shape(x.shape)
+        shape = self._shape_below(x.shape)
         inner = self.inward(x)
         count = self._out_channels(self.channels)
         bias = np.zeros(count, self._np_dtype) if self.bias is None else self.bias.value

@@ -119,7 +119,7 @@ class Dot(Merge):
         first, second = moved
         a = first.reshape(len(first), 1, math.prod(first.shape[1:-1]), first.shape[-1])
         b = second.reshape(*second.shape[:1], 1, second.shape[1], math.prod(second.shape[2:]))
-        y = multiply(a, b).reshape(self.compute_output_shape([part.shape for part in x]))
+        y = multiply(a, b).reshape(self._shape_below([part.shape for part in x]))
         return y, (a, b, [part.shape for part in moved], axes, lengths, y.shape)
 
     def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:

@@ -30,7 +30,9 @@ def pairs(value: Any, rank: int, name: str) -> Pairs:
             f"tuples of 2 ints. Received: {name}={value}."
         )
     if len(value) != rank:
-        raise ValueError(f"`{name}` should have {rank} elements. Received: {name}={value}.")
+        raise ValueError(
+            f"`{name}` should have {('two', 'three')[rank - 2]} elements. Received: {name}={value}."
+        )
     numbers = ("1st", "2nd", "3rd")
     return tuple(
         # Two, as asked for; the type only says some.
@@ -56,11 +58,11 @@ class Ends(Spatial):
 
     def create_weights(self, input_shape: Any) -> None:
         """Check the shape."""
-        self.compute_output_shape(input_shape)
+        self._shape_below(input_shape)
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the right axes and sizes."""
-        self.compute_output_shape(x.shape)
+        self._shape_below(x.shape)
 
     def inside(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
         """Return where, between both ends, the middle of an array of `shape` is."""

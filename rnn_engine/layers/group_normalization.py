@@ -72,7 +72,7 @@ class GroupNormalization(Normalization):
 
     def create_weights(self, input_shape: Any) -> None:
         """Create gamma and beta, one number a channel."""
-        shape = self.compute_output_shape(input_shape)
+        shape = self._shape_below(input_shape)
         channels = shape[self.axis]
         if channels is None:
             raise ValueError(
@@ -201,7 +201,7 @@ class RMSNormalization(Layer):
 
     def create_weights(self, input_shape: Any) -> None:
         """Create the scale."""
-        shape = self.compute_output_shape(input_shape)
+        shape = self._shape_below(input_shape)
         # As in Keras, the axes are a list from here on, sorted as they were given.
         self.axis = sorted(self.axis) if isinstance(self.axis, list | tuple) else [self.axis]
         sizes = tuple(shape[axis] for axis in self.axis)
@@ -228,7 +228,7 @@ class RMSNormalization(Layer):
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x fits the scale, and no axis is empty."""
-        self.compute_output_shape(x.shape)
+        self._shape_below(x.shape)
         if 0 in x.shape or tuple(x.shape[axis] for axis in self.axis) != self.scale.shape:
             raise ValueError(
                 f"The input of layer {self.name!r} must fit its scale of shape "

@@ -72,7 +72,7 @@ class LayerNormalization(Normalization):
 
     def create_weights(self, input_shape: Any) -> None:
         """Create gamma and beta."""
-        shape = self.compute_output_shape(input_shape)
+        shape = self._shape_below(input_shape)
         # Keras sorts the axes as they are given, negative ones first, and lays the
         # weights over the axes of the input in their own order.
         axes = sorted(self.axis) if isinstance(self.axis, list) else [self.axis]

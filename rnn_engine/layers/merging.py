@@ -56,7 +56,7 @@ class Merge(SeveralInputs):
                 f"Cannot merge tensors with different batch sizes. Received tensors with shapes "
                 f"{list(map(tuple, shapes))}"
             )
-        self.compute_output_shape(shapes)
+        self._shape_below(shapes)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape that all inputs are broadcast to."""

@@ -117,8 +117,9 @@ class Recurrent(Layer):
     ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
         x = inputs
-        if type(x) is not np.ndarray or x.dtype is not self._np_dtype or OPEN:
-            if is_symbolic(inputs):
+        plain = type(x) is np.ndarray and x.dtype is self._np_dtype and initial_state is None
+        if not plain or OPEN:
+            if is_symbolic(inputs, initial_state):
                 return self.symbolic_recurrence(inputs, initial_state, training, mask)
             if OPEN or is_special(inputs, initial_state, {}):
                 given = {} if initial_state is None else {"initial_state": initial_state}

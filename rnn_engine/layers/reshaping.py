@@ -146,11 +146,11 @@ class Reshape(Reshaping):
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return x in its new shape; saves the old one."""
-        return x.reshape(self.compute_output_shape(x.shape)), x.shape
+        return x.reshape(self._shape_below(x.shape)), x.shape
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy in the shape of the input."""
-        return self.gradient_like(dy, self.compute_output_shape(saved)).reshape(saved)
+        return self.gradient_like(dy, self._shape_below(saved)).reshape(saved)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
@@ -198,7 +198,7 @@ class Permute(Reshaping):
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return dy in the order of the input."""
-        dy = self.gradient_like(dy, self.compute_output_shape(saved))
+        dy = self.gradient_like(dy, self._shape_below(saved))
         return dy.transpose(np.argsort((0, *self.dims)))
 
     def get_config(self) -> dict[str, Any]:
@@ -251,7 +251,7 @@ class RepeatVector(Reshaping):
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:
         """Return the sum over the steps."""
-        return self.gradient_like(dy, self.compute_output_shape(saved)).sum(axis=1)
+        return self.gradient_like(dy, self._shape_below(saved)).sum(axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""

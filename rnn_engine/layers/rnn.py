@@ -182,7 +182,7 @@ class RNN(Recurrent):
         mask: Any = None,
     ) -> Any:
         """Apply the layer; a stateful one is built for the batch size it meets first."""
-        if is_symbolic(inputs):
+        if is_symbolic(inputs, initial_state):
             return self.symbolic_recurrence(inputs, initial_state, training, mask)
         if OPEN or is_special(inputs, initial_state, {}):
             given = {} if initial_state is None else {"initial_state": initial_state}

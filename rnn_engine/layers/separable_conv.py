@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import constraints, initializers, regularizers
-from rnn_engine.checks import compact, positive_int
+from rnn_engine.checks import compact
 from rnn_engine.layers.activated import Activated
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.depthwise import ByChannel
+from rnn_engine.layers.spatial import strictly_positive
 
 
 class SeparableConv(ByChannel):
@@ -28,7 +29,7 @@ class SeparableConv(ByChannel):
         self, rank: int, filters: int, pointwise: tuple[Any, Any, Any], *args: Any, **kwargs: Any
     ) -> None:
         super().__init__(rank, *args, **kwargs)
-        self.filters = positive_int(filters, "filters")
+        self.filters = strictly_positive(filters, "filters")
         initializer, regularizer, constraint = pointwise
         self.pointwise_initializer = initializers.get(initializer)
         self.pointwise_regularizer = regularizers.get(regularizer)
@@ -62,7 +63,7 @@ class SeparableConv(ByChannel):
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return y and what backward needs."""
         self.check_input(x)
-        shape = self.compute_output_shape(x.shape)
+        shape = self._shape_below(x.shape)
         inner = self.inward(x)
         none = np.zeros(self.channels * self.depth_multiplier, self._np_dtype)
         middle = self.apply_taps(inner, self.depthwise_kernel.value, none)

@@ -35,6 +35,22 @@ def integers(value: Any, rank: int, name: str, allow_zero: bool = False) -> tupl
     return tuple(int(size) for size in sizes)
 
 
+def strictly_positive(value: Any, name: str) -> int:
+    """Return a number of filters, or of channels of each.
+
+    Raises
+    ------
+    ValueError
+        If it is no positive integer.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value <= 0:
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected a strictly positive value. Received "
+            f"{name}={value!r}."
+        )
+    return int(value)
+
+
 def padding_name(value: Any, allow_causal: bool = False) -> str:
     """Return ``"valid"``, ``"same"`` or, where it is allowed, ``"causal"``.
 

@@ -176,6 +176,10 @@ def plain(layer: Any, value: Any) -> Any:
 
 def invoke(layer: Any, x: Any, training: Any, mask: Any, options: dict[str, Any]) -> Any:
     """Return what the `call` of a layer returns for tensors."""
+    if layer.input_spec is not None:
+        from rnn_engine.layers.input_spec import check_inputs
+
+        check_inputs(layer.input_spec, x, layer.name)
     takes = signature_of(type(layer).call)
     kwargs = dict(options)
     if takes.training and "training" not in kwargs:
@@ -224,12 +228,19 @@ def call_as(layer: Any, parent: Any, inputs: Any, args: Any, kwargs: Any) -> Any
     """Return what a class of the library makes of a call: for ``super().call(...)``."""
     training, mask = kwargs.pop("training", None), kwargs.pop("mask", None)
     context = current()
-    if training is None and context is not None:
+    # As in Keras: only layers that call others ask the call around, which nobody has told.
+    if training is None and context is not None and _calls_others(layer, parent):
         training = context.training
     inputs, options = parent.bind(layer, inputs, *args, **kwargs)
     if mask is None:
         mask = masks_of(inputs)
     return _as_step(layer, parent, inputs, training, mask, options)
+
+
+def _calls_others(layer: Any, parent: Any) -> bool:
+    """Whether a class of the library calls layers inside; recurrent ones tell their cells."""
+    recurrent = hasattr(parent, "state_sizes")
+    return not recurrent and bool(parent.sublayers.fget(layer))
 
 
 def _on_tape(value: Any) -> bool:

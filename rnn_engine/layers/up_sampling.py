@@ -49,7 +49,7 @@ class UpSampling(Spatial):
 
     def _prove(self, x: np.ndarray) -> None:
         self.check_input(x)
-        shape = self.compute_output_shape(x.shape)
+        shape = self._shape_below(x.shape)
         check_memory(f"The output of layer {self.name!r}", shape, x.dtype)
 
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = True) -> Any:

@@ -26,14 +26,14 @@ class Windows(Spatial):
 
     def create_weights(self, input_shape: Any) -> None:
         """Check the shape."""
-        self.compute_output_shape(input_shape)
+        self._shape_below(input_shape)
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the right axes, none empty, and room for a window."""
         self.check_rank(x.shape)
         if 0 in x.shape:
             raise ValueError(f"The input of layer {self.name!r} has an empty axis: {x.shape}.")
-        self.compute_output_shape(x.shape)
+        self._shape_below(x.shape)
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return a number for each window; saves where the windows and largest numbers are."""

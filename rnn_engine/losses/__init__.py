@@ -18,6 +18,10 @@ from rnn_engine.losses.categorical import (
     CategoricalCrossentropy,
     categorical_crossentropy,
 )
+from rnn_engine.losses.ctc import (
+    CTC,
+    ctc,
+)
 from rnn_engine.losses.custom import (
     CustomLoss,
 )
@@ -91,6 +95,7 @@ logcosh = log_cosh
 
 __all__ = [
     "BCE",
+    "CTC",
     "KLD",
     "MAE",
     "MAPE",
@@ -127,6 +132,7 @@ __all__ = [
     "categorical_generalized_cross_entropy",
     "categorical_hinge",
     "cosine_similarity",
+    "ctc",
     "deserialize",
     "dice",
     "get",

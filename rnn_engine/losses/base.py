@@ -136,7 +136,7 @@ class Loss:
 
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> Any:
         """Return the values before weights and reduction. To be given by subclasses."""
-        raise TypeError(f"Loss {type(self).__name__} must define call(y_true, y_pred).")
+        raise NotImplementedError(f"Loss {type(self).__name__} must define call(y_true, y_pred).")
 
     def gradient(self, y_true: np.ndarray, y_pred: np.ndarray, upstream: np.ndarray) -> Any:
         """Return the gradient of ``sum(upstream * values)`` by `y_pred`.

@@ -78,7 +78,7 @@ class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
         dtype: Any = None,
     ) -> None:
         if not 0 < q < 1:
-            raise ValueError(f"q must lie between 0 and 1, got {q!r}.")
+            raise ValueError(f"q must be in the interval (0, 1), got {q!r}.")
         super().__init__(
             categorical_generalized_cross_entropy,
             reduction,

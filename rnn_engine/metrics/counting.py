@@ -167,7 +167,8 @@ def _only_top_k(scores: Array, k: int) -> Array:
 def _one_class(array: Array, class_id: int) -> Array:
     if array.ndim == 1:
         raise ValueError(
-            f"class_id needs y_pred of shape (samples, classes), got shape {array.shape}."
+            "When class_id is provided, y_pred must be a 2D array with shape (num_samples, "
+            f"num_classes), found shape: {array.shape}"
         )
     if not -array.shape[-1] <= class_id < array.shape[-1]:
         raise ValueError(f"class_id {class_id} is outside the {array.shape[-1]} classes.")

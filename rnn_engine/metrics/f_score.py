@@ -119,7 +119,7 @@ class FBetaScore(Metric):
     def _check(self, true_shape: tuple[int, ...], pred_shape: tuple[int, ...]) -> None:
         if len(pred_shape) != 2 or true_shape != pred_shape:
             raise ValueError(
-                f"{type(self).__name__} expects 2D inputs with shape (batch_size, output_dim). "
+                "FBetaScore expects 2D inputs with shape (batch_size, output_dim). "
                 f"Received input shapes: y_pred.shape={pred_shape} and y_true.shape={true_shape}."
             )
         if self._built and pred_shape[1] != self._classes:

@@ -5,8 +5,8 @@ floats do not widen them, and Python's lists become float32 and int32. On the sy
 tensors of `Input` they make nodes of a model; what a `GradientTape` or a layer of one's own
 records, `autograd` differentiates.
 
-Keras's functions of images, of strided windows, `scatter`-free transforms of Fourier and
-CTC are not among them; docs/keras_parity.md lists what is.
+Keras's functions of images, of strided windows and of Fourier's transforms are not among
+them; docs/keras_parity.md lists what is.
 
 Examples
 --------
@@ -15,10 +15,19 @@ Examples
 array([ 2.5, 12.5], dtype=float32)
 """
 
-from rnn_engine.ops import control, elementwise, indexing, linear_algebra, nn, reductions, shapes
+from rnn_engine.ops import (
+    control,
+    ctc,
+    elementwise,
+    indexing,
+    linear_algebra,
+    nn,
+    reductions,
+    shapes,
+)
 from rnn_engine.ops.dispatch import OPS
 
 globals().update(OPS)
 
 __all__ = sorted(OPS)
-del control, elementwise, indexing, linear_algebra, nn, reductions, shapes
+del control, ctc, elementwise, indexing, linear_algebra, nn, reductions, shapes

@@ -344,6 +344,40 @@ def sparse_categorical_crossentropy(
 
 
 @_enter
+def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: Any) -> Any:
+    """Return the CTC loss of each row, (batch, 1), of probabilities whose last class is the blank.
+
+    Lengths have the shape (batch, 1).
+    """
+    logs = OPS["log"](OPS["add"](y_pred, epsilon()))
+    lengths = [OPS["reshape"](length, (-1,)) for length in (label_length, input_length)]
+    return OPS["expand_dims"](OPS["ctc_loss"](y_true, logs, *lengths, -1), 1)
+
+
+@_enter
+def ctc_decode(
+    y_pred: Any, input_length: Any, greedy: bool = True, beam_width: int = 100, top_paths: int = 1
+) -> Any:
+    """Return a list of label sequences for probabilities whose last class is the blank, and scores.
+
+    Sequences (batch, time) of int64 are filled up with -1. Those of the beam search have no two
+    equal labels in a row, as in Keras 2.
+    """
+    logits = np.log(np.asarray(y_pred) + np.float32(epsilon()))
+    strategy = "greedy" if greedy else "beam_search"
+    found, scores = OPS["ctc_decode"](
+        logits, input_length, strategy, beam_width, 1 if greedy else top_paths, mask_index=-1
+    )
+    paths = np.asarray(found).astype(np.int64)
+    if not greedy:
+        for row in paths.reshape(-1, paths.shape[-1]):
+            kept = row[np.r_[True, row[1:] != row[:-1]] & (row >= 0)]
+            row[:] = -1
+            row[: len(kept)] = kept
+    return [shown(path) for path in paths], scores
+
+
+@_enter
 def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     """Return whether targets are among the k largest."""
     return OPS["in_top_k"](targets, predictions, k)

@@ -121,6 +121,11 @@ def binary_crossentropy(xp: Any, target: Any, output: Any, from_logits: bool = F
     """Return the cross-entropy of each element. Mirrors `keras.ops.binary_crossentropy`."""
     output = to_float(output)
     target = to_array(target).astype(dtype_of(output))
+    if np.shape(target) != np.shape(output):
+        raise ValueError(
+            "Arguments `target` and `output` must have the same shape. Received: target.shape="
+            f"{np.shape(target)}, output.shape={np.shape(output)}"
+        )
     if from_logits:
         return xp.maximum(output, 0) - output * target + xp.log1p(xp.exp(-xp.abs(output)))
     output = _limited(xp, output)
@@ -159,6 +164,14 @@ def sparse_categorical_crossentropy(
     output, labels = to_float(output), np.asarray(to_array(target)).astype(np.int64)
     if labels.ndim == output.ndim and labels.shape[-1] == 1:
         labels = labels[..., 0]
+    shapes = f"Received: target.shape={labels.shape}, output.shape={output.shape}"
+    if labels.ndim != output.ndim - 1:
+        raise ValueError(f"Argument `output` must have rank (ndim) `target.ndim - 1`. {shapes}")
+    if labels.shape != output.shape[:-1]:
+        raise ValueError(
+            "Arguments `target` and `output` must have the same shape up until the last "
+            f"dimension. {shapes}"
+        )
     logs = _log_probabilities(xp, output, from_logits, axis)
     labels = np.expand_dims(labels, axis)
     return -xp.squeeze(xp.take_along_axis(logs, labels, axis % output.ndim), axis=axis)

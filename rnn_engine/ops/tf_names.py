@@ -196,6 +196,15 @@ for _name in ("argmax", "argmin"):
     TABLE[_name] = MATH[_name] = _place(_name)
 
 
+@_in(MATH)
+def count_nonzero(
+    input: Any, axis: Any = None, keepdims: bool = False, dtype: Any = "int64", name: Any = None
+) -> Any:
+    """Return how many elements are not zero."""
+    found = OPS["sum"](OPS["cast"](OPS["not_equal"](input, 0), dtype), axis, keepdims)
+    return OPS["cast"](found, dtype)
+
+
 @_in(TABLE, MATH)
 def add_n(inputs: Any, name: Any = None) -> Any:
     """Return the sum of tensors."""
@@ -487,6 +496,17 @@ def leaky_relu(features: Any, alpha: float = 0.2, name: Any = None) -> Any:
 def gelu(features: Any, approximate: bool = False, name: Any = None) -> Any:
     """Return x·Φ(x)."""
     return OPS["gelu"](features, approximate)
+
+
+@_in(NN)
+def ctc_loss(
+    labels: Any, logits: Any, label_length: Any, logit_length: Any, logits_time_major: bool = True,
+    unique: Any = None, blank_index: Any = None, name: Any = None,
+) -> Any:  # fmt: skip
+    """Return the CTC loss of each row of dense labels."""
+    if logits_time_major:
+        logits = OPS["swapaxes"](logits, 0, 1)
+    return OPS["ctc_loss"](labels, logits, label_length, logit_length, blank_index or 0)
 
 
 @_in(NN)

@@ -5,11 +5,18 @@ from typing import Any
 from rnn_engine.lazy import lazily
 from rnn_engine.preprocessing import sequence
 
-__all__ = ["sequence", "text", "text_dataset_from_directory", "timeseries_dataset_from_array"]
+__all__ = [
+    "image",
+    "sequence",
+    "text",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
+]
 _SERIES = "rnn_engine.utils.timeseries"
 _find = lazily(
     __name__,
     {
+        "image": "rnn_engine.preprocessing.image",
         "text": "rnn_engine.preprocessing.text",
         "text_dataset_from_directory": "rnn_engine.utils.text_files:text_dataset_from_directory",
         "timeseries_dataset_from_array": f"{_SERIES}:timeseries_dataset_from_array",

@@ -7,8 +7,6 @@ come in and go out, those for RTNeural (`rtneural`) go out. No file is ever run:
 names of classes, settings and numbers.
 """
 
-from typing import Any
-
 from rnn_engine.lazy import lazily
 from rnn_engine.registry import (
     custom_object_scope,
@@ -34,6 +32,7 @@ __all__ = [
     "Saveable",
     "clone_model",
     "custom_object_scope",
+    "deserialize_keras_object",
     "from_torch",
     "get_custom_objects",
     "get_registered_name",
@@ -44,20 +43,19 @@ __all__ = [
     "register_keras_serializable",
     "save_model",
     "save_weights",
+    "serialize_keras_object",
     "to_rtneural",
     "to_torch",
 ]
 
 # These stand above the models, which know this package.
-_find = lazily(
+__getattr__ = lazily(
     __name__,
     {
+        "deserialize_keras_object": "rnn_engine.saving.objects:deserialize_keras_object",
         "from_torch": "rnn_engine.saving.pytorch.from_torch:from_torch",
+        "serialize_keras_object": "rnn_engine.saving.objects:serialize_keras_object",
         "to_rtneural": "rnn_engine.saving.rtneural:to_rtneural",
         "to_torch": "rnn_engine.saving.pytorch.to_torch:to_torch",
     },
 )
-
-
-def __getattr__(name: str) -> Any:
-    return _find(name)

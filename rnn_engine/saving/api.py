@@ -10,7 +10,7 @@ from rnn_engine.initializers.deferred import values_come_later
 from rnn_engine.saving import keras_h5, keras_zip, legacy_h5, native, safetensors_file
 from rnn_engine.saving.archive import open_archive
 from rnn_engine.saving.atomic import check_folder, may_write, replacing
-from rnn_engine.saving.errors import RefusedError, damage_named
+from rnn_engine.saving.errors import MissingFileError, RefusedError, damage_named
 from rnn_engine.saving.hdf5 import MAGIC, h5py, open_hdf5
 from rnn_engine.saving.keras2 import from_old_json
 from rnn_engine.saving.reading import model_from_config, parse_json
@@ -180,7 +180,7 @@ def load_model(
     """
     path = os.fspath(filepath)
     if not os.path.exists(path):
-        raise ValueError(f"File not found: filepath={path}.")
+        raise MissingFileError(f"File not found: filepath={path}.")
     if os.path.isdir(path):
         raise ValueError(_about_folder(path))
     with open(path, "rb") as file, _opened(file, path) as content:

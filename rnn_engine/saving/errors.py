@@ -4,6 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class MissingFileError(FileNotFoundError, ValueError):
+    """There is no such file: for Keras a ValueError of ``.keras``, and of ``.h5`` an OSError."""
+
+
 class RefusedError(ValueError):
     """A file that is not read, with a message that names it."""
 

@@ -72,7 +72,7 @@ def model_from_config(
         if compile and settings:
             try:
                 model.compile_from_config(
-                    {key: _read(key, value) for key, value in settings.items()}
+                    {key: read_entry(key, value) for key, value in settings.items()}
                 )
             except Exception as error:
                 told = str(error) if isinstance(error, ValueError) else repr(error)
@@ -86,7 +86,7 @@ def model_from_config(
 def _model(config: dict[str, Any], source: str) -> Any:
     with sharing.reading():
         # A class that is missing is told by the layer's name, so this comes first.
-        model = layers.deserialize(_read("layers", config))
+        model = layers.deserialize(read_entry("layers", config))
     if not callable(getattr(model, "compile", None)):
         raise RefusedError(f"{source} holds a {type(model).__name__}, not a model.")
     shape = (config.get("build_config") or {}).get("input_shape")
@@ -95,10 +95,10 @@ def _model(config: dict[str, Any], source: str) -> Any:
     return model
 
 
-def _read(key: str, value: Any) -> Any:
+def read_entry(key: str, value: Any) -> Any:
     """Return a part of a config in our form."""
     if isinstance(value, list):
-        return [_read(key, entry) for entry in value]
+        return [read_entry(key, entry) for entry in value]
     if isinstance(value, str) and key in OF_COMPILE:
         return custom_objects().get(value, value)
     if not isinstance(value, dict):
@@ -110,7 +110,7 @@ def _read(key: str, value: Any) -> Any:
     if name is None and key.endswith("activation"):  # so Keras writes a lambda
         raise ValueError(f"{key} is a lambda, which is never run: give it a name of its own.")
     if name is None:
-        return {entry: _read(entry, inner) for entry, inner in value.items()}
+        return {entry: read_entry(entry, inner) for entry, inner in value.items()}
     if not isinstance(name, str):
         raise ValueError(f"{key} holds the class_name {name!r}, which is no name.")
     if name.startswith("__"):
@@ -130,7 +130,7 @@ def _object(key: str, name: str, value: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(config, dict | None):
         raise ValueError(f"{key} holds a {name} whose config is no dict, but {config!r}.")
     settings = {
-        entry: inner if entry in _GRAPH else _read(entry, inner)
+        entry: inner if entry in _GRAPH else read_entry(entry, inner)
         for entry, inner in (config or {}).items()
     }
     cls = class_of(key, name)
@@ -155,7 +155,7 @@ def _data(key: str, name: str, value: dict[str, Any]) -> Any:
     """Return plain data that Keras writes as if it were an object."""
     config = value.get("config")
     if name == "__tuple__":
-        return tuple(_read(key, entry) for entry in value.get("items", ()))
+        return tuple(read_entry(key, entry) for entry in value.get("items", ()))
     if name in ("__numpy__", "__tensor__") and isinstance(config, dict):
         dtype = np.dtype(config["dtype"])
         if dtype.kind not in "biuf":

@@ -85,7 +85,7 @@ def to_json(config: Any, **options: Any) -> str:
 
 def _written(key: str, value: Any) -> Any:
     if isinstance(value, dict) and "class_name" in value:
-        return _object(key, value)
+        return written_object(key, value)
     if isinstance(value, dict):
         return {name: _written(name, entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -95,11 +95,12 @@ def _written(key: str, value: Any) -> Any:
     if isinstance(value, np.dtype):
         return value.name
     if isinstance(value, Layer) or hasattr(value, "get_config"):
-        return _object(key, layers.serialize(value))
+        return written_object(key, layers.serialize(value))
     return value
 
 
-def _object(key: str, value: dict[str, Any]) -> dict[str, Any]:
+def written_object(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of an object that stands under a key, as Keras has it."""
     name = value["class_name"]
     config = value.get("config")
     if name == "function":

@@ -11,7 +11,7 @@ from rnn_engine.tensor import Tensor
 from rnn_engine.training.arguments import check_count
 from rnn_engine.training.custom import is_custom, make_custom_step
 from rnn_engine.training.interrupt import InterruptGuard
-from rnn_engine.training.objective import Losses
+from rnn_engine.training.objective import Losses, has_own_losses
 from rnn_engine.training.protocol import Trainable
 from rnn_engine.training.step import Step, make_test_step, make_train_step
 from rnn_engine.training.tracking import CompileMetrics, LossTracker
@@ -61,7 +61,9 @@ class Compilation:
             If there is no loss or a target is missing.
         """
         if self.losses is None:
-            raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
+            if not has_own_losses(model):
+                raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
+            return Losses(None, None, model.data_form())
 
         def shapes() -> list[Any]:
             if type(x) is not list:

@@ -276,7 +276,7 @@ def make_source(
     kind = "PyDataset" if is_dataset(x) else "generator"
     if isinstance(x, dict | str | bytes) or not (is_dataset(x) or hasattr(x, "__iter__")):
         lazy = " Call its collect() first." if hasattr(x, "collect") else ""
-        raise ValueError(f"Unrecognized data type: x={x!r} (of type {type(x)}){lazy}")
+        raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)}){lazy}")
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(

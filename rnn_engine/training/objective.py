@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import losses as losses_module
+from rnn_engine.graph.nest import map_structure
 from rnn_engine.training.form import DataForm
 from rnn_engine.training.tracking import LossTracker
 
@@ -63,7 +64,7 @@ class Losses:
 
     def unreached(self, model: Any, variables: list[Any]) -> set[int]:
         """Return the `id` of variables that no loss depends on: those of outputs without one."""
-        if len(self.entries) == len(self.form.outputs):
+        if not self.entries or len(self.entries) == len(self.form.outputs):
             return set()
         reached = model.weights_behind([entry.number for entry in self.entries])
         return {id(v) for v in variables if id(v) not in reached and v.regularizer is None}
@@ -248,8 +249,42 @@ class Objectives:
         return number * entry.weight
 
 
+class OwnLosses:
+    """What layers give to `add_loss`, and penalties: all there is, compiled without a loss."""
+
+    def __init__(self, model: Any, losses: Losses) -> None:
+        self.model, self.regularization = model, penalties_of(model)
+        self.below = [None] * len(losses.form.outputs)
+
+    def value(self, y: Any, pred: Any, weight: Any, mask: Any, saved: Any) -> tuple[float, Any]:
+        """Return the sum; metrics are told of no logits."""
+        return self.regularization(saved), self.below
+
+    def back(
+        self, y: Any, pred: Any, weight: Any, mask: Any, saved: Any, need_dx: bool = False
+    ) -> tuple[float, Any, Any]:
+        """Return the sum, and the gradient by the input; none comes from the outputs."""
+        slopes = map_structure(np.zeros_like, pred)
+        return self.regularization(saved), self.below, self.model.backward(slopes, saved, need_dx)
+
+
+def has_own_losses(model: Any) -> bool:
+    """Whether there may be something to make small without a loss of `compile`."""
+    if any(v.regularizer is not None for v in model.trainable_weights):
+        return True
+    waiting = list(model.layers)
+    while waiting:
+        layer = waiting.pop()
+        if layer._traced or layer.activity_regularizer is not None:
+            return True
+        waiting += layer.sublayers
+    return bool(model._traced)
+
+
 def make_objective(model: Any, losses: Losses, training: bool) -> Any:
     """Return what computes the losses of a model."""
+    if not losses.entries:
+        return OwnLosses(model, losses)
     several = losses.form.several_outputs
     return (Objectives if several else Objective)(model, losses, training)
 
@@ -275,7 +310,12 @@ def single(value: Any, argument: str) -> Any:
         entries = list(value.values()) if isinstance(value, dict) else list(value)
         if len(entries) != 1:
             raise ValueError(
-                f"{argument} has {len(entries)} entries, but the model has one output."
+                (
+                    "`loss_weights` must match the number of losses, got 1 losses and "
+                    f"{len(entries)} weights."
+                )
+                if argument == "loss_weights"
+                else f"{argument} has {len(entries)} entries, but the model has one output."
             )
         return entries[0]
     return value

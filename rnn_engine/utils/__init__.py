@@ -35,20 +35,27 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "TimeseriesDataset",
+    "array_to_img",
     "clear_session",
     "custom_object_scope",
+    "deserialize_keras_object",
     "disable_interactive_logging",
     "enable_interactive_logging",
     "get_custom_objects",
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "img_to_array",
     "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "load_img",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "save_img",
+    "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
     "standardize_dtype",
@@ -63,6 +70,15 @@ _SERIES = "rnn_engine.utils.timeseries"
 _find = lazily(
     __name__,
     {
+        **{
+            name: f"rnn_engine.utils.pictures:{name}"
+            for name in ("array_to_img", "img_to_array", "load_img", "save_img")
+        },
+        **{
+            name: f"rnn_engine.saving.objects:{name}"
+            for name in ("deserialize_keras_object", "serialize_keras_object")
+        },
+        "is_keras_tensor": "rnn_engine.ops.keras2:is_keras_tensor",
         "Progbar": "rnn_engine.callbacks.progbar:Progbar",
         "TimeseriesDataset": f"{_SERIES}:TimeseriesDataset",
         "get_file": "rnn_engine.utils.download:get_file",

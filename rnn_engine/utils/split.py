@@ -46,8 +46,9 @@ def split_dataset(
     """
     if not isinstance(dataset, Dataset | np.ndarray | list | tuple):
         raise TypeError(
-            f"The `dataset` argument must be either a `data.Dataset` object or a list/tuple of "
-            f"arrays. Received: dataset={dataset} of type {type(dataset)}"
+            f"Unsupported dataset type: {type(dataset)}. The `dataset` argument must be either a "
+            f"`data.Dataset` object or a list/tuple of arrays. Received: dataset={dataset} of "
+            f"type {type(dataset)}"
         )
     if not isinstance(dataset, Dataset):
         whole = tuple(np.asarray(part) for part in dataset) if _is_group(dataset) else dataset

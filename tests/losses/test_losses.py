@@ -44,7 +44,7 @@ def test_config_round_trip_keeps_every_option(name, options):
 def test_get_by_every_name(name):
     found = losses.get(name)
     if name[0].isupper() and name not in ("MSE", "MAE", "MAPE", "MSLE", "BCE", "KLD"):
-        assert isinstance(found, LOSSES[name])
+        assert isinstance(found, getattr(losses, name))
     else:
         assert callable(found)
         assert losses.get(losses.serialize(found)) is found
@@ -150,7 +150,7 @@ def test_custom_loss_says_what_is_wrong():
 
 
 def test_a_subclass_without_call_or_gradient():
-    with pytest.raises(TypeError, match="call"):
+    with pytest.raises(NotImplementedError, match="call"):
         losses.Loss()([1.0], [1.0])
 
 

@@ -40,7 +40,9 @@ def check_arguments(
             f"If set, `max_tokens` must be greater than 1. Received: max_tokens={max_tokens}"
         )
     if pad and max_tokens is None:
-        raise ValueError("pad_to_max_tokens needs max_tokens.")
+        raise ValueError(
+            "If pad_to_max_tokens is True, must set `max_tokens`. Received: max_tokens=None"
+        )
     if num_oov_indices < 0:
         raise ValueError(
             "`num_oov_indices` must be greater than or equal to 0. Received: "

@@ -9,7 +9,8 @@ import numpy as np
 
 from rnn_engine.layers.base import registry
 from rnn_engine.layers.preprocessing.arguments import as_list, batches, without_path
-from rnn_engine.layers.preprocessing.string_lookup import OLD_MODES, OUTPUT_MODES, StringLookup
+from rnn_engine.layers.preprocessing.index_lookup import OLD_MODES, OUTPUT_MODES
+from rnn_engine.layers.preprocessing.string_lookup import StringLookup
 from rnn_engine.layers.preprocessing.text import (
     SPLIT,
     STANDARDIZE,
@@ -343,5 +344,6 @@ def _check_length(length: Any, output_mode: str) -> None:
         )
     if not isinstance(length, int) or length < 0:
         raise ValueError(
-            f"output_sequence_length must be None or an integer, not negative, got {length!r}."
+            "`output_sequence_length` must be either None or an integer when `output_mode` is "
+            f"'int'. Received: output_sequence_length={length!r}, which is none, or negative."
         )

@@ -8,13 +8,13 @@ import numpy as np
 
 from rnn_engine.config import floatx
 from rnn_engine.layers.preprocessing.arguments import batches, read_file
-from rnn_engine.layers.preprocessing.text import Tokens, read_strings
+from rnn_engine.layers.preprocessing.text import Tokens
 
 DROPPED = -2
 
 
 class Vocabulary:
-    """The terms of a lookup and their indices; base of `StringLookup`.
+    """The terms of a lookup and their indices; base of `StringLookup` and `IntegerLookup`.
 
     A subclass sets the attributes below before it calls `reset_state` or
     `set_vocabulary`. `_index` maps a term to its index, the mask token to 0 or, in
@@ -24,18 +24,22 @@ class Vocabulary:
     name: str
     max_tokens: int | None
     num_oov_indices: int
-    mask_token: str | None
-    oov_token: str | None
+    mask_token: Any
+    oov_token: Any
     invert: bool
     output_mode: str
     pad_to_max_tokens: bool
     encoding: str
     idf_weights: np.ndarray | None = None
     _fixed: bool
-    _tokens: list[str] | None = None
-    _index: dict[str, int]
+    _tokens: list[Any] | None = None
+    _index: dict[Any, int]
 
-    def get_vocabulary(self, include_special_tokens: bool = True) -> list[str | None]:
+    def read(self, values: Any, argument: str) -> tuple[list[Any], tuple[int, ...]]:
+        """Return the terms of a scalar, list or array, and its shape."""
+        raise TypeError(f"{type(self).__name__} must define read(values, argument).")
+
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
         """Return the terms by index; without mask and unknown ones if not asked for."""
         special = self._special_tokens() if include_special_tokens else []
         return [*special, *(self._tokens or [])]
@@ -55,19 +59,22 @@ class Vocabulary:
             As for the constructor's arguments; the old vocabulary stays.
         """
         if self.output_mode == "tf_idf" and idf_weights is None:
-            raise ValueError("idf_weights must be set if output_mode is 'tf_idf'.")
+            raise ValueError("`idf_weights` must be set if output_mode is 'tf_idf'.")
         if self.output_mode != "tf_idf" and idf_weights is not None:
-            raise ValueError(f"idf_weights need output_mode 'tf_idf', got {self.output_mode!r}.")
+            raise ValueError(
+                "`idf_weights` should only be set if `output_mode` is `'tf_idf'`. Received: "
+                f"output_mode={self.output_mode} and idf_weights={idf_weights}"
+            )
         from_file = isinstance(vocabulary, str | os.PathLike)
         if from_file and idf_weights is not None:
             raise ValueError("A vocabulary file does not go with output_mode 'tf_idf'.")
         terms = (
-            read_file(vocabulary, self.encoding)
+            self.read(read_file(vocabulary, self.encoding), "vocabulary")[0]
             if from_file
-            else read_strings(vocabulary, self.encoding, "vocabulary")[0]
+            else self.read(vocabulary, "vocabulary")[0]
         )
         if not terms:
-            raise ValueError("vocabulary must not be empty.")
+            raise ValueError(f"Cannot set an empty vocabulary. Received: vocabulary={vocabulary}")
         start = 0 if from_file else self._leading_specials(terms)
         tokens = terms[start:]
         self._check_tokens(tokens)
@@ -106,7 +113,7 @@ class Vocabulary:
 
     def update_state(self, data: Any) -> None:
         """Count the strings of a batch; a single row is one document."""
-        flat, shape = read_strings(data, self.encoding, "data")
+        flat, shape = self.read(data, "data")
         rows = shape[0] if len(shape) > 1 else 1
         self.count(Tokens(flat, np.full(rows, len(flat) // max(rows, 1))))
 
@@ -114,7 +121,8 @@ class Vocabulary:
         """Count tokens, each text being a document."""
         if self._fixed:
             raise ValueError(
-                f"Cannot adapt {self.name!r}: its vocabulary was given by the argument vocabulary."
+                f"Cannot adapt layer {self.name!r} after setting a static vocabulary via "
+                "`vocabulary` argument or `set_vocabulary()` method."
             )
         self._counts.update(tokens.flat)
         if self.output_mode == "tf_idf":  # which alone asks for them
@@ -142,8 +150,8 @@ class Vocabulary:
 
     def reset_state(self) -> None:
         """Forget what was counted; the vocabulary stays."""
-        self._counts: Counter[str] = Counter()
-        self._document_counts: Counter[str] = Counter()
+        self._counts: Counter[Any] = Counter()
+        self._document_counts: Counter[Any] = Counter()
         self._documents = 0
 
     def _oov_start(self) -> int:
@@ -152,10 +160,10 @@ class Vocabulary:
     def _token_start(self) -> int:
         return self._oov_start() + self.num_oov_indices
 
-    def _special_tokens(self) -> list[str | None]:
+    def _special_tokens(self) -> list[Any]:
         return [self.mask_token] * self._oov_start() + [self.oov_token] * self.num_oov_indices
 
-    def _leading_specials(self, terms: list[str]) -> int:
+    def _leading_specials(self, terms: list[Any]) -> int:
         start = self._token_start()
         return start if terms[:start] == self._special_tokens() else 0
 
@@ -166,19 +174,23 @@ class Vocabulary:
                 f"vocabulary."
             )
 
-    def _check_tokens(self, tokens: list[str]) -> None:
+    def _check_tokens(self, tokens: list[Any]) -> None:
         repeated = [token for token, count in Counter(tokens).items() if count > 1]
         if repeated:
             raise ValueError(
                 "The passed vocabulary has at least one repeated term. Please uniquify your "
                 f"dataset. The repeated terms are: {repeated}"
             )
-        reserved = [self.mask_token, self.oov_token if self.invert else None]
-        for token in reserved:
+        reserved = {"mask": self.mask_token, "oov": self.oov_token if self.invert else None}
+        for kind, token in reserved.items():
             if token is not None and token in tokens:
+                words = "reserved mask" if kind == "mask" else "reserved OOV"
                 raise ValueError(
-                    f"vocabulary must hold special tokens only at its start, and then all of "
-                    f"{self._special_tokens()}, got {token!r} at index {tokens.index(token)}."
+                    f"Found {words} token at unexpected location in `vocabulary`. Note that "
+                    "passed `vocabulary` does not need to include the OOV and mask tokens. Either "
+                    "remove all mask and OOV tokens, or include them only at the start of the "
+                    f"vocabulary in precisely this order: {self._special_tokens()}. Received: "
+                    f"{kind}_token={token} at vocabulary index {tokens.index(token)}"
                 )
         size = self._token_start() + len(tokens)
         if self.max_tokens is not None and size > self.max_tokens:
@@ -187,7 +199,7 @@ class Vocabulary:
                 f"vocabulary size is {size}; `max_tokens` is {self.max_tokens}."
             )
 
-    def _install(self, tokens: list[str], weights: np.ndarray | None, padded: bool) -> None:
+    def _install(self, tokens: list[Any], weights: np.ndarray | None, padded: bool) -> None:
         """Take over the tokens; `padded` says that weights of special tokens are there."""
         start = self._token_start()
         size = start + len(tokens)

@@ -20,7 +20,9 @@ class LearningRateSchedule:
 
     def __call__(self, step: Any) -> Any:
         """Return the learning rate at `step`, counted in batches from 0."""
-        raise TypeError(f"Schedule {type(self).__name__!r} must override __call__(self, step).")
+        raise NotImplementedError(
+            f"Learning rate schedule {type(self).__name__!r} must override `__call__(self, step)`."
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -292,7 +292,7 @@ def test_assets(tmp_path, mode, pad):
 def test_bad_arguments(arguments):
     word = "|".join(arguments)
     if arguments.get("mask_token") == "" or "[UNK]" in arguments.get("vocabulary", ()):
-        word = "special tokens only at its start"
+        word = "unexpected location in `vocabulary`"
     with pytest.raises(ValueError, match=word):
         StringLookup(**arguments)
     with pytest.raises(ValueError, match=r"."):
@@ -315,7 +315,7 @@ def test_bad_inputs():
         StringLookup(sparse=True, output_mode="count")
     with pytest.raises(ValueError, match="must be set"):
         StringLookup(output_mode="tf_idf").set_vocabulary(["a"])
-    with pytest.raises(ValueError, match="need output_mode"):
+    with pytest.raises(ValueError, match="should only be set if `output_mode` is"):
         StringLookup().set_vocabulary(["a"], [1.0])
 
 
