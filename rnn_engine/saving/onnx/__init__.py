@@ -1,0 +1,5 @@
+"""Models from ONNX files, and to them."""
+
+from rnn_engine.saving.onnx.reader import from_onnx
+
+__all__ = ["from_onnx"]
