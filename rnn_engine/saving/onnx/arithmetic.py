@@ -161,7 +161,9 @@ def pair(b: Builder, node: Node, one: Any, two: Any, op: str) -> View:
         return View(function(*tensors), groups, axes, one.order)
     if isinstance(one, View):
         constant, view = b.fitted(node, two, one)
-        check_size([max(23 if n is None else n for n in c) for c in _columns([view.tensor, constant])])
+        check_size(
+            [max(23 if n is None else n for n in c) for c in _columns([view.tensor, constant])]
+        )
         return view.like(function(view.tensor, _short(constant, view.tensor)))
     constant, view = b.fitted(node, one, b.view(node, two))
     check_size([max(23 if n is None else n for n in c) for c in _columns([view.tensor, constant])])

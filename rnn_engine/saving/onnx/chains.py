@@ -178,9 +178,7 @@ class _Finder:
             chain.source, chain.kernel, chain.inner_bias = product
 
 
-def _replace(
-    nodes: list[Node], chain: _Chain, concat: Node, added: dict[str, np.ndarray]
-) -> None:
+def _replace(nodes: list[Node], chain: _Chain, concat: Node, added: dict[str, np.ndarray]) -> None:
     """Put an RNN where the chain begins, under the names that the chain's states have."""
     units, dtype = chain.recurrent.shape[0], chain.recurrent.dtype
     # Where the input is no product, it is one with the unit matrix.

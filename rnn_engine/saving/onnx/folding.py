@@ -169,7 +169,9 @@ def expanded(node: Node, array: np.ndarray, sizes: list[Any]) -> Any:
     for place, size in enumerate(dims):
         if isinstance(size, Size) and array.shape[place] != 1:
             array = _one_row(node, array, place, size)
-    known = [own if isinstance(s, Size) else int(s) for own, s in zip(array.shape, dims, strict=True)]
+    known = [
+        own if isinstance(s, Size) else int(s) for own, s in zip(array.shape, dims, strict=True)
+    ]
     if min(known, default=0) < 0 or math.prod(known) > _MOST:
         raise node.refuse(f"it makes a constant of shape {known}.")
     wide = np.broadcast_to(array, known)
@@ -243,9 +245,7 @@ _FOLDS: dict[str, Callable[[Node, list[Any]], Any]] = {
     "Unsqueeze": _unsqueeze,
     "Squeeze": _squeeze,
     "Reshape": _reshape,
-    "Flatten": lambda node, v: v[0].reshape(
-        math.prod(v[0].shape[: node.number("axis", 1)]), -1
-    ),
+    "Flatten": lambda node, v: v[0].reshape(math.prod(v[0].shape[: node.number("axis", 1)]), -1),
     "Transpose": lambda node, v: v[0].transpose(node.numbers("perm")),
     "Concat": _concat,
     "Expand": lambda node, v: expanded(node, v[0], list(v[1].ravel())),
@@ -351,10 +351,12 @@ def _expanded_wide(node: Node, wide: Wide, sizes: list[Any]) -> Any:
     found = []
     for own, size in zip(dims, sizes, strict=True):
         both = isinstance(own, Size) and isinstance(size, Size)
-        if both and own != size or not both and isinstance(own, Size) and size != 1:
+        if (both and own != size) or (not both and isinstance(own, Size) and size != 1):
             raise node.refuse("it repeats a constant to a size that is not known.")
         found.append(own if isinstance(own, Size) else size)
-    return expanded(node, wide.array.reshape((1,) * (rank - wide.array.ndim) + wide.array.shape), found)
+    return expanded(
+        node, wide.array.reshape((1,) * (rank - wide.array.ndim) + wide.array.shape), found
+    )
 
 
 def _dims_after(node: Node, wide: Wide, values: list[Any]) -> list[Any]:
@@ -373,9 +375,9 @@ def _dims_after(node: Node, wide: Wide, values: list[Any]) -> list[Any]:
         rank = len(dims) + len(axes)
         return [1 if i in {a % rank for a in axes} else next(marks) for i in range(rank)]
     if op == "Squeeze":
-        axes = axes_of(node, values, 1)
+        given = axes_of(node, values, 1)
         gone = [i for i, d in enumerate(dims) if not isinstance(d, Size) and d == 1]
-        gone = gone if axes is None else [a % len(dims) for a in axes]
+        gone = gone if given is None else [a % len(dims) for a in given]
         if not set(gone) & set(unknown):
             return [d for i, d in enumerate(dims) if i not in gone]
     if op == "Slice" and not {a for a, *_ in slices(node, values, objects.ndim)} & set(unknown):

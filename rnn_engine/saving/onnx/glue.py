@@ -7,6 +7,7 @@ import numpy as np
 
 from rnn_engine import layers
 from rnn_engine import ops as _ops
+from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.onnx.builder import Builder, handles
 from rnn_engine.saving.onnx.folding import (
     axes_of,
@@ -124,7 +125,38 @@ def _reshape(b: Builder, node: Node, v: list[Any]) -> Any:
                 if i >= view.rank:
                     raise node.refuse(f"axis {i} of {view.rank} is to be kept.")
                 wanted[i] = view.axes[i]
-    return _Reshaping(node, view, wanted).result()
+    try:
+        return _Reshaping(node, view, wanted).result()
+    except BoundBatchError:
+        raise
+    except RefusedError:
+        whole = _cut_anew(view, wanted)
+        if whole is None:
+            raise
+        return whole
+
+
+def _cut_anew(view: View, wanted: list[Any]) -> View | None:
+    """Return rows in another shape, which is not made up of the axes; None if it has none."""
+    first = view.axes[0] if view.axes else ()
+    if len(first) != 1 or not first[0].batch or len(wanted) < 2:
+        return None
+    batch = wanted[0]
+    rest = [size_of(n) if isinstance(n, tuple) else n for n in wanted[1:]]
+    sizes = [size_of(axis) for axis in view.axes[1:]]
+    if any(isinstance(n, Size) for n in (*rest, *sizes)):
+        return None
+    total, known = math.prod(sizes), math.prod(n for n in rest if n != -1)
+    if rest.count(-1) == 1 and known and total % known == 0:
+        rest = [total // known if n == -1 else n for n in rest]
+    same = batch in (-1, first[0].hint) if isinstance(batch, int) else (
+        batch == first or (isinstance(batch, Size) and batch == size_of(first))
+    )  # fmt: skip
+    if not same or math.prod(rest) != total or min(rest, default=1) < 1:
+        return None
+    tensor = layers.Reshape(rest)(arranged(view, view.axes))
+    new = [(Factor(n),) if n > 1 else () for n in rest]
+    return View(tensor, [first, *new], [first, *new], view.order)
 
 
 class _Reshaping:
@@ -151,9 +183,8 @@ class _Reshaping:
             back = [self.take(n, -1) for n in wanted[: open_[0] : -1]][::-1]
             axes = [*front, tuple(self.left), *back]
             self.left = []
-        if self.left:
-            if any(not f.batch or f.size != 1 for f in self.left):
-                raise self.node.refuse("it gives a tensor another number of entries.")
+        if any(not f.batch or f.size != 1 for f in self.left):
+            raise self.node.refuse("it gives a tensor another number of entries.")
         view = self.view
         return View(view.tensor, self.groups, axes, view.order)
 
@@ -259,7 +290,9 @@ def sliced(view: View, axis: int, start: int, end: int, step: int, node: Node) -
     tensor, groups, place = alone(view, axis)
     before = [slice(None)] * place
     if place_of_one is not None:  # the axis goes; ONNX sees one of one
-        place_of_one = -1 if not isinstance(size, Size) and place_of_one + 1 == size else place_of_one
+        place_of_one = (
+            -1 if not isinstance(size, Size) and place_of_one + 1 == size else place_of_one
+        )
         axes = [() if i == axis else a for i, a in enumerate(view.axes)]
         picked = tensor[(*before, place_of_one)]
         return View(picked, groups[:place] + groups[place + 1 :], axes, view.order)
@@ -366,9 +399,7 @@ def _beside(parts: list[View], tails: list[Any], node: Node) -> Any:
     if all(p.groups[:-1] == parts[0].groups[:-1] and p.axes == parts[0].axes for p in parts):
         return [p.tensor for p in parts], parts[0].groups[:-1], parts[0].axes
     tail = Factor(None)  # stands for all the tails, which are the last axis
-    masked = [
-        View(p.tensor, [*p.groups[:-1], (tail,)], [*p.axes, (tail,)], p.order) for p in parts
-    ]
+    masked = [View(p.tensor, [*p.groups[:-1], (tail,)], [*p.axes, (tail,)], p.order) for p in parts]
     if len({tuple(bool(a) for a in p.axes) for p in parts}) > 1:
         raise node.refuse("it puts tensors of different sizes together.")
     tensors, groups, axes = together(masked, node)
@@ -378,7 +409,7 @@ def _beside(parts: list[View], tails: list[Any], node: Node) -> Any:
 @handles("Expand")
 def _expand(b: Builder, node: Node, v: list[Any]) -> Any:
     view = b.view(node, v[0])
-    sizes = [n if isinstance(n, Size) else int(n) for n in np.asarray(v[1]).ravel()]
+    sizes: list[Any] = [n if isinstance(n, Size) else int(n) for n in np.asarray(v[1]).ravel()]
     rank = max(view.rank, len(sizes))
     axes: list[Any] = [()] * (rank - view.rank) + view.axes
     sizes = [1] * (rank - len(sizes)) + sizes

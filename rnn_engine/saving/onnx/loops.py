@@ -138,7 +138,12 @@ class _Probe:
     def __init__(
         self, b: Builder, body: Body, iteration: str, condition: str, goes_on: str, v: list[Any]
     ) -> None:
-        self.body, self.iteration, self.condition, self.goes_on = body, iteration, condition, goes_on
+        self.body, self.iteration, self.condition, self.goes_on = (
+            body,
+            iteration,
+            condition,
+            goes_on,
+        )
         self.limit, self.first = v[0], v[1]
         x = body.outer[body.sequence]
         time = x.axes[0]
@@ -340,7 +345,10 @@ def _matrices(body: Body, probe: _Probe) -> tuple[list[np.ndarray], list[np.ndar
             known[node.outputs[0]] = fold(node, values, Budget(1 << 24, str(node)))
     steps = {n.outputs[0] for n in body.graph.nodes if n.inputs and n.inputs[0] == body.sequence}
     carried = {body.carried[p] for p in body.states}
-    kernels, recurrents, others, biases = [], [], [], []
+    kernels: list[np.ndarray] = []
+    recurrents: list[np.ndarray] = []
+    others: list[np.ndarray] = []
+    biases: list[np.ndarray] = []
     for node in body.graph.nodes:
         if node.op in ("MatMul", "Gemm") and node.inputs[1] in known:
             matrix = known[node.inputs[1]]
@@ -411,7 +419,7 @@ def _hypotheses(
     ops = {node.op for node in body.graph.nodes}
     names = ["linear", *dict.fromkeys(n for op in ops & set(_BEHIND) for n in _BEHIND[op])]
     fitting = [bias for bias in biases if bias.size == kernel.shape[1]]
-    total = sum(fitting) if fitting else None
+    total = np.sum(fitting, axis=0) if fitting else None
     for outer, inner in itertools.product(names, ["linear"] if kind == "RNN" else names):
         chosen = [activations.get(outer), activations.get(inner)]
         base = [np.ascontiguousarray(kernel), np.ascontiguousarray(recurrent)]
@@ -515,12 +523,11 @@ def _emitted(b: Builder, body: Body, found: Recurrence, roles: _Roles) -> list[A
     states = [_one_direction(body.values[p]) for p in roles.states]
     sequences = any(b.wanted(node, count + i) for i in range(len(body.scanned)))
     ends = [b.wanted(node, p) for p in roles.states]
-    if mask is not None and sequences and not roles.repeats and not roles.zero_output:
-        if any(s is not None and not _zero(s) for s in states):
-            raise node.refuse("its outputs before an open mask are its initial state.")
-    outputs = emit(
-        b, node, found, x, mask, states, [sequences, *ends], keeps=not roles.zero_output
-    )
+    begins_elsewhere = any(s is not None and not _zero(s) for s in states)
+    repeats_state = sequences and not roles.repeats and not roles.zero_output
+    if mask is not None and repeats_state and begins_elsewhere:
+        raise node.refuse("its outputs before an open mask are its initial state.")
+    outputs = emit(b, node, found, x, mask, states, [sequences, *ends], keeps=not roles.zero_output)
     whole, *last = outputs
     results: list[Any] = [None] * (count + len(body.scanned))
     for place, state in zip(roles.states, last, strict=True):

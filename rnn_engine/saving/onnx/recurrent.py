@@ -173,7 +173,7 @@ def _refuse_rest(b: Builder, node: Node, v: list[Any]) -> None:
 def _activations(node: Node, kind: str, ways: int) -> list[list[Any]]:
     """Return for each direction what the layers take: activation, and recurrent activation."""
     names = node.get("activations")
-    names = _DEFAULTS[kind] * ways if not names else names
+    names = names if names else _DEFAULTS[kind] * ways
     each = len(_DEFAULTS[kind])
     if not isinstance(names, list) or len(names) != each * ways:
         raise node.refuse(f"activations {names} for {ways} direction(s).")

@@ -76,9 +76,7 @@ def _product(node: Node, one: View, two: View) -> View:
     known = all(isinstance(n, int) for n in inner)
     if (known and inner[0] != inner[1]) or (not known and one.axes[-1] != two.axes[-2]):
         raise node.refuse("the axes that are added up are not the same.")
-    places = sorted(
-        range(one.rank - 2), key=lambda i: not any(f.batch for f in one.axes[i])
-    )
+    places = sorted(range(one.rank - 2), key=lambda i: not any(f.batch for f in one.axes[i]))
     lead = [one.axes[i] for i in places]
     if not lead or not any(f.batch for f in lead[0]):
         raise BoundBatchError(f"{node}: the batch is not among the axes in front.")
@@ -155,12 +153,8 @@ def _windows(b: Builder, node: Node, view: View, kernel: list[int], value: float
 def _spread(view: View, y: Any, channels: Any) -> View:
     """Return what a layer over windows gave, as ONNX sees it."""
     # Sizes that were not known are so still, and others: each axis is a new one.
-    new: Axes = [
-        () if n == 1 else (Factor(n),) for n in y.shape[1:-1]
-    ]
-    return View(
-        y, [view.axes[0], *new, channels], [view.axes[0], channels, *new], view.order
-    )
+    new: Axes = [() if n == 1 else (Factor(n),) for n in y.shape[1:-1]]
+    return View(y, [view.axes[0], *new, channels], [view.axes[0], channels, *new], view.order)
 
 
 @handles("Conv")
@@ -208,11 +202,15 @@ def _pool(b: Builder, node: Node, v: list[Any]) -> Any:
         raise node.refuse("it pools over more than 3 axes, or gives places.")
     average = node.op == "AveragePool"
     pads = any(node.numbers("pads") or ())
-    if node.number("ceil_mode", 0) or (average and pads and not node.number("count_include_pad", 0)):
+    if node.number("ceil_mode", 0) or (
+        average and pads and not node.number("count_include_pad", 0)
+    ):
         raise node.refuse("ceil_mode, or an average that leaves out the padding, is not read.")
     low = 0.0 if average else float(np.finfo(view.dtype).min)
     view, strides, dilations, padding = _windows(b, node, view, size, low)
-    if max(dilations) > 1 or (average and padding == "same" and node.number("count_include_pad", 0)):
+    if max(dilations) > 1 or (
+        average and padding == "same" and node.number("count_include_pad", 0)
+    ):
         raise node.refuse("it pools with dilations, or counts its padding.")
     held = _channels_last(view, node)
     y = _POOL[node.op, len(size)]()(size, strides, padding)(held.tensor)
@@ -258,8 +256,12 @@ def _layer_normalization(b: Builder, node: Node, v: list[Any]) -> Any:
     view = b.view(node, v[0])
     scale, bias = b.constant(node, v, 1, "scale"), b.constant(node, v, 2, "bias")
     axis = view.axis(node.number("axis", -1), node)
-    if axis != view.rank - 1 or scale is None or (len(node.outputs) > 1 and b.wanted(node, 1)):
-        raise node.refuse("it normalizes over more than the last axis, or gives its mean.")
+    if scale is None or (len(node.outputs) > 1 and b.wanted(node, 1)):
+        raise node.refuse("its scale is no constant, or it gives its mean.")
+    if axis != view.rank - 1 and node.op == "LayerNormalization":
+        return _over_axes(b, node, view, axis, [scale] if bias is None else [scale, bias])
+    if axis != view.rank - 1:
+        raise node.refuse("it normalizes over more than the last axis.")
     count = size_of(view.axes[-1])
     if any(c is not None and c.shape != (count,) for c in (scale, bias)):
         raise node.refuse("its constants do not fit the last axis.")
@@ -273,6 +275,22 @@ def _layer_normalization(b: Builder, node: Node, v: list[Any]) -> Any:
         weights = [scale] if bias is None else [scale, bias]
     y = b.layer(made, tensor, weights=weights)
     return View(y, [*front, view.axes[-1]], view.axes, view.order)
+
+
+def _over_axes(b: Builder, node: Node, view: View, axis: int, weights: list[Any]) -> View:
+    """Normalize over several axes, the last ones."""
+    first = view.axes[0]
+    if not axis or len(first) != 1 or not first[0].batch:
+        raise node.refuse("it normalizes over the batch.")
+    shape = tuple(size_of(a) for a in view.axes[axis:])
+    if any(w.shape != shape for w in weights):
+        raise node.refuse("its constants do not fit its axes.")
+    made = layers.LayerNormalization(
+        axis=list(range(axis, view.rank)), epsilon=node.real("epsilon", 1e-5),
+        center=len(weights) == 2, dtype=view.dtype.name,
+    )  # fmt: skip
+    y = b.layer(made, arranged(view, view.axes), weights=weights)
+    return View(y, view.axes, view.axes, view.order)
 
 
 @handles("InstanceNormalization", "GroupNormalization")

@@ -378,7 +378,7 @@ def together(views: list[View], node: Any) -> tuple[list[Any], Axes, Axes]:
         own = {id(f) for group in groups for f in group}
         if not own <= {id(f) for f in order}:
             raise node.refuse("its operands have no axes in common.")
-        wanted = [(f,) if id(f) in own else () for f in order]
+        wanted: Axes = [(f,) if id(f) in own else () for f in order]
         tensors.append(arranged(View(view.tensor, groups, []), wanted))
     return tensors, [(f,) for f in order], axes
 
