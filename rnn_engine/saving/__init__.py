@@ -3,8 +3,8 @@
 Formats, one file each: the library's own ``.npz`` (`native`), ``.safetensors``
 (`safetensors_file`), and Keras's ``.keras``, ``.weights.h5`` and ``.h5`` (`keras_zip`,
 `keras_h5`, `legacy_h5`), which Keras reads and writes too. Models of PyTorch (`pytorch`)
-and graphs of ONNX (`onnx`) come in and go out, those for RTNeural (`rtneural`) go out. No file is ever run: they hold
-names of classes, settings and numbers.
+and graphs of ONNX (`onnx`) come in and go out, those for RTNeural (`rtneural`) go out. No file
+is ever run: they hold names of classes, settings and numbers.
 """
 
 from typing import Any

@@ -7,6 +7,7 @@ import numpy as np
 
 from rnn_engine import activations, layers
 from rnn_engine import ops as _ops
+from rnn_engine.saving.onnx.activations import AFFINE, HARD_SIGMOID, SCALED_TANH
 from rnn_engine.saving.onnx.builder import Builder, handles
 from rnn_engine.saving.onnx.folding import axes_of
 from rnn_engine.saving.onnx.graph import Node
@@ -58,12 +59,18 @@ def activation_of(name: str, alpha: float | None, beta: float | None) -> Any:
         level = 1.0 if alpha is None else alpha
         return activations.threshold.with_arguments(threshold=level, default_value=0.0)
     if name == "HardSigmoid":
-        found = (0.2 if alpha is None else alpha, 0.5 if beta is None else beta)
-        near = [abs(found[0] - a) < 1e-7 and found[1] == 0.5 for a in (0.2, 1 / 6)]
-        if any(near):
-            return activations.get("hard_sigmoid_keras2" if near[0] else "hard_sigmoid")
-    if name == "Affine" and (alpha or 1.0, beta or 0.0) == (1.0, 0.0):
-        return activations.get("linear")
+        alpha, beta = (0.2 if alpha is None else alpha), (0.5 if beta is None else beta)
+        if abs(alpha - 1 / 6) < 1e-7 and beta == 0.5:
+            return activations.get("hard_sigmoid")
+        return HARD_SIGMOID.with_arguments(alpha=alpha, beta=beta)
+    if name == "ScaledTanh":
+        alpha, beta = (1.0 if n is None else n for n in (alpha, beta))
+        return SCALED_TANH.with_arguments(alpha=alpha, beta=beta)
+    if name == "Affine":
+        alpha, beta = (1.0 if alpha is None else alpha), (0.0 if beta is None else beta)
+        if (alpha, beta) == (1.0, 0.0):
+            return activations.get("linear")
+        return AFFINE.with_arguments(alpha=alpha, beta=beta)
     return None
 
 
@@ -86,11 +93,8 @@ def _with_alpha(b: Builder, node: Node, v: list[Any]) -> Any:
 @handles("HardSigmoid")
 def _hard_sigmoid(b: Builder, node: Node, v: list[Any]) -> Any:
     view = b.view(node, v[0])
-    alpha, beta = node.real("alpha", 0.2), node.real("beta", 0.5)
-    found = activation_of(node.op, alpha, beta)
-    if found is not None:
-        return view.like(layers.Activation(found)(view.tensor))
-    return view.like(ops.clip(ops.add(ops.multiply(view.tensor, alpha), beta), 0.0, 1.0))
+    found = activation_of(node.op, node.real("alpha", 0.2), node.real("beta", 0.5))
+    return view.like(layers.Activation(found)(view.tensor))
 
 
 @handles("Selu", "Celu", "Gelu", "Swish")

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnn_engine import activations
 from rnn_engine.saving.budget import Budget
+from rnn_engine.saving.onnx.activations import HARD_SIGMOID
 from rnn_engine.saving.onnx.builder import Builder, handles
 from rnn_engine.saving.onnx.folding import fold
 from rnn_engine.saving.onnx.graph import Graph, Node
@@ -25,12 +26,13 @@ _MOST_NODES = 2000
 _CLOSE = 1e-5
 _SCALES = (0.3, 1.0, 4.0)
 # Which activations may be behind which operators of a body.
+_KERAS_2 = "hard sigmoid of Keras 2"
 _BEHIND = {
     "Tanh": ["tanh"], "Sigmoid": ["sigmoid"], "Relu": ["relu"], "Elu": ["elu"],
     "Selu": ["selu"], "Softsign": ["softsign"], "Softplus": ["softplus"],
-    "HardSigmoid": ["hard_sigmoid_keras2", "hard_sigmoid"],
-    "Clip": ["hard_sigmoid_keras2", "hard_sigmoid", "relu6"],
-    "Min": ["hard_sigmoid_keras2", "hard_sigmoid", "relu6"],
+    "HardSigmoid": [_KERAS_2, "hard_sigmoid"],
+    "Clip": [_KERAS_2, "hard_sigmoid", "relu6"],
+    "Min": [_KERAS_2, "hard_sigmoid", "relu6"],
     "LeakyRelu": ["leaky_relu"], "Exp": ["exponential"],
 }  # fmt: skip
 
@@ -421,7 +423,7 @@ def _hypotheses(
     fitting = [bias for bias in biases if bias.size == kernel.shape[1]]
     total = np.sum(fitting, axis=0) if fitting else None
     for outer, inner in itertools.product(names, ["linear"] if kind == "RNN" else names):
-        chosen = [activations.get(outer), activations.get(inner)]
+        chosen = [_activation(name) for name in (outer, inner)]
         base = [np.ascontiguousarray(kernel), np.ascontiguousarray(recurrent)]
         if kind != "GRU":
             mine = base if total is None else [*base, total.astype(kernel.dtype)]
@@ -435,6 +437,12 @@ def _hypotheses(
             yield Recurrence(kind, [[*base, np.stack([one, two])]], [chosen], reset_after=True)
         yield Recurrence(kind, [[*base, zero if total is None else total]], [chosen],
                          reset_after=False)  # fmt: skip
+
+
+def _activation(name: str) -> Any:
+    if name == _KERAS_2:
+        return HARD_SIGMOID.with_arguments(alpha=0.2, beta=0.5)
+    return activations.get(name)
 
 
 def _agrees(body: Body, found: Recurrence, roles: _Roles, samples: list[Any]) -> bool:

@@ -14,6 +14,9 @@ _RECURRENT = {
     "relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "softplus": "Softplus",
     "softsign": "Softsign",
 }  # fmt: skip
+_OF_ONNX = {
+    "onnx_hard_sigmoid": "HardSigmoid", "onnx_scaled_tanh": "ScaledTanh", "onnx_affine": "Affine",
+}  # fmt: skip
 _SELU = (1.6732631921768188, 1.0507010221481323)
 
 
@@ -42,6 +45,8 @@ def in_recurrence(activation: Any) -> tuple[str, list[float], list[float]]:
         return "Elu", [float(arguments.get("alpha", 1.0))], []
     if name in ("hard_sigmoid", "hard_sigmoid_keras2"):
         return "HardSigmoid", [1 / 6 if name == "hard_sigmoid" else 0.2], [0.5]
+    if name in _OF_ONNX:
+        return _OF_ONNX[name], [float(arguments["alpha"])], [float(arguments["beta"])]
     raise NotInONNXError(f"ONNX's recurrent operators have no activation {name!r}.")
 
 
@@ -97,6 +102,8 @@ def _node(w: Writer, value: Value, name: str, arguments: dict[str, Any]) -> str:
             return str(w.op("Sub", x, w.op("Tanh", x)))
         case "hard_tanh":
             return str(w.op("Clip", x, number(-1.0), number(1.0)))
+        case "onnx_hard_sigmoid":
+            return str(w.op("HardSigmoid", x, **arguments))
         case "squareplus":
             b = float(arguments.get("b", 4))
             root = w.op("Sqrt", w.op("Add", w.op("Mul", x, x), number(b)))

@@ -65,7 +65,8 @@ ACTIVATIONS = {
     "Relu": {}, "Softsign": {}, "Softplus": {}, "LeakyRelu": {"activation_alpha": [0.3]},
     "Elu": {"activation_alpha": [0.7]}, "ThresholdedRelu": {"activation_alpha": [0.4]},
     "HardSigmoid": {"activation_alpha": [0.2], "activation_beta": [0.5]},
-    "Affine": {"activation_alpha": [1.0], "activation_beta": [0.0]},
+    "Affine": {"activation_alpha": [0.8], "activation_beta": [0.1]},
+    "ScaledTanh": {"activation_alpha": [1.5], "activation_beta": [0.7]},
 }  # fmt: skip
 
 
@@ -237,7 +238,7 @@ REFUSED = {
     "two activations": (
         recurrent("LSTM", activations=["Sigmoid", "Tanh", "Relu"])[0], "different activations"
     ),
-    "ScaledTanh": (recurrent("RNN", activations=["ScaledTanh"])[0], "ScaledTanh"),
+    "no activation": (recurrent("RNN", activations=["Swish"])[0], "Swish"),
     "unknown operator": (one("Det"), "is not read"),
     "batch": (one("ReduceSum", ints(0)), "the batch"),
 }  # fmt: skip
