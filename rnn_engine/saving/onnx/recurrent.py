@@ -1,6 +1,6 @@
 """RNN, LSTM and GRU of ONNX as layers: order of gates, biases, directions, lengths, states."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from rnn_engine import layers
 from rnn_engine import ops as _ops
 from rnn_engine.saving.onnx.arithmetic import activation_of
 from rnn_engine.saving.onnx.builder import Builder, handles
+from rnn_engine.saving.onnx.cell import ONNXCell
 from rnn_engine.saving.onnx.graph import Node
 from rnn_engine.saving.onnx.views import (
     BoundBatchError,
@@ -40,6 +41,7 @@ class Recurrence:
     activations : for each direction those of the layer: activation, recurrent activation
     reverse : whether the one direction is that from the end
     reset_after : GRU's
+    beyond : what a cell of ONNX has that the layers have not, as its arguments
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Recurrence:
     activations: list[list[Any]]
     reverse: bool = False
     reset_after: bool = True
+    beyond: dict[str, Any] = field(default_factory=dict)
 
     @property
     def units(self) -> int:
@@ -56,6 +59,12 @@ class Recurrence:
     def layer(self, direction: int, turned: bool, **settings: Any) -> Any:
         """Return a new layer of one direction."""
         chosen = self.activations[direction]
+        if self.beyond:
+            cell = ONNXCell(
+                self.kind, self.units, chosen, reset_after=self.reset_after,
+                dtype=self.weights[direction][0].dtype.name, **self.beyond,
+            )  # fmt: skip
+            return layers.RNN(cell, go_backwards=turned, dtype=cell.dtype, **settings)
         settings |= {
             "activation": chosen[0], "go_backwards": turned,
             "use_bias": len(self.weights[direction]) == 3,
@@ -132,7 +141,8 @@ def _recurrence(b: Builder, node: Node, v: list[Any]) -> Recurrence:
         raise node.refuse(f"a bias of shape {bias.shape}.")
     if node.number("hidden_size", units) != units:
         raise node.refuse("hidden_size is not that of the weights.")
-    _refuse_rest(b, node, v)
+    functions = _functions(node, kind, ways)
+    beyond = _beyond(b, node, v, functions)
     reset_after = node.number("linear_before_reset", 0) == 1
     weights = []
     for way in range(ways):
@@ -142,9 +152,20 @@ def _recurrence(b: Builder, node: Node, v: list[Any]) -> Recurrence:
             stacked = kind == "GRU" and reset_after
             mine.append(np.stack([inner, outer]) if stacked else inner + outer)
         weights.append([np.ascontiguousarray(w) for w in mine])
-    return Recurrence(
-        kind, weights, _activations(node, kind, ways), direction == "reverse", reset_after
-    )
+    turned = direction == "reverse"
+    if not beyond:
+        # Keras's layers take the activation first, then that of the gates.
+        chosen = [[found for found, _ in (of_way[-1], of_way[0])] for of_way in functions]
+        return Recurrence(kind, weights, chosen, turned, reset_after)
+    peepholes = b.constant(node, v, 7, "peepholes") if beyond["peepholes"] else None
+    for way, mine in enumerate(weights):
+        if bias is None:
+            two = (2, gates * units) if kind == "GRU" and reset_after else (gates * units,)
+            mine.append(np.zeros(two, kernel.dtype))
+        if peepholes is not None:  # i o f there, i f o here
+            mine.append(peepholes[way].reshape(3, units)[[0, 2, 1]])
+    chosen = [[found for found, _ in of_way] for of_way in functions]
+    return Recurrence(kind, weights, chosen, turned, reset_after, beyond)
 
 
 def _gates(array: np.ndarray, kind: str) -> np.ndarray:
@@ -153,25 +174,32 @@ def _gates(array: np.ndarray, kind: str) -> np.ndarray:
     return np.concatenate([parts[i] for i in order])
 
 
-def _refuse_rest(b: Builder, node: Node, v: list[Any]) -> None:
-    """Refuse what the layers do not compute.
+def _beyond(b: Builder, node: Node, v: list[Any], functions: Any) -> dict[str, Any]:
+    """Return what the layers do not compute, as arguments of a cell of ONNX.
 
     Raises
     ------
     ValueError
-        If there is anything of it.
+        If it is nothing that ONNX describes.
     """
-    if node.get("clip") is not None and node.real("clip", 0.0) != 0:
-        raise node.refuse(f"it clips what goes into activations (clip={node.get('clip')}).")
-    if node.number("input_forget", 0):
-        raise node.refuse("it couples input and forget gate (input_forget).")
-    peepholes = b.constant(node, v, 7, "peepholes") if node.op == "LSTM" else None
-    if peepholes is not None and np.any(peepholes):
-        raise node.refuse("it has peepholes.")
+    lstm = node.op == "LSTM"
+    clip = node.real("clip", 0.0)
+    peepholes = b.constant(node, v, 7, "peepholes") if lstm else None
+    units = v[2].shape[-1]
+    if clip < 0 or (peepholes is not None and peepholes.shape != (len(functions), 3 * units)):
+        raise node.refuse("its clip is negative, or its peepholes do not fit its units.")
+    found = {
+        "clip": clip or None,
+        "input_forget": lstm and bool(node.number("input_forget", 0)),
+        "peepholes": peepholes is not None and bool(np.any(peepholes)),
+    }
+    # In a layer the candidate and the output have one activation.
+    apart = lstm and any(of_way[1][1] != of_way[2][1] for of_way in functions)
+    return found if any(found.values()) or apart else {}
 
 
-def _activations(node: Node, kind: str, ways: int) -> list[list[Any]]:
-    """Return for each direction what the layers take: activation, and recurrent activation."""
+def _functions(node: Node, kind: str, ways: int) -> list[list[tuple[Any, Any]]]:
+    """Return for each direction ONNX's activations f, g, h, and what they are told by."""
     names = node.get("activations")
     names = names if names else _DEFAULTS[kind] * ways
     each = len(_DEFAULTS[kind])
@@ -187,13 +215,7 @@ def _activations(node: Node, kind: str, ways: int) -> list[list[Any]]:
         if found is None:
             raise node.refuse(f"activation {name} (alpha={alpha}, beta={beta}) is not read.")
         made.append((found, (name, alpha, beta)))
-    result = []
-    for way in range(ways):
-        of_way = made[way * each : (way + 1) * each]
-        if kind == "LSTM" and of_way[1][1] != of_way[2][1]:
-            raise node.refuse("candidate and output have different activations.")
-        result.append([of_way[-1][0], of_way[0][0]])
-    return result
+    return [made[way * each : (way + 1) * each] for way in range(ways)]
 
 
 # --- the layers -------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper, numpy_helper
 from tests.saving.onnx_files.graphs import FLOAT, INT32, INT64, compare, model, saved
 
-from rnn_engine.saving import from_onnx
+from rnn_engine.saving import from_onnx, load_model
 
 RNG = np.random.default_rng(3)
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
@@ -232,16 +232,41 @@ def test_a_batch_that_the_file_holds_to(tmp_path):
     assert loaded.input_shape == (3, 6, 4)
 
 
+BEYOND = {
+    "clip": ("LSTM", {"clip": 0.4}),
+    "clip of a GRU": ("GRU", {"clip": 0.3}),
+    "clip of a GRU that resets after": ("GRU", {"clip": 0.3, "linear_before_reset": 1}),
+    "clip of an RNN": ("RNN", {"clip": 0.3}),
+    "coupled gates": ("LSTM", {"input_forget": 1}),
+    "three activations": ("LSTM", {"activations": ["HardSigmoid", "Tanh", "Softsign"]}),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_keras_has_not(name, tmp_path):
+    kind, settings = BEYOND[name]
+    made, feeds = recurrent(kind, "forward", True, True, **settings)
+    loaded = compare(saved(made, tmp_path), feeds)
+    loaded.save(tmp_path / "m.keras")
+    again = load_model(tmp_path / "m.keras")(list(feeds.values()))
+    for one, two in zip(again, loaded(list(feeds.values())), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_peepholes(direction, tmp_path):
+    ways = 2 if direction == "bidirectional" else 1
+    made, feeds = recurrent("LSTM", direction, False, True, clip=3.0)
+    made.graph.node[0].input.append("P")
+    made.graph.initializer.append(numpy_helper.from_array(numbers(ways, 15, scale=1.0), "P"))
+    compare(saved(made, tmp_path), feeds)
+
+
 REFUSED = {
-    "clip": (recurrent("LSTM", clip=2.0)[0], "it clips"),
-    "input_forget": (recurrent("LSTM", input_forget=1)[0], "input_forget"),
-    "two activations": (
-        recurrent("LSTM", activations=["Sigmoid", "Tanh", "Relu"])[0], "different activations"
-    ),
     "no activation": (recurrent("RNN", activations=["Swish"])[0], "Swish"),
     "unknown operator": (one("Det"), "is not read"),
     "batch": (one("ReduceSum", ints(0)), "the batch"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -252,13 +277,3 @@ def test_refused_with_the_reason(name, tmp_path):
     path.write_bytes(made.SerializeToString())
     with pytest.raises(ValueError, match=rf"graph\.onnx: node 'the node'.*{reason}"):
         from_onnx(path)
-
-
-def test_peepholes_are_refused(tmp_path):
-    made, _ = recurrent("LSTM")
-    made.graph.node[0].input.append("P")
-    made.graph.initializer.append(
-        numpy_helper.from_array(numbers(1, 15), "P")
-    )
-    with pytest.raises(ValueError, match="it has peepholes"):
-        from_onnx(saved(made, tmp_path))
