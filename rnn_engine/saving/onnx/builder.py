@@ -50,6 +50,8 @@ class Builder:
         that has none.
     bound : bool
         Whether the batch is of the size in the file.
+    last_only : set of str
+        Outputs of recurrent nodes of which only the last step is read.
     """
 
     def __init__(
@@ -59,14 +61,15 @@ class Builder:
         budget: Budget,
         batch_axes: dict[str, int],
         bound: bool,
+        last_only: set[str],
     ) -> None:
         self.graph, self.version, self.budget = graph, version, budget
-        self.batch_axes, self.bound = batch_axes, bound
+        self.batch_axes, self.bound, self.last_only = batch_axes, bound, last_only
+        self.sequences: dict[int, str] = {}  # outputs of recurrent nodes, by their tensors' id
         self.values: dict[str, Any] = dict(graph.constants)
         self.uses, self.readers = graph.uses(), graph.readers()
         self.done: set[int] = set()  # nodes that became part of another one's layer
         self.weights: list[tuple[Any, list[np.ndarray]]] = []
-        self.inputs: list[Any] = []
         self.batch: Factor | None = None
         self.batch_name: str | None = ""
         self._times: dict[Any, Factor] = {}
@@ -93,7 +96,6 @@ class Builder:
         check_size(shape)
         dtype = "float32" if port.dtype == np.float16 else port.dtype.name
         made = layers.Input(batch_shape=shape, dtype=dtype, name=_layer_name(port.name))
-        self.inputs.append(made)
         self.values[port.name] = View(made, list(axes), list(axes))
 
     def _batch_axis(self, name: str, dims: Any) -> int:

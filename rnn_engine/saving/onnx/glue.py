@@ -233,7 +233,7 @@ class _Reshaping:
 
     def split(self, f: Factor, size: int, end: int) -> Factor:
         """Cut a factor in two; return the one that is wanted, the rest waits."""
-        if f.size is None or f.batch or size < 1 or f.size % size:
+        if f.size is None or f.batch or f.gone or size < 1 or f.size % size:
             if f.batch:
                 raise BoundBatchError(f"{self.node}: it cuts the batch into parts.")
             raise self.node.refuse(f"an axis of {f.size} is cut into parts of {size}.")
@@ -287,6 +287,8 @@ def sliced(view: View, axis: int, start: int, end: int, step: int, node: Node) -
             raise node.refuse("it takes a part of an axis of unknown size from its end.")
         if step == 1 and (start == -1 or (start, end) == (0, 1)):
             place_of_one = start
+    if len(factors) == 1 and factors[0].gone:
+        return view.seen([() if i == axis else a for i, a in enumerate(view.axes)])
     tensor, groups, place = alone(view, axis)
     before = [slice(None)] * place
     if place_of_one is not None:  # the axis goes; ONNX sees one of one

@@ -72,21 +72,30 @@ def _model(path: str) -> Any:
     graph, version, budget = read(path)
     graph = with_chains_joined(graph)
     batch_axes: dict[str, int] = {}
-    bound = False
-    for _ in range(2 * len(graph.inputs) + 2):
-        builder = Builder(graph, version, budget, batch_axes, bound)
+    bound, last_only = False, set[str]()
+    for _ in range(2 * len(graph.inputs) + 3):
+        builder = Builder(graph, version, budget, batch_axes, bound, last_only)
         try:
             with values_come_later(_UNLIMITED, path):
-                return _built(builder)
+                model = _built(builder)
         except OtherBatchError as found:
             name, axis = found.factor.origin or ("", 0)
             if batch_axes.get(name) == axis:
                 raise RefusedError(f"which axis of {name!r} is the batch cannot be told.") from None
             batch_axes = {**batch_axes, name: axis}
+            continue
         except BoundBatchError:
             if bound:
                 raise
             bound = True
+            continue
+        read_last = _read_last(model, builder)
+        if read_last and not last_only:
+            last_only = read_last
+            continue
+        for layer, weights in builder.weights:
+            layer.set_weights(weights)
+        return model
     raise RefusedError("which axes of its inputs are the batch cannot be told.")
 
 
@@ -98,18 +107,26 @@ def _built(builder: Builder) -> Any:
     known = builder.batch_axes
     for port in sorted(graph.inputs, key=lambda port: port.name not in known):
         builder.add_input(port)
-    builder.inputs = [builder.values[port.name].tensor for port in graph.inputs]
+    inputs = [builder.values[port.name].tensor for port in graph.inputs]
     builder.run()
     outputs = [builder.output(port) for port in graph.outputs]
     views = [builder.values[port.name] for port in (*graph.inputs, *graph.outputs)]
     kind = Functional if all(_batch_first(view) for view in views) else BatchInside
-    inputs = builder.inputs
-    model = kind(
+    return kind(
         inputs[0] if len(inputs) == 1 else inputs, outputs[0] if len(outputs) == 1 else outputs
     )
-    for layer, weights in builder.weights:
-        layer.set_weights(weights)
-    return model
+
+
+def _read_last(model: Any, builder: Builder) -> set[str]:
+    """Return the outputs of recurrent nodes of which only the last step is read."""
+    whole = {id(tensor) for tensor in model.outputs}
+    found: set[int] = set()
+    for node in model.layout.nodes:
+        for tensor in node.inputs:
+            last = getattr(node.operation, "op", "") == "get_item"
+            last = last and node.args[1] == (slice(None), -1)
+            (found if last else whole).add(id(tensor))
+    return {name for key, name in builder.sequences.items() if key in found - whole}
 
 
 def _batch_first(view: View) -> bool:

@@ -281,6 +281,10 @@ def emit(
     sequences, with_states = wanted[0], any(wanted[1:])
     if wanted == [False, True] or wanted == [False, True, False]:
         with_states = False  # the last output is the state
+    # Where only the last step is read, no other is kept.
+    forward = sequences and mask is None and ways == len(time) == 1 and not found.reverse
+    if forward and node.outputs[0] in b.last_only:
+        sequences, time = False, (Factor(time[0].size, gone=True),)
     settings = {"return_sequences": sequences, "return_state": with_states}
     kwargs = {} if initial is None else {"initial_state": initial}
     kwargs |= {} if mask is None else {"mask": mask}
@@ -300,10 +304,12 @@ def emit(
     units = (Factor(found.units),) if found.units > 1 else ()
     way = (Factor(2),) if ways == 2 else ()
     groups = [batch, *([time] if sequences else []), (*way, *units)]
-    out = View(y, groups, [batch, *([time] if sequences else []), way, units], x.order)
+    if forward and sequences:
+        b.sequences[id(y)] = node.outputs[0]
+    out = View(y, groups, [batch, *([time] if wanted[0] else []), way, units], x.order)
     if not with_states:
         nothing: list[View | None] = [None] * (len(wanted) - 1)
-        if sequences:
+        if wanted[0]:
             return [out, *nothing]
         return [None, out, *nothing[1:]]
     kinds = len(wanted) - 1
@@ -312,7 +318,7 @@ def emit(
         parts = [last[kind + kinds * w] for w in range(ways)]
         end = parts[0] if ways == 1 else layers.Concatenate()(parts)
         ends.append(View(end, [batch, (*way, *units)], [batch, way, units], x.order))
-    return [out if sequences else None, *ends]
+    return [out if wanted[0] else None, *ends]
 
 
 def _initial_states(

@@ -41,12 +41,14 @@ class Factor:
     batch : whether it is the batch
     hint : the size that the file gives the batch, which the model does not keep to
     origin : input and axis that it comes from
+    gone : whether only the last entry is there, which is all that is read
     """
 
     size: int | None
     batch: bool = False
     hint: int | None = None
     origin: tuple[str, int] | None = None
+    gone: bool = False
 
 
 Axes = list[tuple[Factor, ...]]

@@ -19,9 +19,7 @@ def model(nodes, inputs, outputs, constants=(), version=18):
         [helper.make_tensor_value_info(name, FLOAT, None) for name in outputs],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in constants],
     )
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", version)], ir_version=9
-    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)], ir_version=9)
 
 
 def saved(made, folder, name="graph.onnx"):

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 from onnx import helper, numpy_helper
-from tests.saving.onnx_files.graphs import FLOAT, INT32, INT64, compare, model, saved
 
 from rnn_engine.saving import from_onnx, load_model
+from tests.saving.onnx_files.graphs import FLOAT, INT32, INT64, compare, model, saved
 
 RNG = np.random.default_rng(3)
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
@@ -77,8 +77,9 @@ def test_activations_with_their_numbers(name, tmp_path):
 
 
 def test_numbers_go_to_the_activations_that_take_some(tmp_path):
+    names = ["HardSigmoid", "Elu", "Elu", "Sigmoid", "Tanh", "Tanh"]
     made, feeds = recurrent(
-        "LSTM", "bidirectional", activations=["HardSigmoid", "Elu", "Elu", "Sigmoid", "Tanh", "Tanh"],
+        "LSTM", "bidirectional", activations=names,
         activation_alpha=[0.2, 0.5, 0.5], activation_beta=[0.5],
     )  # fmt: skip
     compare(saved(made, tmp_path), feeds)
@@ -90,7 +91,9 @@ def test_layout_with_the_batch_first(tmp_path):
     plain = from_onnx(saved(made, tmp_path))
     expected = plain(list(feeds.values()))
     made.graph.node[0].attribute.append(helper.make_attribute("layout", 1))
-    for port, dims in zip(made.graph.input, (["batch", "time", 4], *[["batch", 2, 5]] * 2), strict=True):
+    for port, dims in zip(
+        made.graph.input, (["batch", "time", 4], *[["batch", 2, 5]] * 2), strict=True
+    ):
         port.CopyFrom(helper.make_tensor_value_info(port.name, FLOAT, dims))
     turned = [v.transpose(1, 0, 2) for v in feeds.values()]
     y, h, c = from_onnx(saved(made, tmp_path))(turned)

@@ -60,7 +60,9 @@ def test_any_batch_though_exported_with_two_rows(name, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".keras", ".npz"])
-@pytest.mark.parametrize("name", ["rnn_packed.old_dyn", "rnn_h0.dynamo", "tf_rnn_mask", "rnn_emb.old"])
+@pytest.mark.parametrize(
+    "name", ["rnn_packed.old_dyn", "rnn_h0.dynamo", "tf_rnn_mask", "rnn_emb.old"]
+)
 def test_saved_and_loaded(name, ending, tmp_path):
     path, inputs, expected = unpacked(f"{name}.onnx", tmp_path)
     from_onnx(path).save(tmp_path / f"m{ending}")
