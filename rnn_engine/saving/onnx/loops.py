@@ -46,7 +46,9 @@ class Body:
     states : places of the carried values that change, and are tensors
     counters : those that count the steps
     sequence, mask : names of the tensors that are read step by step, time first
-    matrices : constants by which the step's input, a state, or something else is multiplied
+    outer : what the body reads from outside, by name
+    slices : inputs of the body that are a step of a tensor, and the tensor's name
+    reverse : whether the steps are read from the end
     """
 
     node: Node
@@ -60,6 +62,8 @@ class Body:
     sequence: str = ""
     mask: str = ""
     outer: dict[str, Any] = field(default_factory=dict)
+    slices: dict[str, str] = field(default_factory=dict)
+    reverse: bool = False
 
 
 @handles("Loop")
@@ -78,6 +82,34 @@ def _loop(b: Builder, node: Node, v: list[Any]) -> Any:
     probe = _Probe(b, body, names[0], names[1], results[0], v)
     probe.check_count()
     found, roles = _recognised(body, probe)
+    return _emitted(b, body, found, roles)
+
+
+@handles("Scan")
+def _scan(b: Builder, node: Node, v: list[Any]) -> Any:
+    graph, read = node.get("body"), node.number("num_scan_inputs", 0)
+    count = len(v) - read
+    if not isinstance(graph, Graph) or count < 1 or read < 1 or b.version < 9:
+        raise node.refuse("its body does not fit its inputs, or it is of a version before 9.")
+    names = [port.name for port in graph.inputs]
+    results = [port.name for port in graph.outputs]
+    if len(names) != len(v) or len(results) < count or len(graph.nodes) > _MOST_NODES:
+        raise node.refuse("its body does not fit its inputs.")
+    ways = {*(node.numbers("scan_input_directions") or [0] * read),
+            *(node.numbers("scan_output_directions") or [0] * (len(results) - count))}  # fmt: skip
+    axes = {*(node.numbers("scan_input_axes") or [0]), *(node.numbers("scan_output_axes") or [0])}
+    if axes != {0} or len(ways) > 1:
+        raise node.refuse("it reads or writes along another axis than the first, or both ways.")
+    body = Body(node, graph, names[:count], results[:count], v[:count], results[count:])
+    body.reverse = ways == {1}
+    for name, outer, value in zip(names[count:], node.inputs[count:], v[count:], strict=True):
+        body.slices[name] = outer
+        body.outer[outer] = value
+    _sort_carried(b, body)
+    _find_reads(b, body)
+    probe = _Probe(b, body, "", "", "", [None, None])
+    found, roles = _recognised(body, probe)
+    found.reverse = body.reverse
     return _emitted(b, body, found, roles)
 
 
@@ -117,7 +149,7 @@ def _find_reads(b: Builder, body: Body) -> None:
         node.inputs[0]
         for node in body.graph.nodes
         if node.op == "Gather" and isinstance(body.outer.get(node.inputs[0]), View)
-    ]
+    ] + list(body.slices.values())
     views = {n for n, v in body.outer.items() if isinstance(v, View)}
     if not reads or views != set(reads):
         raise body.node.refuse("its body reads other tensors than a sequence, step by step.")
@@ -195,6 +227,7 @@ class _Probe:
         for carried in body.states:
             known[body.carried[carried]] = states[carried]
         whole = {body.sequence: x, body.mask: mask}
+        known.update((name, whole[outer]) for name, outer in body.slices.items())
         budget = Budget(1 << 20, str(body.node))
         for node in body.graph.nodes:
             if node.op == "Gather" and node.inputs[0] in whole:
@@ -346,6 +379,7 @@ def _matrices(body: Body, probe: _Probe) -> tuple[list[np.ndarray], list[np.ndar
             values = [known[n] if n else None for n in node.inputs]
             known[node.outputs[0]] = fold(node, values, Budget(1 << 24, str(node)))
     steps = {n.outputs[0] for n in body.graph.nodes if n.inputs and n.inputs[0] == body.sequence}
+    steps |= {name for name, outer in body.slices.items() if outer == body.sequence}
     carried = {body.carried[p] for p in body.states}
     kernels: list[np.ndarray] = []
     recurrents: list[np.ndarray] = []

@@ -362,20 +362,21 @@ def together(views: list[View], node: Any) -> tuple[list[Any], Axes, Axes]:
         return [v.tensor for v in views], first.groups, first.axes
     rank = max(v.rank for v in views)
     axes: Axes = [()] * rank
-    same: dict[int, Factor] = {}
+    maps: list[dict[int, Factor]] = [{} for _ in views]
+    used: dict[int, int] = {}  # on which axis a factor is
     padded = [[()] * (rank - v.rank) + v.axes for v in views]
     for place in range(rank):
-        for of_view in padded:
+        for of_view, same in zip(padded, maps, strict=True):
             axis = of_view[place]
-            if not axes[place]:
-                axes[place] = axis
+            if axis and not axes[place]:
+                axes[place] = tuple(_only_here(f, place, used, same, node) for f in axis)
             elif axis and axis != axes[place]:
                 _unify(axes[place], axis, same, node)
     order = sorted((f for axis in axes for f in axis), key=lambda f: not f.batch)
     if not any(f.batch for f in order):  # a batch of one, which ONNX squeezed away
         order = [*dict.fromkeys(f for v in views for f in v.factors() if f.batch), *order]
     tensors = []
-    for view in views:
+    for view, same in zip(views, maps, strict=True):
         groups = [tuple(same.get(id(f), f) for f in group) for group in view.groups]
         own = {id(f) for group in groups for f in group}
         if not own <= {id(f) for f in order}:
@@ -383,6 +384,19 @@ def together(views: list[View], node: Any) -> tuple[list[Any], Axes, Axes]:
         wanted: Axes = [(f,) if id(f) in own else () for f in order]
         tensors.append(arranged(View(view.tensor, groups, []), wanted))
     return tensors, [(f,) for f in order], axes
+
+
+def _only_here(
+    f: Factor, place: int, used: dict[int, int], same: dict[int, Factor], node: Any
+) -> Factor:
+    """Return a factor, or a new one of its size if it is on another axis already."""
+    if used.setdefault(id(f), place) == place:
+        return f
+    if f.batch:
+        raise BoundBatchError(f"{node}: it puts the batch on two axes.")
+    same[id(f)] = Factor(f.size)
+    used[id(same[id(f)])] = place
+    return same[id(f)]
 
 
 def _unify(axis: Any, other: Any, same: dict[int, Factor], node: Any) -> None:

@@ -206,6 +206,16 @@ def test_convolution_of_images(tmp_path):
     compare(saved(made, tmp_path), {"x": numbers(2, 3, 7, 6)})
 
 
+def test_one_axis_on_two_places(tmp_path):
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "last"], ["a"]),
+        helper.make_node("Unsqueeze", ["x", "two"], ["b"]),
+        helper.make_node("Sub", ["a", "b"], ["y"]),
+    ]
+    made = model(nodes, [("x", FLOAT, ["n", 6, 4])], ["y"], [("last", ints(3)), ("two", ints(2))])
+    compare(saved(made, tmp_path), {"x": X})
+
+
 def test_attention_of_two_tensors(tmp_path):
     nodes = [
         helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1]),
