@@ -12,6 +12,7 @@ import numpy as np
 
 from rnn_engine.saving.onnx.graph import Graph, Node, bodies
 
+_MOST = 256  # layers and directions of one model; what is beyond stays as it is
 _ACTIVATIONS = {"Tanh", "Relu", "Sigmoid", "Softsign", "Softplus"}
 
 
@@ -24,11 +25,15 @@ def with_chains_joined(graph: Graph) -> Graph:
     makers = {name: node for node in graph.nodes for name in node.outputs}
     nodes = list(graph.nodes)
     added: dict[str, np.ndarray] = {}
+    found = 0
     for concat in graph.nodes:
         if concat.op == "Concat" and concat.number("axis", 0) == 0 and len(concat.inputs) > 1:
             chain = _Finder(makers, constants).chain(concat)
             if chain is not None:
                 _replace(nodes, chain, concat, added)
+                found += 1
+        if found == _MOST:
+            break
     return without_unused(Graph(graph.inputs, graph.outputs, {**graph.constants, **added}, nodes))
 
 

@@ -23,6 +23,7 @@ from rnn_engine.saving.onnx.views import Size, View, Wide, arranged, size_of
 
 _STEPS, _ROWS = 5, 3  # of the random sequences, where the file does not say how long they are
 _MOST_NODES = 2000
+_MOST_STATES = 4  # two of an LSTM, its last output under a mask, and one more
 _CLOSE = 1e-5
 _SCALES = (0.3, 1.0, 4.0)
 # Which activations may be behind which operators of a body.
@@ -135,6 +136,8 @@ def _sort_carried(b: Builder, body: Body) -> None:
             body.states.append(place)
         else:
             raise body.node.refuse("it carries something that is neither a number nor a tensor.")
+    if len(body.states) > _MOST_STATES:
+        raise body.node.refuse(f"it carries {len(body.states)} states.")
     own = {n for node in body.graph.nodes for n in node.outputs}
     own |= {port.name for port in body.graph.inputs} | set(body.graph.constants)
     for node in body.graph.nodes:
@@ -237,6 +240,8 @@ class _Probe:
                     raise node.refuse("a sequence is read along another axis than its first.")
                 known[node.outputs[0]] = whole[node.inputs[0]]
                 continue
+            if not known.keys() >= {n for n in node.inputs if n}:
+                raise node.refuse("it reads what no node before it makes.")
             values = [known[n] if n else None for n in node.inputs]
             made = _computed(node, values, budget)
             for name, value in zip(node.outputs, made, strict=False):

@@ -13,6 +13,7 @@ from rnn_engine.saving.onnx.model import BatchInside
 from rnn_engine.saving.onnx.read import read
 from rnn_engine.saving.onnx.views import BoundBatchError, OtherBatchError, View
 
+_MOST_NODES = 10_000
 _UNLIMITED = 1 << 62  # every array of the file has been read within its budget by then
 
 
@@ -71,6 +72,8 @@ def from_onnx(path: Any) -> Any:
 def _model(path: str) -> Any:
     graph, version, budget = read(path)
     graph = with_chains_joined(graph)
+    if len(graph.nodes) > _MOST_NODES:
+        raise RefusedError(f"it has {len(graph.nodes)} nodes; up to {_MOST_NODES} are read.")
     batch_axes: dict[str, int] = {}
     bound, last_only = False, set[str]()
     for _ in range(2 * len(graph.inputs) + 3):

@@ -132,6 +132,27 @@ def test_a_long_row_of_nodes(tmp_path):
             {"x": np.ones((2, 2), np.float32)})  # fmt: skip
 
 
+def test_more_nodes_than_a_model_has(tmp_path):
+    names = ["x", *(f"n{i}" for i in range(20_000)), "y"]
+    nodes = [helper.make_node("Relu", [a], [b]) for a, b in pairwise(names)]
+    refused(model(nodes, [("x", FLOAT, ["n", 2])], ["y"]), tmp_path, "20001 nodes")
+
+
+def test_loops_with_many_states(tmp_path):
+    """Which of them are the states of a layer is tried out: not for a thousand of them."""
+    states = [f"s{i}" for i in range(50)]
+    ports = [helper.make_tensor_value_info(s, FLOAT, [2, 2]) for s in states]
+    results = [helper.make_tensor_value_info(f"{s}_", FLOAT, [2, 2]) for s in states]
+    step = helper.make_tensor_value_info("x_t", FLOAT, [2, 2])
+    nodes = [helper.make_node("MatMul", [s, "w"], [f"{s}_"]) for s in states]
+    body = helper.make_graph(nodes, "body", [*ports, step], results)
+    scan = helper.make_node("Scan", [*["zero"] * 50, "x"], [f"{s}_end" for s in states],
+                            body=body, num_scan_inputs=1)  # fmt: skip
+    known = [("zero", np.zeros((2, 2), np.float32)), ("w", np.ones((2, 2), np.float32))]
+    made = model([scan], [("x", FLOAT, [3, 2, 2])], ["s0_end"], known)
+    refused(made, tmp_path, "carries 50 states")
+
+
 def test_nodes_that_read_what_comes_later(tmp_path):
     nodes = [helper.make_node("Relu", ["b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
     refused(model(nodes, [("x", FLOAT, ["n", 2])], ["b"]), tmp_path, "made by no node before it")
