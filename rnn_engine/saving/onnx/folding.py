@@ -318,7 +318,7 @@ def fold(node: Node, values: list[Any], budget: Budget) -> Any:
         held = np.empty((), object)
         held[()] = result
         return held
-    if isinstance(result, np.ndarray | np.generic):
+    if isinstance(result, np.ndarray | np.generic | int):  # an int out of an array of sizes
         result = plain(np.asarray(result))
         budget.take(result.nbytes, str(node))
     return result

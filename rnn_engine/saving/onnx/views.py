@@ -212,6 +212,12 @@ def arranged(view: View, order: Axes) -> Any:
     if {id(f) for group in groups for f in group} != {id(f) for f in flat}:
         raise RefusedError("axes that were one, or are not there, are wanted apart.")
     now = [f for group in groups for f in group]
+    place = next((i for i, g in enumerate(order) if len(g) == 1 and g[0].batch), 0)
+    if now != flat and place and groups[0] == order[place]:
+        # Axes are made one while the batch is in front: two sizes may be unknown then.
+        inner = [order[place], *order[:place], *order[place + 1 :]]
+        turned = [*range(1, place + 1), 0, *range(place + 1, len(order))]
+        return ops.transpose(arranged(view, inner), turned)  # type: ignore[attr-defined]
     if now != flat:
         tensor = _reshaped(tensor, groups, [(f,) for f in now])
         tensor = _permuted(tensor, [now.index(f) for f in flat], now)

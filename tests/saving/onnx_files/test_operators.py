@@ -102,6 +102,42 @@ def test_layout_with_the_batch_first(tmp_path):
     np.testing.assert_allclose(c, expected[2].transpose(1, 0, 2), atol=1e-6)
 
 
+def test_time_in_front_with_both_directions_beside_each_other(tmp_path):
+    """What torch writes where the batch is second: two sizes are unknown, two axes become one."""
+    made, feeds = recurrent("LSTM", "bidirectional", states=False)
+    del made.graph.output[:]
+    made.graph.node.extend([
+        helper.make_node("Transpose", ["Y"], ["t"], perm=[0, 2, 1, 3]),
+        helper.make_node("Reshape", ["t", "keep"], ["y"]),
+    ])  # fmt: skip
+    made.graph.initializer.append(numpy_helper.from_array(ints(0, 0, -1), "keep"))
+    made.graph.output.append(helper.make_tensor_value_info("y", FLOAT, None))
+    compare(saved(made, tmp_path), feeds)
+
+
+def test_a_state_made_of_the_shape_of_a_fixed_input(tmp_path):
+    """The batch is the second axis, which shows only behind what takes the first for it."""
+    made, feeds = recurrent("GRU", linear_before_reset=1)
+    made.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", FLOAT, [6, 3, 4]))
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "place"], ["rows"]),
+        helper.make_node("Unsqueeze", ["rows", "zero"], ["row"]),
+        helper.make_node("Concat", ["ways", "row", "units"], ["sizes"], axis=0),
+        helper.make_node("Expand", ["blank", "sizes"], ["h"]),
+    ]
+    made.graph.node[0].input[5:] = ["h"]
+    nodes.append(made.graph.node[0])
+    whole = model(
+        nodes, [], ["Y", "Y_h"],
+        [("place", ints(1)[0]), ("zero", ints(0)), ("ways", ints(1)), ("units", ints(5)),
+         ("blank", np.zeros((1, 3, 5), np.float32))],
+    )  # fmt: skip
+    whole.graph.input.extend(made.graph.input)
+    whole.graph.initializer.extend(made.graph.initializer)
+    compare(saved(whole, tmp_path), feeds)
+
+
 def test_only_the_last_state(tmp_path):
     made, feeds = recurrent("GRU", "bidirectional", True, linear_before_reset=1)
     del made.graph.output[0]
