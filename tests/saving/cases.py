@@ -97,7 +97,7 @@ for _name, _cases in CASES.items():
         INPUTS[_name] = _cases[0].shapes[0]
 
 # These say nothing by themselves: a base class, the input, the model around.
-WITHOUT_CASE = {"Functional", "InputLayer", "Sequential", "Wrapper"}
+WITHOUT_CASE = {"BatchInside", "Functional", "ONNXCell", "InputLayer", "Sequential", "Wrapper"}
 # They take strings: see test_texts.py.
 WITHOUT_CASE |= {"StringLookup", "TextVectorization"}
 # Files have the name of its function only.

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 import rnn_engine
-from rnn_engine.saving import from_torch, load_model, model_from_json
+from rnn_engine.saving import from_onnx, from_torch, load_model, model_from_json
+from tests.saving.fuzz_onnx import damaged_onnx, graphs_to_damage
 
 TORCH = Path(__file__).parent / "written" / "torch" / "both.pt"
 
@@ -116,6 +117,8 @@ def damaged_bytes(content, rng):
     """Change, cut or repeat some bytes."""
     content = bytearray(content)
     for _ in range(rng.randint(1, 6)):
+        if not content:
+            break
         if not content:
             break
         at = rng.randrange(len(content))
@@ -250,6 +253,7 @@ def _damage_entry(header, rng):
 FORMATS = {
     ".safetensors": damaged_safetensors,
     ".pt": damaged_archive,
+    ".onnx": lambda contents, rng: damaged_onnx(contents, rng, damaged_bytes),
     ".npz": damaged_archive,
     ".keras": damaged_archive,
     ".h5": damaged_hdf5,
@@ -267,6 +271,9 @@ class Fuzzer:
         self.contents = {}
         for ending in FORMATS:
             path = self.folder / f"good{ending}"
+            if ending == ".onnx":
+                self.contents[ending] = graphs_to_damage(path)
+                continue
             if ending == ".pt":
                 path.write_bytes(TORCH.read_bytes())
             elif ending == ".json":
@@ -302,6 +309,8 @@ class Fuzzer:
             model_from_json(content.decode("utf-8", "replace"))
         elif ending == ".weights.h5":
             self.model.load_weights(path)
+        elif ending == ".onnx":
+            from_onnx(path)
         elif ending == ".pt":
             from_torch(path)
         else:

@@ -1,0 +1,419 @@
+"""Layers as nodes."""
+
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.saving.onnx.write_activations import activated, relu
+from rnn_engine.saving.onnx.writer import (
+    UNTOLD,
+    WRITERS,
+    Mask,
+    NotInONNXError,
+    Value,
+    Writer,
+    untold,
+    writes,
+)
+
+# What changes nothing when it is not trained.
+_IDENTITIES = (
+    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",
+    "GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity",
+)  # fmt: skip
+# What TimeDistributed may hold that does with all steps at once what it does with one.
+_STEPWISE = {*_IDENTITIES, "Dense", "Activation", "ReLU", "LeakyReLU", "ELU", "Rescaling"}
+
+
+@writes(*_IDENTITIES)
+def _identity(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    return x
+
+
+@writes("Dense")
+def _dense(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    name = w.op("MatMul", x.name, w.weight(layer.kernel, wish="kernel"))
+    if layer.use_bias:
+        name = w.op("Add", name, w.weight(layer.bias, wish="bias"))
+    made = Value(name, (*x.shape[:-1], int(layer.units)), x.dtype, x.mask)
+    return activated(w, made, layer.activation)
+
+
+@writes("Embedding")
+def _embedding(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    index = x if x.dtype in ("int32", "int64") else w.cast(x, "int32")
+    table = w.weight(layer.embeddings, wish="embeddings")
+    name = w.op("Gather", table, index.name, axis=0)
+    mask = None
+    if layer.mask_zero:
+        mask = Mask(w.op("Not", w.op("Equal", index.name, w.number(0, index.dtype))))
+    return Value(name, (*x.shape, int(layer.output_dim)), str(layer.dtype), mask)
+
+
+@writes("Masking")
+def _masking(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    other = w.op("Not", w.op("Equal", x.name, w.number(layer.mask_value, x.dtype)))
+    numbers = w.op("Cast", other, to=w.type_of("float32"))
+    any_one = w.op("ReduceMax", numbers, w.ints(-1), keepdims=0)
+    mask = w.op("Greater", any_one, w.number(0.5, "float32"))
+    wide = w.op("Unsqueeze", mask, w.ints(-1))
+    name = w.op("Where", wide, x.name, w.number(0.0, x.dtype))
+    return Value(name, x.shape, x.dtype, Mask(mask) if len(x.shape) == 3 else UNTOLD)
+
+
+@writes("TimeDistributed")
+def _time_distributed(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    inner = layer.layer
+    kind = type(inner).__name__
+    if kind in _STEPWISE:
+        made: Value = WRITERS[kind](w, inner, x.bare(), {})
+        return Value(made.name, made.shape, made.dtype, x.mask)
+    front = w.sizes(x.name, 0, 2)
+    rest = w.sizes(x.name, 2, len(x.shape))
+    folded = w.op("Reshape", x.name, w.op("Concat", w.ints(-1), rest, axis=0))
+    one: Any = w.layer(inner, Value(folded, (None, *x.shape[2:]), x.dtype), {})
+    if isinstance(one, list):
+        raise NotInONNXError(f"{kind} within TimeDistributed has several outputs.")
+    back = w.sizes(one.name, 1, len(one.shape))
+    name = w.op("Reshape", one.name, w.op("Concat", front, back, axis=0))
+    return Value(name, (*x.shape[:2], *one.shape[1:]), one.dtype, x.mask)
+
+
+# --- activations ------------------------------------------------------------------------------
+
+
+@writes("Activation")
+def _activation(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    return activated(w, x, layer.activation)
+
+
+@writes("ReLU")
+def _relu(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    settings = [layer.negative_slope, layer.max_value, layer.threshold]
+    name = w.op("Relu", x.name) if settings == [0.0, None, 0.0] else relu(w, x, *settings)
+    return Value(name, x.shape, x.dtype, x.mask)
+
+
+@writes("LeakyReLU", "ELU")
+def _with_slope(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    leaky = type(layer).__name__ == "LeakyReLU"
+    alpha = float(layer.negative_slope if leaky else layer.alpha)
+    name = w.op("LeakyRelu" if leaky else "Elu", x.name, alpha=alpha)
+    return Value(name, x.shape, x.dtype, x.mask)
+
+
+@writes("PReLU")
+def _prelu(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    name = w.op("PRelu", x.name, w.weight(layer.alpha, wish="alpha"))
+    return Value(name, x.shape, x.dtype, x.mask)
+
+
+@writes("Softmax")
+def _softmax(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    if x.mask is not None or not isinstance(layer.axis, int):
+        raise NotInONNXError("a Softmax with a mask, or over several axes, is not written.")
+    return Value(w.op("Softmax", x.name, axis=layer.axis), x.shape, x.dtype)
+
+
+# --- shapes -----------------------------------------------------------------------------------
+
+
+def _shape_after(layer: Any, x: Value) -> tuple[int | None, ...]:
+    return tuple(layer.compute_output_shape(x.shape))
+
+
+@writes("Flatten")
+def _flatten(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    name = x.name
+    if layer.data_format == "channels_first" and len(x.shape) > 2:
+        name = w.transpose(name, [0, *range(2, len(x.shape)), 1])
+    return Value(w.op("Flatten", name, axis=1), _shape_after(layer, x), x.dtype)
+
+
+@writes("Reshape")
+def _reshape(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    shape = _shape_after(layer, x)
+    # What remains of one size is known to the layer, whether or not to the shape.
+    inner = [n if t == -1 else t for t, n in zip(layer.target_shape, shape[1:], strict=True)]
+    return Value(w.reshaped(x.name, x.shape, inner), shape, x.dtype)
+
+
+@writes("Permute")
+def _permute(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    name = w.transpose(x.name, [0, *layer.dims])
+    return Value(name, _shape_after(layer, x), x.dtype)
+
+
+@writes("RepeatVector")
+def _repeat(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    wide = w.op("Unsqueeze", x.name, w.ints(1))
+    return Value(w.op("Expand", wide, w.ints(1, layer.n, 1)), _shape_after(layer, x), x.dtype)
+
+
+@writes("ZeroPadding1D")
+def _padding(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    before, after = layer.padding
+    axis = _time_axis(layer)
+    pads = [0] * 6
+    pads[axis], pads[axis + 3] = int(before), int(after)
+    name = w.op("Pad", x.name, w.ints(*pads), w.number(0.0, x.dtype))
+    return Value(name, _shape_after(layer, x), x.dtype)
+
+
+@writes("Cropping1D")
+def _cropping(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    before, after = (int(n) for n in layer.cropping)
+    end = -after if after else (1 << 62)
+    name = w.op("Slice", x.name, w.ints(before), w.ints(end), w.ints(1))
+    return Value(name, _shape_after(layer, x), x.dtype)
+
+
+@writes("UpSampling1D")
+def _up_sampling(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    times = int(layer.size[0] if isinstance(layer.size, list | tuple) else layer.size)
+    wide = w.op("Expand", w.op("Unsqueeze", x.name, w.ints(2)), w.ints(1, 1, times, 1))
+    name = w.op("Reshape", wide, w.ints(0, -1, int(x.shape[2] or 0)))
+    return Value(name, _shape_after(layer, x), x.dtype)
+
+
+# --- several inputs ---------------------------------------------------------------------------
+
+_MERGES = {"Add": "Sum", "Average": "Mean", "Maximum": "Max", "Minimum": "Min"}
+
+
+@writes(*_MERGES, "Multiply", "Subtract")
+def _merge(w: Writer, layer: Any, xs: list[Value], options: Any) -> Value:
+    xs = list(xs)
+    shape = tuple(layer.compute_output_shape([x.shape for x in xs]))
+    if len({len(x.shape) for x in xs}) > 1:
+        raise NotInONNXError("it merges tensors of different rank.")
+    kind = type(layer).__name__
+    if kind in _MERGES:
+        name = w.op(_MERGES[kind], *(x.name for x in xs))
+    else:
+        name = xs[0].name
+        for other in xs[1:]:
+            name = w.op("Mul" if kind == "Multiply" else "Sub", name, other.name)
+    return Value(name, shape, xs[0].dtype, _mask_of_all(w, xs))
+
+
+def _mask_of_all(w: Writer, xs: list[Value]) -> Mask | None:
+    """Return where any mask is open; None where one input has none, as in Keras."""
+    masks = [x.mask for x in xs]
+    if any(m is None for m in masks):
+        return None
+    if any(m is UNTOLD for m in masks):
+        return UNTOLD
+    known = {m.name: m for m in masks if m is not None}
+    if len(known) == 1:
+        return next(iter(known.values()))
+    first, *rest = known
+    for other in rest:
+        first = w.op("Or", first, other)
+    return Mask(first)
+
+
+@writes("Concatenate")
+def _concatenate(w: Writer, layer: Any, xs: list[Value], options: Any) -> Value:
+    xs = list(xs)
+    shape = tuple(layer.compute_output_shape([x.shape for x in xs]))
+    name = w.op("Concat", *(x.name for x in xs), axis=int(layer.axis))
+    masks = {x.mask.name if x.mask is not None else None for x in xs}
+    mask = None
+    if masks != {None}:
+        last = layer.axis % len(shape) == len(shape) - 1
+        # Keras keeps a step where any mask is open, and all where an input has none.
+        mask = UNTOLD if not last else None
+        if last and None not in masks:
+            mask = _mask_of_all(w, xs)
+        elif last:
+            mask = None
+    return Value(name, shape, xs[0].dtype, mask)
+
+
+@writes("Dot")
+def _dot(w: Writer, layer: Any, xs: list[Value], options: Any) -> Value:
+    one, two = xs
+    axes = layer.axes if isinstance(layer.axes, list | tuple) else [layer.axes] * 2
+    a, b = (axis % len(x.shape) for axis, x in zip(axes, xs, strict=True))
+    if layer.normalize or len(one.shape) != 3 or len(two.shape) != 3:
+        raise NotInONNXError(
+            "a Dot of other than two (batch, a, b), or normalized, is not written."
+        )
+    left = w.transpose(one.name, [0, 1, 2] if a == 2 else [0, 2, 1])
+    right = w.transpose(two.name, [0, 1, 2] if b == 1 else [0, 2, 1])
+    shape = tuple(layer.compute_output_shape([x.shape for x in xs]))
+    return Value(w.op("MatMul", left, right), shape, one.dtype)
+
+
+# --- windows ----------------------------------------------------------------------------------
+
+
+def _time_axis(layer: Any) -> int:
+    return 2 if getattr(layer, "data_format", None) == "channels_first" else 1
+
+
+def _channels_first(w: Writer, layer: Any, x: Value) -> str:
+    """Return (batch, channels, ...)."""
+    if layer.data_format == "channels_first":
+        return x.name
+    rank = len(x.shape)
+    return w.transpose(x.name, [0, rank - 1, *range(1, rank - 1)])
+
+
+def _back(w: Writer, layer: Any, name: str, rank: int) -> str:
+    if layer.data_format == "channels_first":
+        return name
+    return w.transpose(name, [0, *range(2, rank), 1])
+
+
+def _windows(layer: Any, size: Any, x: Value) -> dict[str, Any]:
+    """Return the attributes of windows."""
+    strides = [int(n) for n in layer.strides]
+    dilations = [int(n) for n in getattr(layer, "dilation_rate", (1,) * len(strides))]
+    found: dict[str, Any] = {"kernel_shape": [int(n) for n in size], "strides": strides}
+    if max(dilations) > 1:
+        found["dilations"] = dilations
+    if layer.padding == "causal":
+        found["pads"] = [(found["kernel_shape"][0] - 1) * dilations[0], 0]
+    elif layer.padding == "same":
+        if max(strides) == 1 and hasattr(layer, "kernel_size"):  # in numbers, read alike by all
+            both = [(k - 1) * d for k, d in zip(found["kernel_shape"], dilations, strict=True)]
+            found["pads"] = [n // 2 for n in both] + [n - n // 2 for n in both]
+        else:
+            found["auto_pad"] = "SAME_UPPER"
+    return found
+
+
+@writes("Conv1D", "Conv2D", "Conv3D")
+def _conv(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    def turned(kernel: np.ndarray) -> np.ndarray:
+        return np.moveaxis(kernel, (-1, -2), (0, 1))
+
+    inputs = [_channels_first(w, layer, x), w.weight(layer.kernel, turned, "kernel")]
+    if layer.use_bias:
+        inputs.append(w.weight(layer.bias, wish="bias"))
+    settings = _windows(layer, layer.kernel_size, x)
+    name = w.op("Conv", *inputs, group=int(layer.groups), **settings)
+    name = _back(w, layer, name, len(x.shape))
+    made = Value(name, _shape_after(layer, x), x.dtype)
+    return activated(w, made, layer.activation)
+
+
+@writes(
+    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
+    "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+)  # fmt: skip
+def _pooling(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    kind = "MaxPool" if type(layer).__name__.startswith("Max") else "AveragePool"
+    name = _channels_first(w, layer, x)
+    name = w.op(kind, name, **_windows(layer, layer.pool_size, x))
+    name = _back(w, layer, name, len(x.shape))
+    return Value(name, _shape_after(layer, x), x.dtype)
+
+
+@writes(
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+)  # fmt: skip
+def _global_pooling(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    rank = len(x.shape)
+    axes = range(2, rank) if layer.data_format == "channels_first" else range(1, rank - 1)
+    average = type(layer).__name__.startswith("GlobalAverage")
+    keep = int(bool(layer.keepdims))
+    shape = _shape_after(layer, x)
+    if average and x.mask is not None and rank == 3:
+        if layer.data_format == "channels_first":
+            raise NotInONNXError("a mask over channels first is not written.")
+        mask = untold(x.mask)
+        ones = w.op("Cast", w.op("Unsqueeze", mask.name, w.ints(2)), to=w.type_of(x.dtype))
+        total = w.op("ReduceSum", w.op("Mul", x.name, ones), w.ints(1), keepdims=keep)
+        count = w.op("ReduceSum", ones, w.ints(1), keepdims=keep)
+        return Value(w.op("Div", total, count), shape, x.dtype)
+    kind = "ReduceMean" if average else "ReduceMax"
+    return Value(w.op(kind, x.name, w.ints(*axes), keepdims=keep), shape, x.dtype)
+
+
+# --- normalizations ---------------------------------------------------------------------------
+
+
+@writes("BatchNormalization")
+def _batch_normalization(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    axis = layer.axis % len(x.shape)
+    variance = layer.moving_variance.numpy().astype(np.float64)
+    scale = 1 / np.sqrt(variance + layer.epsilon)
+    scale = scale * layer.gamma.numpy() if layer.scale else scale
+    shift = -layer.moving_mean.numpy().astype(np.float64) * scale
+    shift = shift + layer.beta.numpy() if layer.center else shift
+    return _affine(w, x, scale, shift, axis)
+
+
+def _affine(w: Writer, x: Value, scale: Any, shift: Any, axis: int) -> Value:
+    """Return x · scale + shift along an axis."""
+    shape = [-1] + [1] * (len(x.shape) - 1 - axis)
+    parts = [np.reshape(p, shape).astype(x.dtype) for p in (scale, shift)]
+    name = w.op("Mul", x.name, w.constant(parts[0], "scale"))
+    return Value(w.op("Add", name, w.constant(parts[1], "shift")), x.shape, x.dtype, x.mask)
+
+
+@writes("LayerNormalization")
+def _layer_normalization(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    axes = sorted(axis % len(x.shape) for axis in axes)
+    if axes != list(range(axes[0], len(x.shape))):
+        raise NotInONNXError(f"it normalizes over the axes {axes}, which are not the last ones.")
+    size = tuple(int(n or 0) for n in x.shape[axes[0] :])
+    gamma = w.weight(layer.gamma, wish="gamma") if layer.scale else w.constant(
+        np.ones(size, x.dtype), "gamma")  # fmt: skip
+    inputs = [x.name, gamma]
+    if layer.center:
+        inputs.append(w.weight(layer.beta, wish="beta"))
+    name = w.op("LayerNormalization", *inputs, axis=axes[0], epsilon=float(layer.epsilon))
+    return Value(name, x.shape, x.dtype, x.mask)
+
+
+@writes("GroupNormalization")
+def _group_normalization(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    rank = len(x.shape)
+    if layer.axis % rank != rank - 1 or any(n is None for n in x.shape[2:]):
+        raise NotInONNXError("it normalizes another axis than the last, or one of unknown size.")
+    channels = int(x.shape[-1] or 0)
+    groups = channels if layer.groups == -1 else int(layer.groups)
+    front = w.transpose(x.name, [0, rank - 1, *range(1, rank - 1)])
+    grouped = w.op("Reshape", front, w.ints(0, groups, -1))
+    mean = w.op("ReduceMean", grouped, w.ints(2), keepdims=1)
+    off = w.op("Sub", grouped, mean)
+    variance = w.op("ReduceMean", w.op("Mul", off, off), w.ints(2), keepdims=1)
+    root = w.op("Sqrt", w.op("Add", variance, w.number(layer.epsilon, x.dtype)))
+    flat = w.op("Reshape", w.op("Div", off, root), w.op("Shape", front))
+    name = w.transpose(flat, [0, *range(2, rank), 1])
+    if layer.scale:
+        name = w.op("Mul", name, w.weight(layer.gamma, wish="gamma"))
+    if layer.center:
+        name = w.op("Add", name, w.weight(layer.beta, wish="beta"))
+    return Value(name, x.shape, x.dtype, x.mask)
+
+
+@writes("RMSNormalization", "UnitNormalization")
+def _by_size(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    square = w.op("Mul", x.name, x.name)
+    unit = type(layer).__name__ == "UnitNormalization"
+    kind = "ReduceSum" if unit else "ReduceMean"
+    size = w.op(kind, square, w.ints(*axes), keepdims=1)
+    if unit:
+        name = w.op("Div", x.name, w.op("Sqrt", w.op("Max", size, w.number(1e-12, x.dtype))))
+        return Value(name, x.shape, x.dtype, x.mask)
+    root = w.op("Sqrt", w.op("Add", size, w.number(layer.epsilon, x.dtype)))
+    name = w.op("Div", x.name, root)
+    if len(axes) != 1 or axes[0] % len(x.shape) != len(x.shape) - 1:
+        raise NotInONNXError("it normalizes another axis than the last.")
+    return Value(w.op("Mul", name, w.weight(layer.scale, wish="scale")), x.shape, x.dtype)
+
+
+@writes("Rescaling")
+def _rescaling(w: Writer, layer: Any, x: Value, options: Any) -> Value:
+    x = x if x.dtype.startswith("float") else w.cast(x, str(layer.dtype))
+    scale, offset = (np.asarray(n, x.dtype) for n in (layer.scale, layer.offset))
+    name = w.op("Mul", x.name, w.constant(scale, "scale"))
+    return Value(w.op("Add", name, w.constant(offset, "offset")), x.shape, x.dtype, x.mask)
