@@ -26,7 +26,8 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
-.PHONY: help demo test explore nightly fuzz keras-versions soak verify accuracy bench ulp lint format clean \
+.PHONY: help demo test explore nightly fuzz kills sweep keras-versions soak verify accuracy bench ulp \
+	lint format clean \
 	distclean
 
 help:  ## this list
@@ -50,6 +51,10 @@ keras-versions: $(VENV)/test.stamp  ## what is saved here opens in older version
 		"$(VENV)-keras-$$v/bin/pip" install -q keras==$$v h5py scipy "numpy<2.1" "jax[cpu]<0.5" && \
 		KERAS_BACKEND=jax "$(VENV)-keras-$$v/bin/python" tests/saving/versions.py read out/versions \
 		|| exit 1; done
+
+MODELS ?= models
+sweep: $(VENV)/test.stamp  ## load the model files in MODELS=folder that other programs wrote
+	$(RUN) -m tests.saving.sweep $(MODELS)
 
 fuzz: $(VENV)/test.stamp  ## N damaged files of each format are loaded or refused (N=10000)
 	$(RUN) -m tests.saving.fuzz --runs $(N)

@@ -5,6 +5,7 @@ gone, the classes of optimizers, and the order in which those keep their state.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ _GONE: dict[str, tuple[Any, ...]] = {
 }
 _OPTIMIZER_GONE = ("is_legacy_optimizer", "jit_compile")
 _ALPHA = ("LeakyReLU",)
+_RECURRENT = ("RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional")
 # After so many the product of Nadam's momenta is zero in float32.
 _MOST_MOMENTA = 2000
 # Keras 3's hard sigmoid is another function; the numbers of the file are kept.
@@ -108,7 +110,59 @@ def _layer(value: Any) -> Any:
     if not isinstance(config, dict):
         return value
     settings = {key: _activation(key, _layer(entry)) for key, entry in config.items()}
+    calls = value.get("inbound_nodes")
+    if isinstance(calls, list) and calls:
+        value = {**value, "inbound_nodes": [_call(name, call) for call in calls]}
     return {**value, "class_name": _class(name), "config": _settings(name, settings)}
+
+
+def _call(name: Any, call: Any) -> Any:
+    """Return a call of a layer in a graph: tensors first, what else it was given by name."""
+    if isinstance(call, dict) and "args" in call:
+        return call
+    single = isinstance(call, list) and call and isinstance(call[0], str)
+    tensors = _tensors([call] if single else call)
+    kwargs = next((t[3] for t in _histories(call) if len(t) > 3 and isinstance(t[3], dict)), {})
+    kwargs = {key: _tensors(part) for key, part in kwargs.items()}
+    if isinstance(tensors, list) and len(tensors) == 1:
+        tensors = tensors[0]
+    elif isinstance(tensors, list) and name in _RECURRENT:
+        # Keras 2 handed initial states to a recurrent layer behind its input.
+        kwargs["initial_state"] = tensors[1:]
+        tensors = tensors[0]
+    return {"args": [tensors], "kwargs": kwargs}
+
+
+def _tensors(value: Any) -> Any:
+    """Return data with Keras 2's places of tensors written as Keras 3 writes them."""
+    if _is_history(value):
+        if value[0] == "_CONSTANT_VALUE":
+            return value[2]
+        return {"class_name": "__keras_tensor__", "config": {"keras_history": value[:3]}}
+    if isinstance(value, list):
+        return [_tensors(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _tensors(part) for key, part in value.items()}
+    return value
+
+
+def _histories(value: Any) -> Iterator[list[Any]]:
+    if _is_history(value):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _histories(part)
+
+
+def _is_history(value: Any) -> bool:
+    """Whether this is the place of a tensor: its layer, which call of it, which output."""
+    return (
+        isinstance(value, list)
+        and len(value) >= 3
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+        and (isinstance(value[2], int) or value[0] == "_CONSTANT_VALUE")
+    )
 
 
 def _class(name: Any) -> Any:
