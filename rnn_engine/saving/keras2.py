@@ -23,6 +23,13 @@ _GONE: dict[str, tuple[Any, ...]] = {
     "batch_input_shape": (None,),
     "experimental_autocast": (),
 }
+# Of layers whose parent in Keras 2 had arguments that mean nothing in them.
+_GONE_OF = {
+    "SeparableConv": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
+    "DepthwiseConv": ("groups", "filters", "kernel_initializer", "kernel_regularizer",
+                      "kernel_constraint"),
+    "SpatialDropout": ("noise_shape",),
+}  # fmt: skip
 _OPTIMIZER_GONE = ("is_legacy_optimizer", "jit_compile")
 _ALPHA = ("LeakyReLU",)
 _RECURRENT = ("RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional")
@@ -110,6 +117,8 @@ def _layer(value: Any) -> Any:
     if not isinstance(config, dict):
         return value
     settings = {key: _activation(key, _layer(entry)) for key, entry in config.items()}
+    if isinstance(settings.get("layers"), list) and "output_layers" in settings:
+        settings = _counted_from_zero(settings)
     calls = value.get("inbound_nodes")
     if isinstance(calls, list) and calls:
         value = {**value, "inbound_nodes": [_call(name, call) for call in calls]}
@@ -131,6 +140,46 @@ def _call(name: Any, call: Any) -> Any:
         kwargs["initial_state"] = tensors[1:]
         tensors = tensors[0]
     return {"args": [tensors], "kwargs": kwargs}
+
+
+def _counted_from_zero(graph: dict[str, Any]) -> dict[str, Any]:
+    """Return a graph in which the first call of a model within it has the number 0.
+
+    Keras 2 counts the making of the inner model as its first call. Of graphs Keras 3 does so
+    too, but only where outputs are named.
+    """
+    inner = {e.get("name"): e for e in graph["layers"] if isinstance(e, dict) and _has_input(e)}
+
+    def moved(value: Any, outputs: bool = False) -> Any:
+        if isinstance(value, dict) and "keras_history" in value:
+            return {**value, "keras_history": moved(value["keras_history"])}
+        if _is_history(value):
+            entry = inner.get(value[0])
+            if entry is None or (outputs and entry["class_name"] != "Sequential"):
+                return value
+            return [value[0], value[1] - 1, *value[2:]]
+        if isinstance(value, list):
+            return [moved(part, outputs) for part in value]
+        if isinstance(value, dict):
+            return {key: moved(part, outputs) for key, part in value.items()}
+        return value
+
+    layers = [
+        {**entry, "inbound_nodes": moved(entry.get("inbound_nodes") or [])}
+        if isinstance(entry, dict)
+        else entry
+        for entry in graph["layers"]
+    ]
+    return {**graph, "layers": layers, "output_layers": moved(graph["output_layers"], True)}
+
+
+def _has_input(entry: dict[str, Any]) -> bool:
+    """Whether a layer's config is that of a model which was made with its input."""
+    config = entry.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else None
+    if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
+        return False
+    return entry.get("class_name") != "Sequential" or layers[0].get("class_name") == "InputLayer"
 
 
 def _tensors(value: Any) -> Any:
@@ -181,6 +230,9 @@ def _settings(name: Any, config: dict[str, Any]) -> dict[str, Any]:
             del config[key]
     if name in _ALPHA and "alpha" in config:
         config["negative_slope"] = config.pop("alpha")
+    for beginning, keys in _GONE_OF.items():
+        for key in keys if f"{name}".startswith(beginning) else ():
+            config.pop(key, None)
     axis = config.get("axis")
     if isinstance(axis, list) and len(axis) == 1 and name == "BatchNormalization":
         config["axis"] = axis[0]

@@ -14,6 +14,7 @@ from rnn_engine.saving.state import Group
 from rnn_engine.saving.stored import Stored, in_order
 
 _ARRAY = re.compile(r"(?:(?P<path>.+)/)?vars/(?P<number>\d{1,6})")
+_NUMBERED = re.compile(r"(?P<name>.+)_(?P<count>\d{1,6})")
 # How Keras 2.12 called the place of the layers of a model.
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
@@ -45,8 +46,10 @@ def arrays_of(file: Hdf5) -> dict[str, list[Stored]]:
     for name in file.names:
         match = _ARRAY.fullmatch(name)
         if match and file.is_array(name):
-            path = "/".join("layers" if p == _OLD_LAYERS else p for p in _parts(match["path"]))
+            path = match["path"] or ""
             found.setdefault(path, {})[int(match["number"])] = file.array(name)
+    if any(_OLD_LAYERS in path for path in found):
+        found = {_renamed(path, set(found)): values for path, values in found.items()}
     return {path: in_order(values, path, file.source) for path, values in found.items()}
 
 
@@ -56,5 +59,17 @@ def named_of(file: Hdf5) -> dict[str, Stored]:
     return {name: file.array(name) for name in names}
 
 
-def _parts(path: str | None) -> list[str]:
-    return (path or "").split("/")
+def _renamed(path: str, paths: set[str]) -> str:
+    """Return a path of Keras 2.12 as later versions have it.
+
+    There the second of two layers of a class has the number 2, not 1.
+    """
+    renamed = []
+    parts = path.split("/")
+    for i, part in enumerate(parts):
+        match = _NUMBERED.fullmatch(part)
+        before = "/".join([*parts[:i], match["name"], ""]) if match else ""
+        if match and int(match["count"]) > 1 and any(f"{p}/".startswith(before) for p in paths):
+            part = f"{match['name']}_{int(match['count']) - 1}"
+        renamed.append("layers" if part == _OLD_LAYERS else part)
+    return "/".join(renamed)
