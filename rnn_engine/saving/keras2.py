@@ -311,12 +311,29 @@ def old_slots(optimizer: Any, stored: list[Stored], source: str) -> list[Stored]
     slots = stored[1:]
     if config.get("is_legacy_optimizer", "decay" in config) and len(slots) % 2 == 0:
         slots = _beside(slots)
-    if isinstance(optimizer, dict) and _class(optimizer.get("class_name")) == "Nadam":
+    name = _class(optimizer.get("class_name")) if isinstance(optimizer, dict) else None
+    if name == "SGD" and not config.get("momentum"):
+        slots = []  # Keras 2 keeps momenta that it does not use
+    elif name == "Adafactor":
+        slots = _with_places(slots, source)
+    if name == "Nadam":
         slots = [*slots, _nadam_product(stored[0], config, source)]
     rate = config.get("learning_rate", 0.001)
     if isinstance(rate, dict) or config.get("decay"):  # a schedule is no variable
         return [stored[0], *slots]
     return [stored[0], Stored.of(float(rate), source), *slots]
+
+
+def _with_places(slots: list[Stored], source: str) -> list[Stored]:
+    """Return Adafactor's state with the two unused numbers that Keras 3 keeps for a vector."""
+    placed: list[Stored] = []
+    while slots:
+        row, whole = slots[0].shape, slots[2].shape if len(slots) > 2 else ()
+        count = 3 if row and whole[:-1] == row else 1
+        unused = [] if count == 3 else [Stored.of(np.float32(0), source)] * 2
+        placed += [*unused, *slots[:count]]
+        slots = slots[count:]
+    return placed
 
 
 def _nadam_product(iteration: Stored, config: dict[str, Any], source: str) -> Stored:
