@@ -27,8 +27,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
 .PHONY: help demo test explore nightly fuzz kills sweep keras-versions soak verify accuracy bench ulp \
-	lint format clean \
-	distclean
+	lint format clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,4 +1,4 @@
-"""`python -m rnn_engine`: what this machine gives the engine, and compiling ahead."""
+"""`python -m rnn_engine`: what this machine gives the engine, compiling ahead, files of models."""
 
 import argparse
 import os
@@ -23,9 +23,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warm.add_argument(
         "--serial", action="store_true", help="leave out what runs on several threads"
     )
+    shows = commands.add_parser("show", help="layers, shapes, parameters of a file of a model")
+    verifies = commands.add_parser("verify", help="recompute the sample that a saved model carries")
+    converts = commands.add_parser("convert", help="load a model, save it as the new name ends")
+    for command in (shows, verifies, converts):
+        command.add_argument("file")
+    converts.add_argument("target")
     chosen = parser.parse_args(arguments)
     if chosen.command == "info":
         return _show(info())
+    if chosen.command in ("show", "verify", "convert"):
+        names = (chosen.file, chosen.target) if chosen.command == "convert" else (chosen.file,)
+        return on_file(chosen.command, *names)
+    return warm_up(chosen.dtypes, parallel=not chosen.serial)
+
+
+def on_file(command: str, *names: str) -> int:
+    """Show, verify or convert a file of a model, and return the exit status."""
+    from rnn_engine import saving
+
+    try:
+        if command == "show":
+            return _show(str(saving.show(*names)))
+        if command == "verify":
+            difference = saving.verify(*names)
+            return _show(f"{names[0]}: the output is that of the save, within {difference:.3g}")
+        saving.convert(*names)
+        return _show(f"{names[0]} is {names[1]}, too")
+    except (OSError, ValueError, ImportError) as error:
+        print(f"rnn_engine: {error}", file=sys.stderr)
+        return 1
+
+
+def warm_up(dtypes: Sequence[str], parallel: bool) -> int:
+    """Compile the kernels of ordinary programs, and return the exit status."""
     if not cache.can_save():
         print(
             "rnn_engine: no private folder can be written, so nothing that is compiled now would "
@@ -34,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     start = time.monotonic()
-    warmup(chosen.dtypes, parallel=not chosen.serial)
+    warmup(dtypes, parallel=parallel)
     count, seconds = len(cache.kernel_sizes()), time.monotonic() - start
     return _show(f"{count} kernels in {cache.folder()}, ready after {seconds:.1f} s")
 

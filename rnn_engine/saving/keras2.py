@@ -311,12 +311,13 @@ def old_slots(optimizer: Any, stored: list[Stored], source: str) -> list[Stored]
     slots = stored[1:]
     if config.get("is_legacy_optimizer", "decay" in config) and len(slots) % 2 == 0:
         slots = _beside(slots)
-    name = _class(optimizer.get("class_name")) if isinstance(optimizer, dict) else None
-    if name == "SGD" and not config.get("momentum"):
+    name = optimizer.get("class_name") if isinstance(optimizer, dict) else optimizer
+    name = str(_class(name)).lower()  # a name alone is written as it was given
+    if name == "sgd" and not config.get("momentum"):
         slots = []  # Keras 2 keeps momenta that it does not use
-    elif name == "Adafactor":
+    elif name == "adafactor":
         slots = _with_places(slots, source)
-    if name == "Nadam":
+    if name == "nadam":
         slots = [*slots, _nadam_product(stored[0], config, source)]
     rate = config.get("learning_rate", 0.001)
     if isinstance(rate, dict) or config.get("decay"):  # a schedule is no variable
