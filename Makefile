@@ -26,6 +26,7 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
+kills: N = 1000
 .PHONY: help demo test explore nightly fuzz kills sweep keras-versions soak verify accuracy bench ulp \
 	lint format clean distclean
 
@@ -60,6 +61,9 @@ fuzz: $(VENV)/test.stamp  ## N damaged files of each format are loaded or refuse
 
 explore: $(VENV)/test.stamp  ## the suite with 100 cases a property, new ones in every run
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=explore $(ARGS)
+
+kills: $(VENV)/test.stamp  ## N saves and N/5 trainings ended by SIGKILL, nothing lost (N=1000)
+	NUMBA_NUM_THREADS=1 $(RUN) -m tests.saving.kills --kills $(N)
 
 nightly: $(VENV)/test.stamp  ## the suite with 20,000 random cases a property (hours)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=nightly $(ARGS)
