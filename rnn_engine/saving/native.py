@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from rnn_engine.saving.archive import Archive, fill_from
+from rnn_engine.saving.archive import Archive
 from rnn_engine.saving.assets import assets_of, write_assets
 from rnn_engine.saving.budget import checked_dtype
 from rnn_engine.saving.errors import RefusedError, damage_named
@@ -87,14 +87,12 @@ def _stored(archive: Archive, name: str) -> Stored:
 
     def fill(target: np.ndarray) -> None:
         archive.budget.take(target.nbytes, name)
-        with archive.open(name) as member:
-            member.read(start)
-            if not fortran:
-                fill_from(member, target)
-            else:
-                swapped = np.empty(shape[::-1], dtype)
-                fill_from(member, swapped)
-                target[...] = swapped.T
+        if not fortran:
+            archive.fill(name, start, target)
+        else:
+            swapped = np.empty(shape[::-1], dtype)
+            archive.fill(name, start, swapped)
+            target[...] = swapped.T
 
     return Stored(shape, dtype, source, fill, data // max(1, dtype.itemsize))
 
