@@ -15,8 +15,8 @@ import numpy as np
 from rnn_engine import losses
 from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.hdf5 import Hdf5, h5py
-from rnn_engine.saving.keras_h5 import NOTE, said_by
 from rnn_engine.saving.keras2 import from_old_file
+from rnn_engine.saving.keras_h5 import NOTE, said_by
 from rnn_engine.saving.state import text_layers
 from rnn_engine.saving.stored import Content, Stored
 from rnn_engine.saving.writing import to_json

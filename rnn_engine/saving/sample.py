@@ -213,8 +213,8 @@ def _is_ours(layer: Any) -> bool:
     ours = type(layer).__module__.startswith("rnn_engine.") and not isinstance(layer, Lambda)
     functions = (getattr(layer, name, None) for name in ("activation", "recurrent_activation"))
     return ours and all(
-        function is None or type(function).__module__.startswith("rnn_engine.activations")
-        and type(function).__name__ not in ("FunctionActivation", "CustomActivation")
+        function is None or (type(function).__module__.startswith("rnn_engine.activations")
+        and type(function).__name__ not in ("FunctionActivation", "CustomActivation"))
         for function in functions
     )  # fmt: skip
 

@@ -12,7 +12,8 @@ import sys
 import warnings
 
 WATCHED = (
-    "exec", "import", "open", "os.", "socket.", "subprocess.", "ctypes.", "marshal.loads", "pickle.",
+    "exec", "import", "open", "os.", "socket.", "subprocess.", "ctypes.", "marshal.loads",
+    "pickle.",
     "shutil.", "code.__new__", "function.__new__", "tempfile.", "urllib.", "webbrowser.", "pty.",
     "http.", "ftplib.", "glob.", "cpython.run", "sqlite3.", "mmap.__new__",
 )  # fmt: skip

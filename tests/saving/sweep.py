@@ -139,7 +139,9 @@ def main():
     warnings.simplefilter("ignore")
     counts = sweep(parser.parse_args().folder, lambda text: print(text[:400], flush=True))
     for version, file in sorted({key[:2] for key in counts}):
-        found = {verdict: counts[version, file, verdict] for verdict in ("right", "limited", "wrong")}
+        found = {
+            verdict: counts[version, file, verdict] for verdict in ("right", "limited", "wrong")
+        }
         print(f"Keras {version:5} {file:13}", *(f"{n:3} {verdict}" for verdict, n in found.items()))
     return int(any(key[2] == "wrong" for key in counts))
 

@@ -70,6 +70,7 @@ def with_layers(*more):
 
 def called_with(entry, *args, **kwargs):
     """A graph in which a layer is called with arguments out of the file."""
+
     def change(config):
         first = config["config"]["layers"][0]
         name = first["config"]["name"]
@@ -80,6 +81,7 @@ def called_with(entry, *args, **kwargs):
             "input_layers": [[name, 0, 0]], "output_layers": [["x", 0, 0]]})  # fmt: skip
         config.pop("build_config", None)
         config.pop("compile_config", None)
+
     return change
 
 
