@@ -34,10 +34,10 @@ def measure(side: str, what: str, path: str, repeats: int) -> str:
     if side == "Keras":
         import keras as package
     else:
-        import rnn_engine as package  # type: ignore[no-redef]
+        import rnn_engine as package
     load = package.models.load_model
     weights = path.endswith(".weights.h5")
-    model = model_of(package) if weights or what == "save" else None
+    model: Any = model_of(package) if weights or what == "save" else None
     small = package.Sequential([package.layers.Input((2,)), package.layers.Dense(1)])
     with tempfile.TemporaryDirectory() as folder:  # what a first use imports is not the file's
         first = os.path.join(folder, f"s{path[path.index('m.') + 1 :]}")
@@ -64,7 +64,8 @@ def main() -> None:
     parser.add_argument("--one", nargs=3, metavar=("SIDE", "WHAT", "PATH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(measure(*options.one, options.repeats))
+        side, what, path = options.one
+        print(measure(side, what, path, options.repeats))
         return
     print(f"{'':12} {'':5} {'rnn_engine':>11} {'Keras':>9} {'ratio':>6}  memory / file (Keras)")
     with tempfile.TemporaryDirectory() as folder:

@@ -33,23 +33,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "info":
         return _show(info())
     if chosen.command in ("show", "verify", "convert"):
-        names = (chosen.file, chosen.target) if chosen.command == "convert" else (chosen.file,)
-        return on_file(chosen.command, *names)
+        return on_file(chosen.command, chosen.file, getattr(chosen, "target", ""))
     return warm_up(chosen.dtypes, parallel=not chosen.serial)
 
 
-def on_file(command: str, *names: str) -> int:
+def on_file(command: str, file: str, target: str = "") -> int:
     """Show, verify or convert a file of a model, and return the exit status."""
     from rnn_engine import saving
 
     try:
         if command == "show":
-            return _show(str(saving.show(*names)))
+            return _show(str(saving.show(file)))
         if command == "verify":
-            difference = saving.verify(*names)
-            return _show(f"{names[0]}: the output is that of the save, within {difference:.3g}")
-        saving.convert(*names)
-        return _show(f"{names[0]} is {names[1]}, too")
+            difference = saving.verify(file)
+            return _show(f"{file}: the output is that of the save, within {difference:.3g}")
+        saving.convert(file, target)
+        return _show(f"{file} is {target}, too")
     except (OSError, ValueError, ImportError) as error:
         print(f"rnn_engine: {error}", file=sys.stderr)
         return 1

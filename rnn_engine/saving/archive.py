@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from rnn_engine.saving.budget import MOST_DEFLATED, Budget
 from rnn_engine.saving.errors import RefusedError, damage_named
 
@@ -86,7 +84,7 @@ class Archive:
         window.seek(0)
         return window
 
-    def fill(self, name: str, start: int, target: np.ndarray) -> None:
+    def fill(self, name: str, start: int, target: Any) -> None:
         """Fill an array with what a member holds from `start` on; it must end there.
 
         A stored member is read once, into its place: of all ways the one with the least memory. (A

@@ -31,7 +31,7 @@ _KERAS_VERSION = "3.12.0"
 
 
 def write(file: BinaryIO, groups: list[Group], config: str, said: str) -> None:
-    """Write the variables of groups, the JSON of a config and, beside them, `sample.note`'s text."""
+    """Write the variables of groups, the JSON of a config, and the text of `sample.note`."""
     weights = io.BytesIO()
     keras_h5.write(weights, groups)
     saved = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
