@@ -24,7 +24,7 @@ import rnn_engine
 from rnn_engine import callbacks, layers, optimizers
 from rnn_engine.saving import load_model
 
-ENDINGS = (".keras", ".npz", ".h5", ".weights.h5", ".weights.npz")
+ENDINGS = (".keras", ".npz", ".h5", ".weights.h5", ".weights.npz", ".safetensors")
 
 
 def two_models():

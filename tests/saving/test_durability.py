@@ -17,7 +17,7 @@ from tests.saving import cases
 from tests.saving.cases import assert_same
 
 ROOT = Path(__file__).parents[2]
-WHOLE = (".keras", ".npz", ".h5")
+WHOLE = (".keras", ".npz", ".h5", ".safetensors")
 NOBODY = 65534
 ALL = (*WHOLE, ".weights.h5")
 
@@ -30,7 +30,7 @@ with tempfile.TemporaryDirectory() as folder:
     found = [saves.run() for _ in range(8)]
     assert not any(found), found
     assert not saves.litter(), saves.litter()
-    assert saves.counts["old"] + saves.counts["new"] == 40
+    assert saves.counts["old"] + saves.counts["new"] == 48
 with tempfile.TemporaryDirectory() as folder:
     trainings = kills.Trainings(folder, rng)
     found = trainings.run(2)
