@@ -220,6 +220,8 @@ def main():
             if found := saves.run():
                 wrong += 1
                 print(f"kill {number}: {found}", flush=True)
+            if number % 100 == 99:
+                print(f"{number + 1} kills: {dict(saves.counts)}", flush=True)
         if left := saves.litter():
             wrong += 1
             print(f"left over: {left}")
