@@ -26,8 +26,9 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
-.PHONY: help demo test explore nightly fuzz keras-versions soak verify accuracy bench ulp lint format clean \
-	distclean
+kills: N = 1000
+.PHONY: help demo test explore nightly fuzz kills sweep keras-versions soak verify accuracy bench ulp \
+	lint format clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,11 +52,18 @@ keras-versions: $(VENV)/test.stamp  ## what is saved here opens in older version
 		KERAS_BACKEND=jax "$(VENV)-keras-$$v/bin/python" tests/saving/versions.py read out/versions \
 		|| exit 1; done
 
+MODELS ?= models
+sweep: $(VENV)/test.stamp  ## load the model files in MODELS=folder that other programs wrote
+	$(RUN) -m tests.saving.sweep $(MODELS)
+
 fuzz: $(VENV)/test.stamp  ## N damaged files of each format are loaded or refused (N=10000)
 	$(RUN) -m tests.saving.fuzz --runs $(N)
 
 explore: $(VENV)/test.stamp  ## the suite with 100 cases a property, new ones in every run
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=explore $(ARGS)
+
+kills: $(VENV)/test.stamp  ## N saves and N/5 trainings ended by SIGKILL, nothing lost (N=1000)
+	NUMBA_NUM_THREADS=1 $(RUN) -m tests.saving.kills --kills $(N)
 
 nightly: $(VENV)/test.stamp  ## the suite with 20,000 random cases a property (hours)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=nightly $(ARGS)

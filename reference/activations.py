@@ -123,6 +123,10 @@ ACTIVATIONS: dict[str, tuple[Function, Function]] = {
         lambda z: (np.abs(z) > 0.5) * 1.0,
     ),
     "hard_tanh": (lambda z: np.clip(z, -1, 1), lambda z: (np.abs(z) <= 1) * 1.0),
+    "hard_sigmoid_keras2": (
+        lambda z: np.clip(0.2 * z + 0.5, 0, 1),
+        lambda z: (np.abs(z) < 2.5) * 0.2,
+    ),
     "hard_sigmoid": (lambda z: np.clip(z + 3, 0, 6) / 6, lambda z: (np.abs(z) < 3) / 6),
     "hard_silu": (
         lambda z: z * np.clip(z + 3, 0, 6) / 6,

@@ -79,6 +79,7 @@ _KINKS: dict[str, tuple[float, ...]] = {
     "hard_shrink": (-0.5, 0.5),
     "hard_tanh": (-1.0, 1.0),
     "hard_sigmoid": (-3.0, 3.0),
+    "hard_sigmoid_keras2": (-2.5, 2.5),
     "hard_silu": (-3.0, 3.0),
     "sparse_sigmoid": (-1.0, 1.0),
 }

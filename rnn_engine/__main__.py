@@ -1,7 +1,7 @@
 """`python -m rnn_engine`, and the command `rnn-engine`.
 
-`info` and `warmup` need nothing but the engine; what trains and forecasts is in `rnn_engine.cli`,
-of the extra `cli`.
+What this machine gives the engine, compiling ahead, and files of models need nothing more; what
+trains and forecasts is in `rnn_engine.cli`, of the extra `cli`.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from rnn_engine.kernels import cache
 from rnn_engine.system import info, warmup
 
 _SYSTEM = ("info", "warmup")
-_MORE = ("train", "predict", "evaluate", "show", "convert", "verify", "bench")
+_MORE = ("train", "predict", "evaluate", "bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def system(arguments: Sequence[str]) -> int:
     """Run a command that needs no other package, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="rnn-engine",
-        description="What this machine gives the engine, and compiling ahead.",
+        description="What this machine gives the engine, compiling ahead, files of models.",
         epilog=f"{', '.join(_MORE)}: pip install 'rnn_engine[cli]'",
     )
     parser.add_argument("--version", action="version", version=f"rnn-engine, version {_version()}")
@@ -57,9 +57,39 @@ def system(arguments: Sequence[str]) -> int:
     warm.add_argument(
         "--serial", action="store_true", help="leave out what runs on several threads"
     )
+    shows = commands.add_parser("show", help="layers, shapes, parameters of a file of a model")
+    verifies = commands.add_parser("verify", help="recompute the sample that a saved model carries")
+    converts = commands.add_parser("convert", help="load a model, save it as the new name ends")
+    for command in (shows, verifies, converts):
+        command.add_argument("file")
+    converts.add_argument("target")
     chosen = parser.parse_args(arguments)
     if chosen.command == "info":
         return _show(info())
+    if chosen.command in ("show", "verify", "convert"):
+        return on_file(chosen.command, chosen.file, getattr(chosen, "target", ""))
+    return warm_up(chosen.dtypes, parallel=not chosen.serial)
+
+
+def on_file(command: str, file: str, target: str = "") -> int:
+    """Show, verify or convert a file of a model, and return the exit status."""
+    from rnn_engine import saving
+
+    try:
+        if command == "show":
+            return _show(str(saving.show(file)))
+        if command == "verify":
+            difference = saving.verify(file)
+            return _show(f"{file}: the output is that of the save, within {difference:.3g}")
+        saving.convert(file, target)
+        return _show(f"{file} is {target}, too")
+    except (OSError, ValueError, ImportError) as error:
+        print(f"rnn_engine: {error}", file=sys.stderr)
+        return 1
+
+
+def warm_up(dtypes: Sequence[str], parallel: bool) -> int:
+    """Compile the kernels of ordinary programs, and return the exit status."""
     if not cache.can_save():
         print(
             "rnn_engine: no private folder can be written, so nothing that is compiled now would "
@@ -68,7 +98,7 @@ def system(arguments: Sequence[str]) -> int:
         )
         return 1
     start = time.monotonic()
-    warmup(chosen.dtypes, parallel=not chosen.serial)
+    warmup(dtypes, parallel=parallel)
     count, seconds = len(cache.kernel_sizes()), time.monotonic() - start
     return _show(f"{count} kernels in {cache.folder()}, ready after {seconds:.1f} s")
 

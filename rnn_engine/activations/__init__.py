@@ -19,6 +19,7 @@ from rnn_engine.activations.base import (
     Parametrised,
     registry,
 )
+from rnn_engine.activations.elementwise import HARD_SIGMOID_KERAS2
 
 celu = registry.lookup("celu")
 elu = registry.lookup("elu")
@@ -71,6 +72,8 @@ def get(identifier: Any) -> Activation:
         return registry.entries["linear"]
     if isinstance(identifier, Activation):
         return identifier
+    if identifier == HARD_SIGMOID_KERAS2.name:
+        return HARD_SIGMOID_KERAS2
     if isinstance(identifier, str):
         found = registry.lookup(identifier)
         return found if isinstance(found, Activation) else get(found)

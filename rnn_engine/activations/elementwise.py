@@ -157,8 +157,12 @@ _WITH_ARGUMENTS = (
 
 # Every elementwise activation by its name.
 ENTRIES: dict[str, Activation] = {
-    row.name: Activation(row.name) for row in TABLE if row.name != "gelu_approximate"
+    row.name: Activation(row.name)
+    for row in TABLE
+    if row.name not in ("gelu_approximate", "hard_sigmoid_keras2")
 }
+# Only files ask for it, by its name.
+HARD_SIGMOID_KERAS2 = Activation("hard_sigmoid_keras2")
 ENTRIES.update({activation.name: activation for activation in _WITH_ARGUMENTS})
 _ALIASES = {"silu": "swish", "hard_silu": "hard_swish"}
 for _name, _entry in ENTRIES.items():

@@ -244,6 +244,11 @@ def hard_sigmoid(x: Vector) -> Vector:
     return _clip(x + 3.0, 0.0, 6.0) / 6.0
 
 
+def hard_sigmoid_keras2(x: Vector) -> Vector:
+    """Return 0.2·x + 0.5 kept within 0..1, which hard_sigmoid was before Keras 3."""
+    return _clip(fma(x, 0.2, 0.5), 0.0, 1.0)
+
+
 def hard_silu(x: Vector) -> Vector:
     """Return x·hard_sigmoid(x)."""
     return x * hard_sigmoid(x)
@@ -306,5 +311,7 @@ TABLE: tuple[Formula, ...] = (
     Formula(
         "sparse_sigmoid", sparse_sigmoid, lambda z: _inside(z, -1.0, 1.0, 0.5), from_input=True
     ),
+    # Not a name of Keras's: its hard_sigmoid, in files of Keras 2.
+    Formula("hard_sigmoid_keras2", hard_sigmoid_keras2, lambda y: _inside(y, 0.0, 1.0, 0.2)),
 )
 CODES: dict[str, int] = {row.name: code for code, row in enumerate(TABLE)}

@@ -25,7 +25,9 @@ from rnn_engine.saving.api import (
     save_weights,
 )
 from rnn_engine.saving.clone import clone_model
+from rnn_engine.saving.convert import convert, verify
 from rnn_engine.saving.saveable import Saveable
+from rnn_engine.saving.show import show
 
 CustomObjectScope = custom_object_scope
 
@@ -33,6 +35,7 @@ __all__ = [
     "CustomObjectScope",
     "Saveable",
     "clone_model",
+    "convert",
     "custom_object_scope",
     "deserialize_keras_object",
     "from_onnx",
@@ -47,9 +50,11 @@ __all__ = [
     "save_model",
     "save_weights",
     "serialize_keras_object",
+    "show",
     "to_onnx",
     "to_rtneural",
     "to_torch",
+    "verify",
 ]
 
 # These stand above the models, which know this package.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from rnn_engine.initializers.deferred import values_come_later
-from rnn_engine.saving import keras_h5, keras_zip, legacy_h5, native, safetensors_file
+from rnn_engine.saving import keras_h5, keras_zip, legacy_h5, native, safetensors_file, sample
 from rnn_engine.saving.archive import open_archive
 from rnn_engine.saving.atomic import check_folder, may_write, replacing
 from rnn_engine.saving.errors import MissingFileError, RefusedError, damage_named
@@ -88,15 +88,16 @@ def save_model(
     found = groups(model, include_optimizer)
     config = model_to_config(model, include_optimizer)
     text = to_json(config)
+    said = sample.note(model)
     if path.endswith(_OLD):  # as Keras does for these, and for no others
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with replacing(path) as file:
         if path.endswith(_OLD):
-            legacy_h5.write(file, model, config)
+            legacy_h5.write(file, model, config, said)
         elif path.endswith(".keras"):
-            keras_zip.write(file, found, text)
+            keras_zip.write(file, found, text, said)
         else:
-            _own(path).write(file, found, text)
+            _own(path).write(file, found, text, said)
 
 
 def _own(path: str) -> Any:
@@ -154,6 +155,7 @@ def load_model(
     custom_objects: dict[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
+    verify: bool = False,
 ) -> Any:
     """Load a model that this library or Keras saved (`keras.saving.load_model`).
 
@@ -169,12 +171,16 @@ def load_model(
         Compile the model as it was, and restore the state of its optimizer.
     safe_mode : bool
         Accepted; code in a file (Keras's Lambda layers) is never run.
+    verify : bool
+        Compute the sample that `save_model` put into the file, and compare; Keras has no such
+        argument. Files of Keras's carry none.
 
     Raises
     ------
     ValueError
         If there is no such file (as in Keras), it is damaged, or holds a layer or a
-        setting that is not here. No more memory is taken than the file is worth.
+        setting that is not here; with `verify`, also if the sample differs or is not there. No
+        more memory is taken than the file is worth.
     OSError
         If it cannot be read.
     """
@@ -183,7 +189,7 @@ def load_model(
         raise MissingFileError(f"File not found: filepath={path}.")
     if os.path.isdir(path):
         raise ValueError(_about_folder(path))
-    with open(path, "rb") as file, _opened(file, path) as content:
+    with open(path, "rb") as file, opened(file, path) as content:
         if content.config is None:
             raise RefusedError(
                 f"No model config found in the file at {path}: it holds weights only; build the "
@@ -196,6 +202,8 @@ def load_model(
             restore(model, content, path, fresh=True)
         else:
             restore(model, content, path, optimizer=False, fresh=True)
+        if verify:
+            sample.prove(model, content.said, path)
     return model
 
 
@@ -249,9 +257,9 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
         found = groups(model)
         with replacing(path) as file:
             if path.endswith(".weights.h5"):
-                keras_h5.write(file, found)
+                keras_h5.write(file, found, sample.note())
             else:
-                _own(path).write(file, found, None)
+                _own(path).write(file, found, None, sample.note())
 
 
 def load_weights(
@@ -286,7 +294,7 @@ def load_weights(
     """
     path = os.fspath(filepath)
     _require_built(model, "loading weights into")
-    with open(path, "rb") as file, _opened(file, path) as content:
+    with open(path, "rb") as file, opened(file, path) as content:
         if by_name is not None and content.layers is None:
             raise RefusedError(
                 f"`by_name` only supports loading legacy '.h5' or '.hdf5' files. Received: {path}"
@@ -322,7 +330,7 @@ def _require_built(model: Any, doing: str) -> None:
 
 
 @contextmanager
-def _opened(file: BinaryIO, path: str) -> Iterator[Content]:
+def opened(file: BinaryIO, path: str) -> Iterator[Content]:
     """Open a file, whose format shows in its first bytes."""
     with damage_named(path):
         start = file.read(len(MAGIC) + 1)
@@ -332,7 +340,7 @@ def _opened(file: BinaryIO, path: str) -> Iterator[Content]:
                 if legacy_h5.is_old(h5):
                     yield legacy_h5.content_of(h5)
                 else:
-                    yield Content(arrays=keras_h5.arrays_of(h5))
+                    yield Content(arrays=keras_h5.arrays_of(h5), said=keras_h5.said_by(h5))
             return
         if safetensors_file.is_safetensors(start) and not start.startswith(b"PK"):
             yield safetensors_file.content_of(file, path)

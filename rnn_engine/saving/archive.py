@@ -75,10 +75,7 @@ class Archive:
         if info.compress_type != zipfile.ZIP_STORED:
             self.budget.take(info.file_size, name)
             return io.BytesIO(self._read(name))
-        self.file.seek(info.header_offset)
-        header = self.file.read(_HEADER)
-        lengths = struct.unpack("<HH", header[-4:])
-        window = Window(self.file, info.header_offset + _HEADER + sum(lengths), info.file_size)
+        window = self._window(info)
         checksum = 0
         while chunk := window.read(_CHUNK):
             checksum = zlib.crc32(chunk, checksum)
@@ -86,6 +83,41 @@ class Archive:
             raise RefusedError(f"{self.source} is damaged: the checksum of {name} is wrong.")
         window.seek(0)
         return window
+
+    def fill(self, name: str, start: int, target: Any) -> None:
+        """Fill an array with what a member holds from `start` on; it must end there.
+
+        A stored member is read once, into its place: of all ways the one with the least memory. (A
+        mapping of the file would be copied too, as weights are written to and lie aligned.)
+
+        Raises
+        ------
+        ValueError
+            If it is shorter or longer, or its checksum is not that of its content.
+        """
+        info = self.info(name)
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != start + target.nbytes:
+            with self.open(name) as member:
+                member.read(start)
+                fill_from(member, target)
+            return
+        window = self._window(info)
+        checksum = zlib.crc32(window.read(start))
+        view = memoryview(target.reshape(-1).view("u1"))
+        for at in range(0, len(view), _CHUNK):
+            piece = view[at : at + _CHUNK]
+            if window.readinto(piece) != len(piece):
+                raise RefusedError("the numbers end too early.")
+            checksum = zlib.crc32(piece, checksum)
+        if checksum != info.CRC:
+            raise RefusedError(f"{self.source} is damaged: the checksum of {name} is wrong.")
+
+    def _window(self, info: zipfile.ZipInfo) -> "Window":
+        """Return the content of a stored member as a part of the file."""
+        self.file.seek(info.header_offset)
+        header = self.file.read(_HEADER)
+        lengths = struct.unpack("<HH", header[-4:])
+        return Window(self.file, info.header_offset + _HEADER + sum(lengths), info.file_size)
 
     def _read(self, name: str) -> bytes:
         """Return a member, read in pieces, so that no more is unpacked than it says."""

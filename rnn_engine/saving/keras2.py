@@ -5,6 +5,7 @@ gone, the classes of optimizers, and the order in which those keep their state.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,16 @@ _GONE: dict[str, tuple[Any, ...]] = {
     "batch_input_shape": (None,),
     "experimental_autocast": (),
 }
+# Of layers whose parent in Keras 2 had arguments that mean nothing in them.
+_GONE_OF = {
+    "SeparableConv": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
+    "DepthwiseConv": ("groups", "filters", "kernel_initializer", "kernel_regularizer",
+                      "kernel_constraint"),
+    "SpatialDropout": ("noise_shape",),
+}  # fmt: skip
 _OPTIMIZER_GONE = ("is_legacy_optimizer", "jit_compile")
 _ALPHA = ("LeakyReLU",)
+_RECURRENT = ("RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional")
 # After so many the product of Nadam's momenta is zero in float32.
 _MOST_MOMENTA = 2000
 # Keras 3's hard sigmoid is another function; the numbers of the file are kept.
@@ -108,7 +117,101 @@ def _layer(value: Any) -> Any:
     if not isinstance(config, dict):
         return value
     settings = {key: _activation(key, _layer(entry)) for key, entry in config.items()}
+    if isinstance(settings.get("layers"), list) and "output_layers" in settings:
+        settings = _counted_from_zero(settings)
+    calls = value.get("inbound_nodes")
+    if isinstance(calls, list) and calls:
+        value = {**value, "inbound_nodes": [_call(name, call) for call in calls]}
     return {**value, "class_name": _class(name), "config": _settings(name, settings)}
+
+
+def _call(name: Any, call: Any) -> Any:
+    """Return a call of a layer in a graph: tensors first, what else it was given by name."""
+    if isinstance(call, dict) and "args" in call:
+        return call
+    single = isinstance(call, list) and call and isinstance(call[0], str)
+    tensors = _tensors([call] if single else call)
+    kwargs = next((t[3] for t in _histories(call) if len(t) > 3 and isinstance(t[3], dict)), {})
+    kwargs = {key: _tensors(part) for key, part in kwargs.items()}
+    if isinstance(tensors, list) and len(tensors) == 1:
+        tensors = tensors[0]
+    elif isinstance(tensors, list) and name in _RECURRENT:
+        # Keras 2 handed initial states to a recurrent layer behind its input.
+        kwargs["initial_state"] = tensors[1:]
+        tensors = tensors[0]
+    return {"args": [tensors], "kwargs": kwargs}
+
+
+def _counted_from_zero(graph: dict[str, Any]) -> dict[str, Any]:
+    """Return a graph in which the first call of a model within it has the number 0.
+
+    Keras 2 counts the making of the inner model as its first call. Of graphs Keras 3 does so
+    too, but only where outputs are named.
+    """
+    inner = {e.get("name"): e for e in graph["layers"] if isinstance(e, dict) and _has_input(e)}
+
+    def moved(value: Any, outputs: bool = False) -> Any:
+        if isinstance(value, dict) and "keras_history" in value:
+            return {**value, "keras_history": moved(value["keras_history"])}
+        if _is_history(value):
+            entry = inner.get(value[0])
+            if entry is None or (outputs and entry["class_name"] != "Sequential"):
+                return value
+            return [value[0], value[1] - 1, *value[2:]]
+        if isinstance(value, list):
+            return [moved(part, outputs) for part in value]
+        if isinstance(value, dict):
+            return {key: moved(part, outputs) for key, part in value.items()}
+        return value
+
+    layers = [
+        {**entry, "inbound_nodes": moved(entry.get("inbound_nodes") or [])}
+        if isinstance(entry, dict)
+        else entry
+        for entry in graph["layers"]
+    ]
+    return {**graph, "layers": layers, "output_layers": moved(graph["output_layers"], True)}
+
+
+def _has_input(entry: dict[str, Any]) -> bool:
+    """Whether a layer's config is that of a model which was made with its input."""
+    config = entry.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else None
+    if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
+        return False
+    return entry.get("class_name") != "Sequential" or layers[0].get("class_name") == "InputLayer"
+
+
+def _tensors(value: Any) -> Any:
+    """Return data with Keras 2's places of tensors written as Keras 3 writes them."""
+    if _is_history(value):
+        if value[0] == "_CONSTANT_VALUE":
+            return value[2]
+        return {"class_name": "__keras_tensor__", "config": {"keras_history": value[:3]}}
+    if isinstance(value, list):
+        return [_tensors(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _tensors(part) for key, part in value.items()}
+    return value
+
+
+def _histories(value: Any) -> Iterator[list[Any]]:
+    if _is_history(value):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _histories(part)
+
+
+def _is_history(value: Any) -> bool:
+    """Whether this is the place of a tensor: its layer, which call of it, which output."""
+    return (
+        isinstance(value, list)
+        and len(value) >= 3
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+        and (isinstance(value[2], int) or value[0] == "_CONSTANT_VALUE")
+    )
 
 
 def _class(name: Any) -> Any:
@@ -127,6 +230,9 @@ def _settings(name: Any, config: dict[str, Any]) -> dict[str, Any]:
             del config[key]
     if name in _ALPHA and "alpha" in config:
         config["negative_slope"] = config.pop("alpha")
+    for beginning, keys in _GONE_OF.items():
+        for key in keys if f"{name}".startswith(beginning) else ():
+            config.pop(key, None)
     axis = config.get("axis")
     if isinstance(axis, list) and len(axis) == 1 and name == "BatchNormalization":
         config["axis"] = axis[0]
@@ -205,12 +311,30 @@ def old_slots(optimizer: Any, stored: list[Stored], source: str) -> list[Stored]
     slots = stored[1:]
     if config.get("is_legacy_optimizer", "decay" in config) and len(slots) % 2 == 0:
         slots = _beside(slots)
-    if isinstance(optimizer, dict) and _class(optimizer.get("class_name")) == "Nadam":
+    name = optimizer.get("class_name") if isinstance(optimizer, dict) else optimizer
+    name = str(_class(name)).lower()  # a name alone is written as it was given
+    if name == "sgd" and not config.get("momentum"):
+        slots = []  # Keras 2 keeps momenta that it does not use
+    elif name == "adafactor":
+        slots = _with_places(slots, source)
+    if name == "nadam":
         slots = [*slots, _nadam_product(stored[0], config, source)]
     rate = config.get("learning_rate", 0.001)
     if isinstance(rate, dict) or config.get("decay"):  # a schedule is no variable
         return [stored[0], *slots]
     return [stored[0], Stored.of(float(rate), source), *slots]
+
+
+def _with_places(slots: list[Stored], source: str) -> list[Stored]:
+    """Return Adafactor's state with the two unused numbers that Keras 3 keeps for a vector."""
+    placed: list[Stored] = []
+    while slots:
+        row, whole = slots[0].shape, slots[2].shape if len(slots) > 2 else ()
+        count = 3 if row and whole[:-1] == row else 1
+        unused = [] if count == 3 else [Stored.of(np.float32(0), source)] * 2
+        placed += [*unused, *slots[:count]]
+        slots = slots[count:]
+    return placed
 
 
 def _nadam_product(iteration: Stored, config: dict[str, Any], source: str) -> Stored:

@@ -10,17 +10,23 @@ from typing import Any
 
 from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.hdf5 import Hdf5, h5py
+from rnn_engine.saving.sample import read_note
 from rnn_engine.saving.state import Group
 from rnn_engine.saving.stored import Stored, in_order
 
 _ARRAY = re.compile(r"(?:(?P<path>.+)/)?vars/(?P<number>\d{1,6})")
+# What a file of ours says of itself, in an attribute that Keras does not look at.
+NOTE = "rnn_engine"
+_NUMBERED = re.compile(r"(?P<name>.+)_(?P<count>\d{1,6})")
 # How Keras 2.12 called the place of the layers of a model.
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
 
-def write(file: Any, groups: list[Group]) -> None:
+def write(file: Any, groups: list[Group], said: str | None = None) -> None:
     """Write the variables of groups into a file, open for writing and reading."""
     with h5py().File(file, "w") as h5:
+        if said is not None:
+            h5.attrs[NOTE] = said
         for group in groups:
             place = h5.create_group(f"{group.path}/vars")
             place.attrs["name"] = group.name
@@ -45,9 +51,23 @@ def arrays_of(file: Hdf5) -> dict[str, list[Stored]]:
     for name in file.names:
         match = _ARRAY.fullmatch(name)
         if match and file.is_array(name):
-            path = "/".join("layers" if p == _OLD_LAYERS else p for p in _parts(match["path"]))
+            path = match["path"] or ""
             found.setdefault(path, {})[int(match["number"])] = file.array(name)
+    if any(_OLD_LAYERS in path for path in found):
+        found = {_renamed(path, set(found)): values for path, values in found.items()}
     return {path: in_order(values, path, file.source) for path, values in found.items()}
+
+
+def said_by(file: Hdf5) -> dict[str, Any] | None:
+    """Return what a file says of itself, None if it is not one of ours.
+
+    Raises
+    ------
+    ValueError
+        If it is of a later version of the format.
+    """
+    text = file.text("", NOTE)
+    return None if text is None else read_note(text, file.source)
 
 
 def named_of(file: Hdf5) -> dict[str, Stored]:
@@ -56,5 +76,17 @@ def named_of(file: Hdf5) -> dict[str, Stored]:
     return {name: file.array(name) for name in names}
 
 
-def _parts(path: str | None) -> list[str]:
-    return (path or "").split("/")
+def _renamed(path: str, paths: set[str]) -> str:
+    """Return a path of Keras 2.12 as later versions have it.
+
+    There the second of two layers of a class has the number 2, not 1.
+    """
+    renamed = []
+    parts = path.split("/")
+    for i, part in enumerate(parts):
+        match = _NUMBERED.fullmatch(part)
+        before = "/".join([*parts[:i], match["name"], ""]) if match else ""
+        if match and int(match["count"]) > 1 and any(f"{p}/".startswith(before) for p in paths):
+            part = f"{match['name']}_{int(match['count']) - 1}"
+        renamed.append("layers" if part == _OLD_LAYERS else part)
+    return "/".join(renamed)

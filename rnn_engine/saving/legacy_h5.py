@@ -16,6 +16,7 @@ from rnn_engine import losses
 from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.hdf5 import Hdf5, h5py
 from rnn_engine.saving.keras2 import from_old_file
+from rnn_engine.saving.keras_h5 import NOTE, said_by
 from rnn_engine.saving.state import text_layers
 from rnn_engine.saving.stored import Content, Stored
 from rnn_engine.saving.writing import to_json
@@ -49,10 +50,11 @@ def content_of(file: Hdf5) -> Content:
     optimizer = _optimizer_state(file)
     if config is None:
         return Content(layers=layers)
+    said = said_by(file)
     version = file.text("", "keras_version") or file.text(place, "keras_version") or "1"
     training = file.text("", "training_config")
     translated, optimizer = from_old_file(config, training, optimizer, str(version), file.source)
-    return Content(translated, layers=layers, optimizer=optimizer)
+    return Content(translated, layers=layers, optimizer=optimizer, said=said)
 
 
 def _optimizer_state(file: Hdf5) -> list[Stored] | None:
@@ -82,7 +84,7 @@ def _texts(file: Hdf5, group: str, name: str) -> list[str]:
     return texts or []
 
 
-def write(file: Any, model: Any, config: dict[str, Any]) -> None:
+def write(file: Any, model: Any, config: dict[str, Any], said: str) -> None:
     """Write a model and its config, which is changed, into a file open for both ways."""
     compiled = config.get("compile_config")
     settings = {"class_name": config["class_name"], "config": config["config"]}
@@ -90,6 +92,7 @@ def write(file: Any, model: Any, config: dict[str, Any]) -> None:
     with h5py().File(file, "w") as h5:
         h5.attrs["keras_version"] = _VERSION
         h5.attrs["backend"] = "numpy"
+        h5.attrs[NOTE] = said
         h5.attrs["model_config"] = to_json(settings)
         if compiled:
             training = {key: value for key, value in compiled.items() if key != "optimizer"}

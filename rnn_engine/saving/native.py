@@ -10,7 +10,6 @@ Keras's files. Nothing in it is code, pickles are neither written nor read.
 """
 
 import io
-import json
 import math
 import re
 import zipfile
@@ -19,25 +18,24 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from rnn_engine.saving.archive import Archive, fill_from
+from rnn_engine.saving.archive import Archive
 from rnn_engine.saving.assets import assets_of, write_assets
 from rnn_engine.saving.budget import checked_dtype
 from rnn_engine.saving.errors import RefusedError, damage_named
 from rnn_engine.saving.reading import parse_json
+from rnn_engine.saving.sample import read_note
 from rnn_engine.saving.state import Group
 from rnn_engine.saving.stored import Content, Stored, in_order
 
-FORMAT = "rnn_engine"
-VERSION = 1
 _ARRAY = re.compile(r"(?:(?P<path>.+)/)?vars/(?P<number>\d{1,6})\.npy")
 # An array's own header: 128 bytes here, with older NumPy a few more.
 _HEADER = 1 << 12
 
 
-def write(file: BinaryIO, groups: list[Group], config: str | None) -> None:
-    """Write the variables of groups, and the JSON of a config unless None."""
+def write(file: BinaryIO, groups: list[Group], config: str | None, said: str) -> None:
+    """Write the variables of groups, the JSON of a config unless None, and `sample.note`'s text."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("metadata.json", json.dumps({"format": FORMAT, "version": VERSION}))
+        archive.writestr("metadata.json", said)
         if config is not None:
             archive.writestr("config.json", config)
         for group in groups:
@@ -58,7 +56,7 @@ def content_of(archive: Archive) -> Content:
         If it is damaged, of a later version, or holds pickled objects.
     """
     source = archive.source
-    _check_version(archive.text("metadata.json"), source)
+    said = read_note(archive.text("metadata.json"), source)
     config = None
     if "config.json" in archive.names:
         config = parse_json(archive.text("config.json"), source)
@@ -73,22 +71,7 @@ def content_of(archive: Archive) -> Content:
         for name in archive.names
         if name.endswith("/vars/idf_weights.npy")
     }
-    return Content(config, arrays, assets=assets_of(archive), named=named)
-
-
-def _check_version(text: bytes, source: str) -> None:
-    try:
-        metadata = json.loads(text)
-        version = metadata["version"] if metadata["format"] == FORMAT else None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        version = None
-    if not isinstance(version, int):
-        raise RefusedError(f"{source} is not a file of {FORMAT}: its metadata are {text[:60]!r}.")
-    if version > VERSION:
-        raise RefusedError(
-            f"{source} is of version {version} of the format, later than {VERSION}, which this "
-            f"{FORMAT} reads: install a newer {FORMAT}, or save the model as .keras there."
-        )
+    return Content(config, arrays, assets=assets_of(archive), named=named, said=said)
 
 
 def _stored(archive: Archive, name: str) -> Stored:
@@ -104,14 +87,12 @@ def _stored(archive: Archive, name: str) -> Stored:
 
     def fill(target: np.ndarray) -> None:
         archive.budget.take(target.nbytes, name)
-        with archive.open(name) as member:
-            member.read(start)
-            if not fortran:
-                fill_from(member, target)
-            else:
-                swapped = np.empty(shape[::-1], dtype)
-                fill_from(member, swapped)
-                target[...] = swapped.T
+        if not fortran:
+            archive.fill(name, start, target)
+        else:
+            swapped = np.empty(shape[::-1], dtype)
+            archive.fill(name, start, swapped)
+            target[...] = swapped.T
 
     return Stored(shape, dtype, source, fill, data // max(1, dtype.itemsize))
 

@@ -20,8 +20,8 @@ from rnn_engine.saving.archive import size_of
 from rnn_engine.saving.assets import FOLDER
 from rnn_engine.saving.budget import Budget
 from rnn_engine.saving.errors import RefusedError, damage_named
-from rnn_engine.saving.native import FORMAT
 from rnn_engine.saving.reading import parse_json
+from rnn_engine.saving.sample import FORMAT, read_note
 from rnn_engine.saving.state import Group
 from rnn_engine.saving.stored import Content, Stored, in_order
 
@@ -59,10 +59,10 @@ def is_safetensors(start: bytes) -> bool:
     return start[_LENGTH : _LENGTH + 1] == b"{"
 
 
-def write(file: BinaryIO, groups: list[Group], config: str | None) -> None:
-    """Write the variables of groups, and the JSON of a config unless None."""
+def write(file: BinaryIO, groups: list[Group], config: str | None, said: str) -> None:
+    """Write the variables of groups, a config as JSON unless None, the text of `sample.note`."""
     module = safetensors()
-    metadata = {"format": FORMAT, "version": str(VERSION)}
+    metadata = {"format": FORMAT, "version": str(VERSION), "note": said}
     if config is not None:
         metadata["config"] = config
     arrays: dict[str, np.ndarray] = {}
@@ -94,7 +94,8 @@ def content_of(file: BinaryIO, source: str) -> Content:
             found.setdefault(match["path"] or "", {})[int(match["number"])] = values
     arrays = {path: in_order(values, path, source) for path, values in found.items()}
     named = {name: values for name, values in stored.items() if name.endswith("/vars/idf_weights")}
-    return Content(config, arrays, assets=_assets(stored, budget), named=named)
+    said = read_note(metadata["note"], source) if "note" in metadata else None
+    return Content(config, arrays, assets=_assets(stored, budget), named=named, said=said)
 
 
 def arrays_of(

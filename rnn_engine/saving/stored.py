@@ -69,6 +69,7 @@ class Content:
     optimizer: list[Stored] | None = None
     assets: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
     named: Mapping[str, Stored] = field(default_factory=dict)
+    said: dict[str, Any] | None = None  # of the file by itself: see `saving.sample`
 
     def elements(self) -> int:
         """Return how many numbers the layers' arrays can have at most."""

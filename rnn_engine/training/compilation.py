@@ -181,7 +181,8 @@ def compile_config(model: Trainable) -> dict[str, Any]:
 def read_compile_config(config: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of `compile` in what `compile_config` returned."""
     settings = dict(config)
-    settings["optimizer"] = optimizers.get(settings["optimizer"])
+    # Some versions of Keras write none for an optimizer that they cannot write; theirs is this.
+    settings["optimizer"] = optimizers.get(settings.get("optimizer") or "rmsprop")
     settings["loss"] = _map_nested(_read_loss, settings.get("loss"))
     for name in ("metrics", "weighted_metrics"):
         settings[name] = _map_nested(_read_metric, settings.get(name))

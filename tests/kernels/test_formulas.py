@@ -20,7 +20,7 @@ ULP = {
     "softplus": 2.2, "log_sigmoid": 2.2, "softsign": 2.0, "squareplus": 3.5, "silu": 3.6,
     "gelu": 6.5, "gelu_approximate": 220.0, "mish": 4.6, "tanh_shrink": 5.0, "leaky_relu": 1.0,
     "soft_shrink": 0.5, "hard_sigmoid": 1.5, "hard_silu": 2.3, "sparse_plus": 2.4,
-    "sparse_sigmoid": 0.5,
+    "sparse_sigmoid": 0.5, "hard_sigmoid_keras2": 1.5,
 }  # fmt: skip
 
 

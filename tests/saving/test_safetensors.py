@@ -46,7 +46,7 @@ def test_the_package_reads_it(model, tmp_path):
         assert "optimizer/vars/0" in file.keys()  # noqa: SIM118  # it is no dict
     model.save_weights(tmp_path / "w.safetensors")
     with safetensors.safe_open(tmp_path / "w.safetensors", "np") as file:
-        assert set(file.metadata()) == {"format", "version"}
+        assert set(file.metadata()) == {"format", "version", "note"}
     with pytest.raises(ValueError, match=r"w\.safetensors: it holds weights only"):
         load_model(tmp_path / "w.safetensors")
 

@@ -1,0 +1,240 @@
+"""Kill processes while they save, and while they train, and see that nothing was lost.
+
+``make kills N=1000``: N times a process that saves over existing files, in each format in turn, is
+ended by SIGKILL at a random moment: each file is then the old or the new model, whole, and after
+the next save nothing else lies in the folder. And N/5 times a training is ended at a random moment;
+resumed by `BackupAndRestore` it ends with the bits of one that was not. The suite runs a few.
+
+Processes are forked before any kernel has run, so that one costs no new import.
+"""
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+import rnn_engine
+from rnn_engine import callbacks, layers, optimizers
+from rnn_engine.saving import load_model
+
+ENDINGS = (".keras", ".npz", ".h5", ".weights.h5", ".weights.npz", ".safetensors")
+
+
+def two_models():
+    """Return two models that are alike but for their numbers; no kernel runs for it."""
+    found = []
+    for number in range(2):
+        model = rnn_engine.Sequential(
+            [layers.Input((5, 40)), layers.LSTM(64), layers.Dense(8, name="last")]
+        )
+        model.compile(optimizers.Adam(0.01), "mse")
+        model.optimizer.build(model.trainable_variables)
+        rng = np.random.default_rng(number)
+        for variable in (*model.variables, *model.optimizer.variables[2:]):
+            variable.assign(rng.normal(size=variable.shape))
+        found.append(model)
+    return found
+
+
+def save(model, folder, ending):
+    """Save over what is there."""
+    weights = ".weights." in ending
+    (model.save_weights if weights else model.save)(folder / f"m{ending}")
+
+
+def numbers(model):
+    """Return all that a file has to bring back."""
+    return [np.asarray(v) for v in (*model.variables, *model.optimizer.variables)]
+
+
+def same(ours, theirs):
+    """Whether two lists of arrays are of the same bits."""
+    return all(map(np.array_equal, ours, theirs))
+
+
+class Saves:
+    """Saves that are killed."""
+
+    def __init__(self, folder, rng):
+        self.folder, self.rng = Path(folder), rng
+        self.models = two_models()
+        self.wanted = [numbers(model) for model in self.models]
+        begin = time.monotonic()
+        for ending in ENDINGS:
+            save(self.models[0], self.folder, ending)
+        self.seconds = time.monotonic() - begin
+        self.counts = Counter()
+
+    def run(self):
+        """Kill one process; return what is wrong afterwards, or an empty text."""
+        order = self.rng.sample(ENDINGS, len(ENDINGS))
+        ready, says = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(says, b"x")
+            while True:  # until it is killed
+                for model in reversed(self.models):
+                    for ending in order:
+                        save(model, self.folder, ending)
+        os.close(says)
+        os.read(ready, 1)
+        os.close(ready)
+        time.sleep(self.rng.uniform(0, 2.5 * self.seconds))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return "; ".join(filter(None, map(self._look, ENDINGS)))
+
+    def _look(self, ending):
+        left = [p for p in os.listdir(self.folder) if p.startswith(f".m{ending}.")]
+        self.counts["cut short"] += len(left)
+        if len(left) > 1:
+            return f"{ending}: {left} lie there"
+        path = self.folder / f"m{ending}"
+        try:
+            if ".weights." in ending:
+                model = two_models()[0]
+                model.load_weights(path)
+            else:
+                model = load_model(path)
+        except Exception as error:
+            return f"{ending}: {error!r}"
+        found = numbers(model)
+        for which, wanted in enumerate(self.wanted):
+            if same(found, wanted):
+                self.counts[("old", "new")[which]] += 1
+                return ""
+        return f"{ending}: neither the old nor the new model"
+
+    def litter(self):
+        """Return what lies in the folder beside the files after one more save of each."""
+        for ending in ENDINGS:
+            save(self.models[0], self.folder, ending)
+        return sorted(set(os.listdir(self.folder)) - {f"m{ending}" for ending in ENDINGS})
+
+
+# --- training ---------------------------------------------------------------------------
+
+RNG = np.random.default_rng(3)
+X, Y = RNG.normal(size=(24, 6, 3)).astype("f4"), RNG.normal(size=(24, 2)).astype("f4")
+EPOCHS = 6
+
+
+def train(folder=None):
+    """Train with all that keeps a state; return the numbers, and the history."""
+    rnn_engine.utils.set_random_seed(7)
+    model = rnn_engine.Sequential([
+        layers.Input((6, 3)),
+        layers.GaussianNoise(0.1),
+        layers.LSTM(4, dropout=0.25, recurrent_dropout=0.25, return_sequences=True),
+        layers.BatchNormalization(),
+        layers.GRU(3),
+        layers.Dropout(0.25, seed=5),
+        layers.Dense(2),
+    ])  # fmt: skip
+    rate = optimizers.schedules.ExponentialDecay(0.01, 3, 0.5)
+    model.compile(
+        optimizers.Adam(
+            rate, use_ema=True, ema_overwrite_frequency=4, gradient_accumulation_steps=3
+        ),
+        "mse",
+        metrics=["mae"],
+    )
+    backup = [] if folder is None else [callbacks.BackupAndRestore(folder, save_freq=1)]
+    history = model.fit(X, Y, batch_size=3, epochs=EPOCHS, verbose=0, callbacks=backup)
+    return [*numbers(model), np.array([v for k in history.history.values() for v in k])]
+
+
+def write(path, arrays):
+    """Leave arrays for the parent."""
+    np.savez(path, **{f"{i:04}": value for i, value in enumerate(arrays)})
+
+
+def read(path):
+    """Return what `write` left."""
+    with np.load(path) as file:
+        return [file[name] for name in sorted(file)]
+
+
+def in_child(path, folder=None):
+    """Start a training in a process of its own; return its number."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            write(path, train(folder))
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+class Trainings:
+    """Trainings that are killed and resumed."""
+
+    def __init__(self, folder, rng):
+        self.folder, self.rng = Path(folder), rng
+        begin = time.monotonic()
+        os.waitpid(in_child(self.folder / "whole.npz"), 0)
+        self.wanted = read(self.folder / "whole.npz")
+        begin = time.monotonic()
+        os.waitpid(in_child(self.folder / "again.npz", self.folder / "timed"), 0)
+        self.seconds = time.monotonic() - begin
+        self.kills = 0
+
+    def run(self, count):
+        """Kill a training `count` times, then let it end; return what is wrong, or nothing."""
+        backup, path = self.folder / "backup", self.folder / "resumed.npz"
+        path.unlink(missing_ok=True)
+        for _ in range(count):
+            child = in_child(path, backup)
+            time.sleep(self.rng.uniform(0.3, 1.0) * self.seconds)
+            os.kill(child, signal.SIGKILL)
+            self.kills += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+            if path.exists():
+                break
+        else:
+            if os.waitpid(in_child(path, backup), 0)[1]:
+                return "the resumed training failed"
+        if not same(read(path), self.wanted):
+            return "the resumed training ended with other numbers"
+        return f"{backup} is still there" if backup.exists() else ""
+
+
+def main():
+    """Kill as often as asked; print counts, and what went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng, wrong = random.Random(options.seed), 0
+    with tempfile.TemporaryDirectory() as folder:
+        saves = Saves(folder, rng)
+        for number in range(options.kills):
+            if found := saves.run():
+                wrong += 1
+                print(f"kill {number}: {found}", flush=True)
+            if number % 100 == 99:
+                print(f"{number + 1} kills: {dict(saves.counts)}", flush=True)
+        if left := saves.litter():
+            wrong += 1
+            print(f"left over: {left}")
+        print(f"{options.kills} kills of saves: {dict(saves.counts)}, {wrong} wrong", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        trainings = Trainings(folder, rng)
+        while trainings.kills < options.kills // 5:
+            if found := trainings.run(3):
+                wrong += 1
+                print(f"training: {found}", flush=True)
+        print(f"{trainings.kills} kills of trainings, {wrong} wrong in all")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
