@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from rnn_engine.kernels import cache
 from rnn_engine.system import info, warmup
 
-_SYSTEM = ("info", "warmup")
+_SYSTEM = ("info", "warmup", "show", "convert", "verify")
 _MORE = ("train", "predict", "evaluate", "bench")
 
 
@@ -84,7 +84,7 @@ def on_file(command: str, file: str, target: str = "") -> int:
         saving.convert(file, target)
         return _show(f"{file} is {target}, too")
     except (OSError, ValueError, ImportError) as error:
-        print(f"rnn_engine: {error}", file=sys.stderr)
+        print(f"rnn-engine: {error}", file=sys.stderr)
         return 1
 
 

@@ -50,6 +50,9 @@ def _system(name: str, help_text: str) -> None:
 
 _system("info", "CPU, threads, cache and versions: the text for an issue.")
 _system("warmup", "Compile the kernels of ordinary programs ahead.")
+_system("show", "Show what a model file holds, without running anything of it.")
+_system("convert", "Write a model file in another format, which the name of the target tells.")
+_system("verify", "Recompute the sample that a saved model carries.")
 
 
 def _column(text: str, table: Any) -> Any:
@@ -255,53 +258,6 @@ def _backtested(network: Any, plan: plans.Plan, table: Table, path: str) -> dict
     error = np.abs(actual - forecasts)
     shares = {c: float((error <= np.asarray(of)).mean()) for c, of in plan.widths.items()}
     return {**scores(forecasts, actual, last), "coverage": shares}
-
-
-def _saving(name: str) -> Any:
-    """Return a function of `rnn_engine.saving`, which is loaded when it is used."""
-    from rnn_engine import saving
-
-    return getattr(saving, name)
-
-
-def _told(result: Any) -> int:
-    """Print what a function returned, if anything; a plain False means that it failed."""
-    if result is not None and not isinstance(result, bool):
-        click.echo(result if isinstance(result, str) else str(result))
-    return 1 if result is False else 0
-
-
-@group.command(
-    short_help="Show what a model file holds.", epilog="\b\nExample:\n  rnn-engine show model.keras"
-)
-@click.argument("model", type=click.Path(exists=True))
-def show(model: str) -> int:
-    """Show what a model file holds, without running anything of it."""
-    return _told(_saving("show")(model))
-
-
-@group.command(
-    short_help="Write a model file in another format.",
-    epilog="\b\nExample:\n  rnn-engine convert model.h5 model.keras",
-)
-@click.argument("source", type=click.Path(exists=True))
-@click.argument("target", type=click.Path())
-def convert(source: str, target: str) -> int:
-    """Write a model file in another format, which the name of TARGET tells."""
-    return _told(_saving("convert")(source, target))
-
-
-@group.command(
-    short_help="Check that a model file is whole.",
-    epilog="\b\nExample:\n  rnn-engine verify model.keras && echo good",
-)
-@click.argument("model", type=click.Path(exists=True))
-def verify(model: str) -> int:
-    """Check that a model file is whole; the exit status tells."""
-    found = _saving("verify")(model)
-    if isinstance(found, float | np.floating):  # how far its output is from that at the save
-        found = f"{model}: computes what it did when it was saved, to {float(found):.2g}"
-    return _told(found)
 
 
 @group.command(name="bench", short_help="Speed of this machine.", epilog="""

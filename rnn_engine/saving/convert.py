@@ -70,7 +70,8 @@ def convert(source: Any, target: Any, custom_objects: dict[str, Any] | None = No
         or ``.pth`` file of PyTorch's weights.
     target : str or path
         ``.keras``, ``.h5``, ``.hdf5``, ``.npz``, ``.safetensors``, ``.onnx``, ``.json`` for
-        RTNeural, or ``.weights.h5`` for the weights alone. Optimizer and what the model was compiled with go along where the format holds them.
+        RTNeural, or ``.weights.h5`` for the weights alone. Optimizer and what the model was
+        compiled with go along where the format holds them.
     custom_objects : dict, optional
         As for `load_model`.
 

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 import rnn_engine
-from rnn_engine import saving
 from rnn_engine.__main__ import main
 from rnn_engine.cli import plan as plans
 from rnn_engine.forecasting import conformal_widths
@@ -386,40 +385,6 @@ def test_a_plan_that_is_not_the_models(tmp_path: Path, capsys: Any) -> None:
 # --- the others ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "result", "status", "printed"),
-    [
-        ("show", ["m.keras"], "layers", 0, "layers\n"),
-        ("show", ["m.keras"], None, 0, ""),
-        ("convert", ["m.keras", "m.h5"], None, 0, ""),
-        ("verify", ["m.keras"], 0.0, 0, "m.keras: computes what it did when it was saved, to 0\n"),
-        ("verify", ["m.keras"], True, 0, ""),
-        ("verify", ["m.keras"], False, 1, ""),
-        ("verify", ["m.keras"], ValueError("m.keras is\ndamaged"), 1, ""),
-    ],
-)
-def test_wiring_of_what_saving_does(
-    folder: Path, monkeypatch: Any, capsys: Any, name: str, arguments: list[str], result: Any,
-    status: int, printed: str,
-) -> None:  # fmt: skip
-    called = []
-
-    def stand_in(*given: Any) -> Any:
-        called.append(given)
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(saving, name, stand_in, raising=False)
-    assert main([name, *arguments]) == status
-    assert called == [tuple(arguments)]
-    out, err = capsys.readouterr()
-    assert out == printed
-    if isinstance(result, Exception):
-        assert err == "rnn-engine: m.keras is damaged (--debug shows where)\n"
-
-
 def test_bench(folder: Path, capsys: Any) -> None:
     quick = ["--seconds", "0.01", "--batch", "2"]
     assert main(["bench", *quick, "--steps", "3", "--units", "2"]) == 0
@@ -438,9 +403,7 @@ def test_info_and_version(capsys: Any) -> None:
     assert capsys.readouterr().out == f"rnn-engine, version {rnn_engine.__version__}\n"
 
 
-@pytest.mark.parametrize(
-    "name", ["train", "predict", "evaluate", "show", "convert", "verify", "bench"]
-)
+@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "bench"])
 def test_help_has_an_example(name: str, capsys: Any) -> None:
     assert main([name, "--help"]) == 0
     text = capsys.readouterr().out
