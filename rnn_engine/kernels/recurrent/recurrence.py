@@ -171,6 +171,14 @@ class Recurrence:
             )
         return found
 
+    def stream_plan(self, batch: int, steps: int) -> Plan:
+        """Return the plan of up to `steps` steps on one thread that keeps h at each of them.
+
+        For who binds arrays of its own to a copy of the table: see `kernels.streaming`.
+        """
+        plan = forward_plan(self._sizes_of(batch, steps), 1, 1, False)
+        return plan if plan.ready else self._ready(plan, False, None)
+
     def _ready(self, plan: Plan, back: bool, rules: Rules | None) -> Plan:
         """Fill in the addresses of the code that a pass runs, compiled now if it is new."""
         table, drops = plan.table, rules is not None and rules.drops
