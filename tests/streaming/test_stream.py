@@ -1,5 +1,6 @@
 """A stream has the bits of `predict`, however the sequence is cut."""
 
+import ctypes
 import gc
 import threading
 import tracemalloc
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 import rnn_engine
 from rnn_engine import layers as k
-from rnn_engine.streaming import Stream
+from rnn_engine.streaming import Stream, compiled
+from tests.kernels.recurrent.test_safety import Guarded
 from tests.streaming.models import FEATURES, ROWS, make
 
 NAMES = [*ROWS, "graph"]
@@ -483,3 +485,41 @@ def test_plans_fit_their_arrays(name: str, batch: int) -> None:
         session = make(name).stream(batch)
         session.process(np.ones((batch, 3, FEATURES), "float32"))
     assert plans or name == "dilated"
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mprotect"), reason="no pages to guard")
+@pytest.mark.parametrize("behind", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_guard_pages_around_every_array(
+    dtype: str, behind: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step out of an array would end the process."""
+    guarded = Guarded(behind)
+
+    def aligned(count: int, kind: np.dtype) -> np.ndarray:
+        made = guarded.empty((count,), kind)
+        made[...] = 0
+        return made
+
+    def copied(array: np.ndarray) -> np.ndarray:
+        copy = guarded.empty(array.shape, array.dtype)
+        copy[...] = array
+        return copy
+
+    monkeypatch.setattr(compiled, "_aligned", aligned)
+    monkeypatch.setattr(compiled, "MOST_STEPS", 5)
+    rng = np.random.default_rng(0)
+    for name in ("simple", "last of simple", "lstm", "gru", "gru before", "dense first", "dilated",
+                 "convolution", "cells"):  # fmt: skip
+        model = make(name, dtype)
+        for batch in (1, 3):
+            x = rng.normal(size=(batch, 14, FEATURES)).astype(dtype)
+            session = model.stream(batch)
+            assert session.compiled
+            y = []
+            for count in (1, 5, 3, 4, 1):
+                block = copied(x[:, len(y) : len(y) + count])
+                out = guarded.empty((batch, count, *session._out_shape), block.dtype)
+                y += list(session.process(block, out).swapaxes(0, 1).copy())
+            compare(model, x, np.stack(y, axis=1))
+    guarded.close()
