@@ -11,21 +11,20 @@ from rnn_engine.layers.input_layer import InputLayer
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.sequential import Sequential
 
-# Layers whose output of a step is a function of that step alone.
-STEPWISE = frozenset(
-    "Activation ActivityRegularization AlphaDropout Dense Dropout ELU Embedding GaussianDropout "
-    "GaussianNoise Identity LeakyReLU Masking ReLU Rescaling SpatialDropout1D TimeDistributed"
-    .split()
-)  # fmt: skip
-# The same, unless they work along the axis of time.
-ALONG_AXES = frozenset(
-    "BatchNormalization LayerNormalization Normalization Softmax UnitNormalization".split()
-)
 # Layers that leave a sequence as it is outside of training.
-IDENTITIES = frozenset(
-    "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise Identity "
-    "SpatialDropout1D".split()
-)
+IDENTITIES = {
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
+    "Identity", "SpatialDropout1D",
+}  # fmt: skip
+# Layers whose output of a step is a function of that step alone.
+STEPWISE = IDENTITIES | {
+    "Activation", "Dense", "ELU", "Embedding", "LeakyReLU", "Masking", "ReLU", "Rescaling",
+    "TimeDistributed",
+}  # fmt: skip
+# The same, unless they work along the axis of time.
+ALONG_AXES = {
+    "BatchNormalization", "LayerNormalization", "Normalization", "Softmax", "UnitNormalization",
+}  # fmt: skip
 _REASONS = {
     "Bidirectional": "one of its two directions begins with the last step",
     "Flatten": "it joins all steps; `TimeDistributed(Flatten())` joins the features of each",

@@ -236,7 +236,8 @@ class Stream:
         wanted = self.get_state()
         if len(given) != len(wanted):
             raise ValueError(
-                f"The stream of model {self.name!r} has {len(wanted)} states. Received: {len(given)}"
+                f"The stream of model {self.name!r} has {len(wanted)} states. "
+                f"Received: {len(given)}"
             )
         arrays = []
         for index, (value, like) in enumerate(zip(given, wanted, strict=True)):

@@ -58,7 +58,8 @@ ROWS: dict[str, Callable[..., list[Any]]] = {
     "masked": lambda **kw: [
         k.Masking(**kw), k.GRU(4, return_sequences=True, **kw), k.Dense(3, **kw),
         k.RNN([k.LSTMCell(4, **kw), k.SimpleRNNCell(3, **kw)], return_sequences=True, **kw)],
-    "dense first": lambda **kw: [k.Dense(4, "sigmoid", **kw), k.Dropout(0.5, **kw), k.LSTM(8, **kw)],
+    "dense first": lambda **kw: [
+        k.Dense(4, "sigmoid", **kw), k.Dropout(0.5, **kw), k.LSTM(8, **kw)],
     "dense only": lambda **kw: [k.Dense(4, "sigmoid", **kw)],
     "dropout only": lambda **kw: [k.Dropout(0.5, **kw)],
     "convolution": lambda **kw: [

@@ -254,8 +254,8 @@ def test_readable_layouts_are_taken() -> None:
     frozen = x.copy()
     frozen.flags.writeable = False
     wide = np.repeat(x, 2, axis=2)[:, :, ::2]
-    for given in (frozen, wide, np.asfortranarray(x), x[:, ::-1][:, ::-1], x.tolist()):
-        np.testing.assert_array_equal(model.stream(2).process(given), whole)
+    for layout in (frozen, wide, np.asfortranarray(x), x[:, ::-1][:, ::-1], x.tolist()):
+        np.testing.assert_array_equal(model.stream(2).process(layout), whole)
     session = model.stream(2)
     steps = [session.step(frozen[:, t]) for t in range(6)]
     np.testing.assert_array_equal(np.stack(steps, axis=1), whole)
