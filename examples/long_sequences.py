@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,7 @@ import rnn_engine
 from rnn_engine.layers import GRU, LSTM, Dense, Input, SimpleRNN
 
 CELLS: dict[str, Any] = {
-    "SimpleRNN, random": lambda *a, **kw: SimpleRNN(
-        *a, recurrent_initializer="glorot_uniform", **kw
-    ),
+    "SimpleRNN, random": partial(SimpleRNN, recurrent_initializer="glorot_uniform"),
     "SimpleRNN": SimpleRNN,
     "LSTM": LSTM,
     "GRU": GRU,

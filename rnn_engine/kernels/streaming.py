@@ -45,16 +45,17 @@ class O(IntEnum):  # noqa: E742  # beside H, P and S
     UNITS = 2
     OUT = 3  # address: what it makes, time-major; for a recurrence slot 0 of h
     PLAN = 4  # address: of a recurrence
-    CHUNK = 5  # the plan's own: a single step needs none
-    WEIGHTS = 6  # address: packed, the bias behind the panels
-    BIAS = 7  # how far behind
-    ACTIVATION = 8  # code
-    TAPS = 9
-    DILATION = 10
-    INPUTS = 11  # address: (B, (K-1)·d + steps, F), the last inputs in front
-    INPUTS_ROW = 12  # numbers of a row of the batch in it
-    WINDOWS = 13  # address: inputs side by side, where a dilation keeps them apart
-    SIZE = 14
+    CHUNK = 5  # the plan's own
+    LEAST_CHUNK = 6  # that of a single step
+    WEIGHTS = 7  # address: packed, the bias behind the panels
+    BIAS = 8  # how far behind
+    ACTIVATION = 9  # code
+    TAPS = 10
+    DILATION = 11
+    INPUTS = 12  # address: (B, (K-1)·d + steps, F), the last inputs in front
+    INPUTS_ROW = 13  # numbers of a row of the batch in it
+    WINDOWS = 14  # address: inputs side by side, where a dilation keeps them apart
+    SIZE = 15
 
 
 _HEAD = int(H.SIZE)
@@ -74,8 +75,8 @@ def _recur(table: Any, at: int, x: Any, steps: int, batch: int) -> Any:
     """Take a recurrence through the steps; return where its outputs are."""
     f, u = number(table, at + O.FEATURES), number(table, at + O.UNITS)
     plan, chunk = pointer(table, at + O.PLAN, table), number(table, at + O.CHUNK)
-    if steps == 1:
-        chunk = 0
+    if steps == 1:  # at once: there is nothing to project ahead
+        chunk = number(table, at + O.LEAST_CHUNK)
     put(plan, P.X, x)
     put(plan, P.X_ROW, f)
     put(plan, P.X_STEP, batch * f)

@@ -7,6 +7,7 @@ import numpy as np
 
 from rnn_engine.kernels import threads
 from rnn_engine.kernels.dense import pack_weights, weights_size
+from rnn_engine.kernels.recurrent.lone import is_lone
 from rnn_engine.kernels.recurrent.places import P
 from rnn_engine.kernels.streaming import H, Kind, O, run
 from rnn_engine.layers import RNN
@@ -150,6 +151,7 @@ class Compiled:
         table[P.STATE : P.OPERAND + 1] += kept
         row = self._row(rows, Kind.RECURRENT, features, units)
         row[O.OUT], row[O.PLAN], row[O.CHUNK] = kept, table.ctypes.data, table[P.CHUNK]
+        row[O.LEAST_CHUNK] = is_lone(recurrence._sizes_of(self.batch, self.most))
         self.states += list(state.reshape(states, self.batch, units))
         self._add_weights(rows, lambda: packed.current().weights, packed.variables)
         return int(units)

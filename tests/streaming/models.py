@@ -86,6 +86,10 @@ ROWS: dict[str, Callable[..., list[Any]]] = {
     "nested": lambda **kw: [
         rnn_engine.Sequential([k.Dense(3, **kw), k.LSTM(4, return_sequences=True, **kw)]),
         k.GRU(5, **kw)],
+    "whole registers": lambda **kw: [
+        k.SimpleRNN(48, return_sequences=True, **kw), k.LSTM(32, return_sequences=True, **kw),
+        k.GRU(16, use_bias=False, **kw), k.Dense(2, **kw)],
+    "too many for a block": lambda **kw: [k.SimpleRNN(272, **kw)],
     "many units": lambda **kw: [k.LSTM(130, return_sequences=True, **kw), k.GRU(70, **kw)],
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import rnn_engine
 from rnn_engine import layers as k
+from rnn_engine.kernels.recurrent import lone
 from rnn_engine.streaming import Stream, compiled
 from tests.kernels.recurrent.test_safety import Guarded
 from tests.streaming.models import FEATURES, ROWS, make
@@ -510,7 +511,7 @@ def test_guard_pages_around_every_array(
     monkeypatch.setattr(compiled, "MOST_STEPS", 5)
     rng = np.random.default_rng(0)
     for name in ("simple", "last of simple", "lstm", "gru", "gru before", "dense first", "dilated",
-                 "convolution", "cells"):  # fmt: skip
+                 "convolution", "cells", "whole registers"):  # fmt: skip
         model = make(name, dtype)
         for batch in (1, 3):
             x = rng.normal(size=(batch, 14, FEATURES)).astype(dtype)
@@ -523,3 +524,28 @@ def test_guard_pages_around_every_array(
                 y += list(session.process(block, out).swapaxes(0, 1).copy())
             compare(model, x, np.stack(y, axis=1))
     guarded.close()
+
+
+@pytest.mark.parametrize("units", [16, 32, 48, 112, 256])
+def test_one_row_of_whole_registers_has_code_of_its_own(
+    units: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives the bits of the ordinary walk, also where weights are not finite."""
+    x = np.random.default_rng(0).normal(size=(1, 9, FEATURES)).astype("float32")
+    for cell in (k.SimpleRNN, k.LSTM, k.GRU):
+        model = rnn_engine.Sequential([cell(units, input_shape=(None, FEATURES))])
+        cell_of = model.layers[0].cell
+        sizes = cell_of.packed.recurrence._sizes_of(1, 5)
+        assert lone.is_lone(sizes)
+        for bad in (0.0, np.inf):
+            weights = model.get_weights()
+            weights[1][3, 1] += bad
+            model.set_weights(weights)
+            fast = model.stream().process(x)
+            with monkeypatch.context() as patch:
+                patch.setattr(lone, "is_lone", lambda sizes: False)
+                patch.setattr(compiled, "is_lone", lambda sizes: False)
+                walked = model.stream().process(x)
+            np.testing.assert_array_equal(fast, walked)
+            np.testing.assert_array_equal(fast[:, -1], model.predict(x, verbose=0))
+            assert np.isfinite(fast[:, 0]).all()
