@@ -180,8 +180,8 @@ def draw(rows: dict[str, dict[str, list[list[float]]]], lengths: list[int], fold
         axes.set_xticks(lengths, map(str, lengths), minor=False)
         axes.minorticks_off()
     panels[0].set_ylabel("solved")
-    panels[0].legend()
-    figure.tight_layout()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="lower center", ncols=len(CELLS))
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "long_sequences.png", dpi=120)
     return folder / "long_sequences.png"
