@@ -89,7 +89,8 @@ class Stream:
         # What a step looks at: small steps are a matter of a microsecond.
         self._step_shape = (self.batch_size, *self._in_shape)
         self._made_shape = (self.batch_size, *self._out_shape)
-        self._quick = self.compiled and nan == "propagate"
+        self._quick = self.compiled
+        self._refuses = nan == "raise"
         self._table = only.table if self.compiled else None
         self._variables = only.variables if self.compiled else []
 
@@ -115,6 +116,8 @@ class Stream:
             If the session is closed, or another thread is using it.
         """
         if self._fits(x_t, self._step_shape):
+            if self._refuses:
+                require_finite(x_t, "x_t")
             if out is None:
                 out = np.empty(self._made_shape, self.dtype)
             else:
@@ -156,7 +159,12 @@ class Stream:
         found = np.shape(block)
         steps = found[1] if len(found) > 1 else 0
         shape = self.batch_size, steps, *self._in_shape
-        x = block if self._fits(block, shape) else self._checked(block, "block", shape)
+        if self._fits(block, shape):
+            x = block
+            if self._refuses:
+                require_finite(x, "block")
+        else:
+            x = self._checked(block, "block", shape)
         if out is not None:
             self._check_out(out, (self.batch_size, steps, *self._out_shape), x)
         return self._process(x, out)
@@ -355,7 +363,7 @@ class Stream:
                 f"{argument} must have dtype {self.dtype}. Received: {array.dtype}; use "
                 f"`.astype({self.dtype.name!r})`"
             )
-        if self.nan == "raise":
+        if self._refuses:
             require_finite(array, argument)
         return array if array.flags.carray else np.array(array, self.dtype, order="C")
 
