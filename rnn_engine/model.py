@@ -1,7 +1,7 @@
 """`Model`: what models share, whatever their layers are joined by."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnn_engine.checks import as_gradient
 from rnn_engine.layers.base import Layer
@@ -10,6 +10,9 @@ from rnn_engine.random import Place
 from rnn_engine.saving import Saveable
 from rnn_engine.summary import summary_html, summary_table
 from rnn_engine.training import Trainer
+
+if TYPE_CHECKING:
+    from rnn_engine.streaming import Stream
 
 
 class Model(Trainer, Saveable, Layer):
@@ -152,6 +155,35 @@ class Model(Trainer, Saveable, Layer):
                 layer.reset_state()
 
     reset_states = reset_state
+
+    def stream(self, batch_size: int = 1, nan: str = "propagate") -> "Stream":
+        """Return a session that takes sequences bit by bit. Keras has none.
+
+        Parameters
+        ----------
+        batch_size : int
+            Sequences side by side.
+        nan : str
+            ``"propagate"``, or ``"raise"`` to refuse inputs that are not finite.
+
+        Raises
+        ------
+        ValueError
+            If a layer needs more than the steps so far, or the model is not one row of layers
+            over time: see `rnn_engine.streaming.Stream`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import rnn_engine
+        >>> layers = [rnn_engine.layers.LSTM(4, input_shape=(None, 2))]
+        >>> session = rnn_engine.Sequential(layers).stream()
+        >>> session.step(np.zeros((1, 2), np.float32)).shape
+        (1, 4)
+        """
+        from rnn_engine.streaming import Stream  # few programs need it
+
+        return Stream(self, batch_size, nan)
 
     def logits_path(self, training: bool) -> LogitsPath | None:
         """Return the way to the logits of the output, None if it has none."""

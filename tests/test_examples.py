@@ -18,13 +18,25 @@ QUICK = {
     "text_characters": ["--epochs", "4", "--units", "64", "--length", "40"],
     "audio_frames": ["--epochs", "4", "--plucks", "2", "--out", "sounds"],
     "video_frames": ["--epochs", "20", "--videos", "1500", "--out", "pictures"],
+    "long_sequences": [
+        "--tasks",
+        "adding,text",
+        "--lengths",
+        "8",
+        "--seeds",
+        "1",
+        "--updates",
+        "300",
+        "--out",
+        "pictures",
+    ],
     "user_actions": ["--epochs", "8", "--sessions", "600"],
 }
 
 
 def run(name: str, folder: Path) -> str:
     """Run one example as a user does, from a folder of its own; return what it printed."""
-    if name in ("co2_forecast", "video_frames"):
+    if name in ("co2_forecast", "video_frames", "long_sequences"):
         pytest.importorskip("matplotlib")
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
@@ -98,6 +110,17 @@ def test_video_beats_persistence(tmp_path):
     assert figure(output, "SimpleRNN") < 0.6 * figure(output, "persistence")
     assert figure(output, "constant velocity") < 0.1 * figure(output, "persistence")
     assert (tmp_path / "pictures" / "video_frames.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_long_sequences_learns_short_ones(tmp_path):
+    output = run("long_sequences", tmp_path)
+    rows = re.findall(r"^\| (\w+) \| ([\w, ]+) \| (-?[\d.]+) \(", output, flags=re.MULTILINE)
+    solved = {(task, cell): float(share) for task, cell, share in rows}
+    assert len(solved) == 10
+    assert all(solved["text", cell] > 0.8 for cell in ("SimpleRNN", "LSTM", "GRU"))
+    assert solved["adding", "GRU"] > 0.5
+    picture = (tmp_path / "pictures" / "long_sequences.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
 
 
 def test_user_actions_beat_the_most_frequent_one(tmp_path):

@@ -8,6 +8,7 @@ from rnn_engine.callbacks.callback import Callback
 from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.callbacks.csv_logger import CSVLogger
 from rnn_engine.callbacks.early_stopping import EarlyStopping
+from rnn_engine.callbacks.gradient_monitor import GradientMonitor
 from rnn_engine.callbacks.history import History
 from rnn_engine.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from rnn_engine.callbacks.model_checkpoint import ModelCheckpoint
@@ -25,6 +26,7 @@ for _entry in (
     Callback,
     CallbackList,
     EarlyStopping,
+    GradientMonitor,
     History,
     LambdaCallback,
     LearningRateScheduler,
@@ -44,6 +46,7 @@ __all__ = [
     "Callback",
     "CallbackList",
     "EarlyStopping",
+    "GradientMonitor",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",

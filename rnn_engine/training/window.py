@@ -88,8 +88,13 @@ def check_stateful(model: Any) -> None:
     ValueError
         If none does.
     """
-    if not any(getattr(layer, "stateful", False) for layer in model.layers):
-        raise ValueError(
-            "window needs a recurrent layer with stateful=True: without it every window would "
-            "start from a zero state."
-        )
+    waiting = list(model.layers)
+    while waiting:
+        layer = waiting.pop()
+        if getattr(layer, "stateful", False):
+            return
+        waiting += layer.sublayers
+    raise ValueError(
+        "window needs a recurrent layer with stateful=True: without it every window would start "
+        "from a zero state."
+    )

@@ -1,5 +1,6 @@
 """`Recurrence`: a cell of some sizes, run through time forward and back."""
 
+import dataclasses
 import weakref
 from typing import Any
 
@@ -170,6 +171,24 @@ class Recurrence:
                 self.cell, self.activations, self.dtype, self.features, self.units, batch, count
             )
         return found
+
+    def stream_plan(self, batch: int, steps: int) -> Plan:
+        """Return the plan of up to `steps` steps on one thread that keeps h at each of them.
+
+        For who binds arrays of its own to a copy of the table: see `kernels.streaming`.
+        """
+        sizes = self._sizes_of(batch, steps)
+        plan = forward_plan(sizes, 1, 1, False)
+        if not plan.ready:
+            self._ready(plan, False, None)
+        from rnn_engine.kernels.recurrent import lone  # few programs stream
+
+        if not lone.is_lone(sizes):
+            return plan
+        table, step = plan.table.copy(), P.STAGE + S.STEP
+        table[P.BODY] = launch.address_of(lone.forward_lone, self._type)
+        table[step] = lone.step_address(self.cell, self.activations, self._type)
+        return dataclasses.replace(plan, table=table)
 
     def _ready(self, plan: Plan, back: bool, rules: Rules | None) -> Plan:
         """Fill in the addresses of the code that a pass runs, compiled now if it is new."""

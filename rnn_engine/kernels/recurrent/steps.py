@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.options import c_function
-from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy
+from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy, Stage
 from rnn_engine.kernels.recurrent.places import F
 from rnn_engine.kernels.recurrent.tables import TABLE, place_in
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
@@ -38,10 +38,7 @@ _ALIVE: list[Any] = []
 
 
 def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callable[..., None]:
-    part = cell.stages[stage]
-    # Of a cell that is not one of this package's the cache on disk cannot see an edit.
-    text = repr([_content(function.__code__) for function in (part.step, part.back)])
-    version = hashlib.sha256(text.encode()).hexdigest()
+    version = version_of(cell.stages[stage])
 
     @intrinsic
     def emit(typingctx: Any, frame: Any, like: Any, low: Any, high: Any) -> Any:
@@ -60,6 +57,15 @@ def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callabl
     names = "_".join(FORMULAS[code].name for code in codes)
     step.__qualname__ = f"{cell.name}_{stage}_{'back' if back else 'step'}_{names}"
     return step
+
+
+def version_of(part: Stage) -> str:
+    """Return what stands for the code of a stage in the key of its cached code.
+
+    Of a cell that is not one of this package's the cache on disk cannot see an edit.
+    """
+    text = repr([_content(function.__code__) for function in (part.step, part.back)])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _content(code: CodeType) -> Any:

@@ -62,7 +62,7 @@ def step_open_rows(plan: Any, frame: Any, like: Any, place: int) -> None:
 
 
 @inlined_kernel
-def _enter(plan: Any, frame: Any, like: Any, task: int, first: int, rows: int) -> None:
+def enter(plan: Any, frame: Any, like: Any, task: int, first: int, rows: int) -> None:
     """Find the task's scratch, and put the states that the call begins with in their slots."""
     u, begin = number(plan, P.UNITS), number(plan, P.BEGIN)
     numbers = rows * u
@@ -133,7 +133,7 @@ def _lay_out(x: Any, x_row: int, x_step: int, target: Any, rows: int, count: int
 
 
 @inlined_kernel
-def _project(plan: Any, frame: Any, like: Any, x: Any, rows: int, count: int) -> None:
+def project(plan: Any, frame: Any, like: Any, x: Any, rows: int, count: int) -> None:
     """Multiply the inputs of `count` steps by W, for all gates."""
     f, u = number(plan, P.FEATURES), number(plan, P.UNITS)
     x_row, x_step = number(plan, P.X_ROW), number(plan, P.X_STEP)
@@ -236,7 +236,7 @@ def forward(plan: Any, like: Any, task: int) -> None:
         frame = new_table(FRAME)
         begin, stop, chunk = number(plan, P.BEGIN), number(plan, P.STOP), number(plan, P.CHUNK)
         x = offset(pointer(plan, P.X, like), first * number(plan, P.X_ROW))
-        _enter(plan, frame, like, task, first, rows)
+        enter(plan, frame, like, task, first, rows)
         reach = rows
         for t in range(begin, stop):
             inputs = offset(x, t * number(plan, P.X_STEP))
@@ -244,7 +244,7 @@ def forward(plan: Any, like: Any, task: int) -> None:
                 ahead = (t - begin) % chunk
                 put(frame, F.AHEAD, ahead)
                 if ahead == 0:
-                    _project(plan, frame, like, inputs, rows, min(chunk, stop - t))
+                    project(plan, frame, like, inputs, rows, min(chunk, stop - t))
             if number(plan, P.MASK):
                 reach = reach_of(plan, t, first, rows)
             put(frame, F.REACH, reach)

@@ -1,0 +1,36 @@
+"""Figures of `rnn_engine.inspect`."""
+
+from typing import Any
+
+
+def new_axes(count: int, across: int = 1) -> tuple[Any, list[Any]]:
+    """Return a figure and its axes, in rows of `across`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            'plot() draws with matplotlib: pip install "rnn_engine[plot]".'
+        ) from error
+    rows = -(-count // across)
+    # A Figure of its own, not pyplot's: no window system, no global state.
+    figure = Figure(figsize=(6.4 if across == 1 else 3.6 * across, 1.2 + 2.8 * rows))
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, across, squeeze=False).ravel()
+    for axes in grid[count:]:
+        axes.set_axis_off()
+    return figure, list(grid[:count])
+
+
+def saved(figure: Any, path: Any) -> Any:
+    """Return a figure, written to a file if `path` is not None."""
+    figure.tight_layout()
+    if path is not None:
+        figure.savefig(path, dpi=120)
+    return figure
