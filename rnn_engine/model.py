@@ -116,6 +116,14 @@ class Model(Trainer, Saveable, Layer):
 
     # --- penalties ------------------------------------------------------------
 
+    def build_from_data(self, x: Any) -> None:
+        """Build the model for data like `x`, if it is not built yet."""
+        raise NotImplementedError(f"{type(self).__name__} must define build_from_data(x).")
+
+    def checked_output_shape(self, x: Any) -> Any:
+        """Check the shape of the input of every layer; return the output's, None if unknown."""
+        raise NotImplementedError(f"{type(self).__name__} must define checked_output_shape(x).")
+
     @property
     def has_penalties(self) -> bool:
         """Whether a weight or an activity is penalized, or a layer may call `add_loss`."""

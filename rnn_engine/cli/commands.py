@@ -235,7 +235,7 @@ def evaluate_command(model: str, source: str, targets: str | None, as_json: bool
         if targets is None:
             raise ValueError(f"{model} is not of `train`: its targets have to come by --targets.")
         x, y = _inputs(source), _inputs(targets)
-        figures = network.evaluate(x, y, verbose=0, return_dict=True)
+        figures: Any = network.evaluate(x, y, verbose=0, return_dict=True)
         text = "\n".join(f"{name:24}{value:.6g}" for name, value in figures.items())
     else:
         if targets is not None:

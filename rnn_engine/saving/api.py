@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rnn_engine.initializers.deferred import values_come_later
 from rnn_engine.saving import keras_h5, keras_zip, legacy_h5, native, safetensors_file, sample
@@ -18,6 +18,9 @@ from rnn_engine.saving.restore import restore
 from rnn_engine.saving.state import groups
 from rnn_engine.saving.stored import Content
 from rnn_engine.saving.writing import model_to_config, to_json
+
+if TYPE_CHECKING:  # models know this package
+    from rnn_engine.model import Model
 
 _OLD = (".h5", ".hdf5")
 _OWN = {".npz": native, ".safetensors": safetensors_file}
@@ -156,7 +159,7 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
     verify: bool = False,
-) -> Any:
+) -> "Model":
     """Load a model that this library or Keras saved (`keras.saving.load_model`).
 
     Parameters
@@ -302,7 +305,7 @@ def load_weights(
         restore(model, content, path, skip_mismatch, by_name=bool(by_name))
 
 
-def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> "Model":
     """Return a model, with new weights, from what `to_json` gave (`keras.models`).
 
     Raises

@@ -1,12 +1,15 @@
 """`clone_model`: the same layers, with weights of their own."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnn_engine import sharing
 from rnn_engine.functional_config import same_calls
 from rnn_engine.layers.base import registry as layers
 from rnn_engine.layers.input_layer import InputLayer
+
+if TYPE_CHECKING:  # models know this package
+    from rnn_engine.model import Model
 
 
 def clone_model(
@@ -14,7 +17,7 @@ def clone_model(
     input_tensors: Any = None,
     clone_function: Callable[[Any], Any] | None = None,
     recursive: bool = False,
-) -> Any:
+) -> "Model":
     """Return a model of new layers with new weights (`keras.models.clone_model`).
 
     Compiled as the model is, with a new optimizer. A layer that stands in the model
