@@ -1,17 +1,13 @@
 """Models on their way to other processes: as files of ours, never as pickles."""
 
 import hashlib
-import io
 import os
 import tempfile
 import threading
 from collections import OrderedDict
 from typing import Any
 
-from rnn_engine.saving import native
-from rnn_engine.saving.api import load_model
-from rnn_engine.saving.state import groups
-from rnn_engine.saving.writing import model_to_config, to_json
+from rnn_engine.saving.api import load_model, save_model
 
 _MOST = 2  # models that a process keeps: the next call wants the same one, or that of a second task
 _LOADED: "OrderedDict[str, Any]" = OrderedDict()
@@ -56,9 +52,11 @@ def to_bytes(model: Any) -> bytes:
             "The model has not yet been built, so that there are no weights to hand to others. "
             "Call it on some data, or build() it."
         )
-    content = io.BytesIO()
-    native.write(content, groups(model, optimizer=False), to_json(model_to_config(model, False)))
-    return content.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.npz")
+        save_model(model, path, include_optimizer=False)
+        with open(path, "rb") as file:
+            return file.read()
 
 
 def name_of(data: bytes) -> str:
