@@ -7,7 +7,7 @@ _QUANTIZED = "no quantized arithmetic: kernels are float32 and float64"
 MODULES = {
     "applications": "ready-made picture networks, and their weights",
     "distillation": "not written",
-    "distribution": "one device; many machines are a library's business",
+    "distribution": "one device a process; over processes `rnn_engine.distributed`, docs/scale.md",
     "export": "SavedModel is TensorFlow's; `model.save` writes `.keras` and `.npz`",
     "legacy": "reads files of Keras 2 as SavedModel",
     "quantizers": _QUANTIZED,

@@ -102,6 +102,7 @@ _find = lazily(
         "compat": "rnn_engine.compat",
         "data": "rnn_engine.data",
         "datasets": "rnn_engine.datasets",
+        "distributed": "rnn_engine.distributed",
         "dtype_policies": "rnn_engine.dtype_policies",
         "DTypePolicy": "rnn_engine.dtype_policies:DTypePolicy",
         "FloatDTypePolicy": "rnn_engine.dtype_policies:DTypePolicy",

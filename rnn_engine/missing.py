@@ -33,7 +33,8 @@ def _each(names: str, advice: str) -> dict[str, str]:
 INSTEAD: Mapping[str, Mapping[str, str]] = {
     "": {
         **_each("Session placeholder global_variables_initializer get_default_graph", _GRAPH),
-        **_each("distribution tpu", _ONE_PROCESS),
+        "distribution": "Use distributed.DataParallel, see docs/scale.md, or leave it out.",
+        **_each("tpu", _ONE_PROCESS),
         **_each("saved_model lite", _SAVING),
         **_each("contrib estimator feature_column", "It left TensorFlow, too. Use a model."),
         **_each("RaggedTensor SparseTensor ragged sparse", "Use utils.pad_sequences and a mask."),

@@ -50,6 +50,8 @@ class BackupAndRestore(Callback):
         model is not built, or the files are damaged or those of another model.
     """
 
+    first_rank_only = True
+
     def __init__(
         self,
         backup_dir: Any,

@@ -19,6 +19,9 @@ class Callback:
         ``verbose``, ``epochs`` and ``steps`` of the running call.
     model
         The model being trained, evaluated or asked to predict.
+    first_rank_only : bool
+        Of a callback that writes: in a training over several ranks
+        (`rnn_engine.distributed.DataParallel`) it runs on the first one only.
 
     Examples
     --------
@@ -31,6 +34,8 @@ class Callback:
     >>> count.seen
     1
     """
+
+    first_rank_only = False
 
     def __init__(self) -> None:
         self.params: dict[str, Any] | None = None

@@ -26,6 +26,8 @@ class CSVLogger(Callback):
         Go on with an existing file; its header is not repeated.
     """
 
+    first_rank_only = True
+
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = os.fspath(filename)

@@ -21,7 +21,12 @@ class History(Callback):
         metrics are averages over samples, also when the last batch is short.
     epoch : list of int
         The epochs that ran, counted from zero.
+    parallel : dict of str to float, or None
+        Of a training over ranks (`rnn_engine.distributed.DataParallel`): how many, steps, and
+        seconds and bytes of a step on this rank.
     """
+
+    parallel: dict[str, float] | None = None
 
     def __init__(self) -> None:
         super().__init__()

@@ -73,6 +73,8 @@ class ModelCheckpoint(MonitorCallback):
         If `save_freq` or the ending of `filepath` is not one of these.
     """
 
+    first_rank_only = True
+
     def __init__(
         self,
         filepath: Any,

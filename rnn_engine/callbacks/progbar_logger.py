@@ -15,6 +15,8 @@ class ProgbarLogger(Callback):
     in the line below, so that every figure is seen.
     """
 
+    first_rank_only = True
+
     def __init__(self) -> None:
         super().__init__()
         self.verbose = 1

@@ -44,6 +44,8 @@ class TensorBoard(Callback):
         When training starts and tensorboardX is not installed.
     """
 
+    first_rank_only = True
+
     def __init__(
         self,
         log_dir: Any = "logs",
@@ -155,6 +157,8 @@ class TensorBoard(Callback):
         if self.write_steps_per_second:
             seconds = max(time.perf_counter() - self._epoch_start, 1e-9)
             train["steps_per_second"] = (self._iterations() - self._epoch_iterations) / seconds
+        report = getattr(self.model, "_parallel_report", None)  # of a training over several ranks
+        train.update({f"parallel_{name}": value for name, value in (report or {}).items()})
         for name, value in train.items():
             self._writer("train").add_scalar(f"epoch_{name}", value, epoch)
         for name, value in logs.items():

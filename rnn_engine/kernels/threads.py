@@ -32,10 +32,24 @@ LONGEST_CALL = 2**30
 _MOST_TASKS = max(32, config.NUMBA_NUM_THREADS)
 
 
+def default_threads() -> int:
+    """Return how many threads a process has that says nothing: its cores, or fewer.
+
+    joblib, Dask and Ray run several processes beside each other and tell each of them by these
+    variables how many threads it should have: most often one.
+    """
+    found = available_cores()
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").partition(",")[0].strip()  # OpenMP's, by level
+        if text.isdecimal() and len(text) < 10 and int(text) > 0:
+            found = min(found, int(text))
+    return found
+
+
 def _from_environment() -> int:
     text = os.environ.get("RNN_ENGINE_NUM_THREADS", "")
     if not text:
-        return available_cores()
+        return default_threads()
     try:
         number = int(text) if text.isdecimal() else 0
     except ValueError:  # more digits than Python takes for a number
@@ -163,7 +177,9 @@ def set_num_threads(n: int) -> None:
 
     The results have the same bits for every number. It starts as the environment
     variable `RNN_ENGINE_NUM_THREADS`, or else as the number of cores this process may
-    use. More than Numba has threads (``numba.config.NUMBA_NUM_THREADS``) is no gain.
+    use, or as `NUMBA_NUM_THREADS` or `OMP_NUM_THREADS` where they are less (so a worker of
+    joblib, Dask or Ray has its share). More than Numba has threads
+    (``numba.config.NUMBA_NUM_THREADS``) is no gain.
 
     A child of ``fork`` stays on one thread. Outside Linux one that is the first to import
     `rnn_engine` cannot know that it is one, unless `multiprocessing` started it: there, where

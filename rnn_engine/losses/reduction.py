@@ -84,7 +84,7 @@ def weigh(
     ValueError
         If `sample_weight` or `mask` does not fit the values.
     """
-    weights = _fold_mask(sample_weight, mask, dtype, reduction)
+    weights = fold_mask(sample_weight, mask, dtype, reduction)
     divisor: float | None
     if weights is None:
         if reduction in (None, "none") or shape in ((), (0,)):
@@ -120,9 +120,10 @@ def reduce(values: np.ndarray, plan: Weighting) -> Any:
     return total / plan.divisor if plan.divisor else total.dtype.type(0)
 
 
-def _fold_mask(
+def fold_mask(
     sample_weight: Any, mask: Any, dtype: np.dtype, reduction: str | None
 ) -> np.ndarray | None:
+    """Return the sample weights with the mask in them, None where all values weigh one."""
     weights = None if sample_weight is None else _as_weights(sample_weight, dtype)
     if mask is None:
         return weights

@@ -99,6 +99,8 @@ class ArraySource(Source):
         If the counts of samples differ, or there is no sample.
     """
 
+    admitted = True
+
     def __init__(
         self,
         x: Any,
@@ -125,10 +127,17 @@ class ArraySource(Source):
             major = time_major and number == 0
             parts.append([self._part(c, v, major) for c, v in zip(of, values, strict=True)])
         self.arrays = form.batch(*([array for array, _ in part] for part in parts))
-        self._gathers = form.batch(*([gather for _, gather in part] for part in parts))
+        self._made = [[make for _, make in part] for part in parts]
+        self._gathers = self.new_gathers()
 
-    def _part(self, column: Column, array: Any, major: bool) -> tuple[Any, Gather | None]:
-        """Return an array in the engine's type, unless it is mapped, and what gathers of it."""
+    def new_gathers(self) -> Any:
+        """Return what gathers batches of inputs, targets and weights, with buffers of its own."""
+        return self.form.batch(*([make and make() for make in part] for part in self._made))
+
+    def _part(
+        self, column: Column, array: Any, major: bool
+    ) -> tuple[Any, Callable[[], Gather] | None]:
+        """Return an array in the engine's type, unless it is mapped, and what makes a gather."""
         if array is None:
             return None, None
         wanted = column.wanted(array)
@@ -136,7 +145,7 @@ class ArraySource(Source):
             array = np.ascontiguousarray(array, dtype=wanted)
         # A view: the caller may give his own array another shape meanwhile.
         array = array.view(np.ndarray)
-        return array, make_gather(array, wanted, self.batch_size, major)
+        return array, lambda: make_gather(array, wanted, self.batch_size, major)
 
     def order(self) -> np.ndarray | None:
         """Return the order of samples for one pass; None is the order they are in.
@@ -164,17 +173,25 @@ class ArraySource(Source):
         first = part(slice(self.batch_size))
         return [first, part(slice(-rest, None))] if rest else [first]
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield one pass over the samples."""
+    def spans(self) -> Iterator[tuple[Any, int, int]]:
+        """Yield the order of a pass, and first and last place in it of each batch."""
         rows, size, count = self.order(), self.batch_size, self.num_samples
         for start in range(0, count, size):
-            stop = min(start + size, count)
-            x, y, weight = self._gathers
-            yield (
-                _gathered(x, rows, start, stop),
-                _gathered(y, rows, start, stop),
-                _gathered(weight, rows, start, stop),
-            )
+            yield rows, start, min(start + size, count)
+
+    def gathered(self, gathers: Any, rows: Any, start: int, stop: int) -> Batch:
+        """Return the samples of some places, gathered by what `new_gathers` returned."""
+        x, y, weight = gathers
+        return (
+            _gathered(x, rows, start, stop),
+            _gathered(y, rows, start, stop),
+            _gathered(weight, rows, start, stop),
+        )
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield one pass over the samples."""
+        for rows, start, stop in self.spans():
+            yield self.gathered(self._gathers, rows, start, stop)
 
 
 def _gathered(gather: Any, rows: Any, start: int, stop: int) -> Any:

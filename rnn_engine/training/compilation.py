@@ -38,6 +38,7 @@ class Compilation:
         self.tracker = LossTracker()
         self.logs: dict[str, Any] | None = None  # of a step of one's own
         self.guard = InterruptGuard()
+        self.parallel: Any = None  # of a `fit` over several ranks
         self._steps: dict[str, tuple[Any, Step]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,6 +81,8 @@ class Compilation:
         again after changing it.
         """
         key = tuple(map(id, model.layers))
+        if self.parallel is not None:
+            return self.parallel.step(self.losses, self.metrics, kind, key)
         found = self._steps.get(kind)
         if found is not None and found[0] == key and y is not None:
             return found[1]

@@ -57,6 +57,26 @@ def run_epochs(
         callbacks.on_train_end(logs)
 
 
+def begin_parallel(model: Trainable, parallel: Any, window: Any) -> Any:
+    """Return what a `fit` over several ranks needs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `parallel` is nothing that divides a training, or the training cannot be divided.
+    """
+    if not hasattr(parallel, "begin"):
+        raise TypeError(
+            f"parallel must be a rnn_engine.distributed.DataParallel, got {parallel!r}."
+        )
+    if window is not None:
+        raise ValueError(
+            "window needs stateful layers, whose states belong to rows that change their ranks: "
+            "it cannot go with `parallel`."
+        )
+    return parallel.begin(model)
+
+
 def order_generator(model: Trainable) -> np.random.Generator:
     """Return the generator of the order of samples in this `fit`."""
     if model._place is None:

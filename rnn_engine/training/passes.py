@@ -38,6 +38,7 @@ def prepare(model: Trainable, epochs: Epochs, kind: str, times: int = 1) -> None
     for batch in batches:
         admit(model, *batch, kind)
     losses = model._compilation.losses if kind != "predict" else None
+    source = getattr(source, "inner", source)  # of one that hands out shares of batches
     if isinstance(source, ArraySource) and losses is not None and source.arrays[1] is not None:
         x, y, _ = source.arrays
         several = type(x) is list
@@ -98,7 +99,7 @@ def _shape(value: Any) -> Any:
 
 def batches_of(model: Trainable, epochs: Epochs, kind: str) -> Generator[Batch]:
     """Yield the batches of an epoch; those that were not seen before are checked."""
-    if isinstance(epochs.source, ArraySource):
+    if epochs.source.admitted:
         yield from epochs.epoch()
         return
     for batch in epochs.epoch():

@@ -18,7 +18,7 @@ def state_of(model: Any) -> dict[str, Any]:
     compilation = model._compilation
     metrics = compilation.metrics
     return {
-        "streams": [stream.bit_generator.state for stream in _streams(model)],
+        "streams": [stream.bit_generator.state for stream in streams_of(model)],
         "layers": [
             None if states is None else [_listed(state) for state in states]
             for states in _states(model)
@@ -37,7 +37,7 @@ def restore_state(model: Any, state: dict[str, Any]) -> None:
     ValueError
         If it is that of another model.
     """
-    streams, layers = list(_streams(model)), list(_recurrent(model))
+    streams, layers = list(streams_of(model)), list(_recurrent(model))
     if len(streams) != len(state["streams"]) or len(layers) != len(state["layers"]):
         raise ValueError(
             f"The backup is that of another model: it has {len(state['streams'])} streams of "
@@ -57,9 +57,9 @@ def restore_state(model: Any, state: dict[str, Any]) -> None:
     for tracker, saved in zip(_trackers(compilation), state["losses"], strict=True):
         tracker.total, tracker.count = map(float, saved)
     metrics, shapes = compilation.metrics, state["shapes"]
-    if metrics is None:
+    if metrics is None or shapes is None:  # none yet had a batch
         return
-    if not metrics.built and shapes is not None:
+    if not metrics.built:
         # There may be no batch left in the interrupted epoch that would build them.
         ys, preds = ([_blank(shape) for shape in part] for part in shapes)
         if compilation.losses is not None:
@@ -98,7 +98,7 @@ def _layers(model: Any) -> Iterator[Any]:
             waiting += [part for part in parts if hasattr(part, "forward_with_mask")]
 
 
-def _streams(model: Any) -> Iterator[np.random.Generator]:
+def streams_of(model: Any) -> Iterator[np.random.Generator]:
     """Yield the streams that layers draw from, once each."""
     found: dict[int, np.random.Generator] = {}
     for layer in _layers(model):

@@ -25,10 +25,13 @@ class Source:
         Batches in a pass, if known beforehand.
     restarts : bool
         Whether `batches` starts again from the first batch each time.
+    admitted : bool
+        Whether its batches are known to fit the model before they come.
     """
 
     num_batches: int | None = None
     restarts = True
+    admitted = False
 
     def preview(self) -> list[Batch]:
         """Return one batch of each size in a pass, unshuffled; none if it is not known yet."""

@@ -23,9 +23,9 @@ def make_train_step(model: Trainable, losses: Losses, metrics: Any, guard: Inter
     """
     variables = model.trainable_variables
     forward = model.forward_with_mask
-    back, update = make_objective(model, losses, True).back, _updating(metrics, losses)
+    back, update = make_objective(model, losses, True).back, updating(metrics, losses)
     optimizer, apply = model.optimizer, model.optimizer.apply
-    moved = _moved_in_forward(model)
+    moved = moved_in_forward(model)
     unreached = losses.unreached(model, variables)
     if not variables:
         warnings.warn("The model does not have any trainable weights.", stacklevel=4)
@@ -65,7 +65,7 @@ def make_train_step(model: Trainable, losses: Losses, metrics: Any, guard: Inter
 def make_test_step(model: Trainable, losses: Losses, metrics: Any) -> Step:
     """Return ``step(x, y, sample_weight) -> loss``, which changes no weight."""
     forward = model.forward_with_mask
-    evaluate, update = make_objective(model, losses, False).value, _updating(metrics, losses)
+    evaluate, update = make_objective(model, losses, False).value, updating(metrics, losses)
 
     def step(x: Any, y: Any, weight: Any) -> float:
         pred, mask, saved = forward(x, False)
@@ -77,7 +77,7 @@ def make_test_step(model: Trainable, losses: Losses, metrics: Any) -> Step:
     return step
 
 
-def _updating(metrics: Any, losses: Losses) -> Any:
+def updating(metrics: Any, losses: Losses) -> Any:
     """Return what hands a batch to the metrics, None if there are none."""
     if metrics is None:
         return None
@@ -95,7 +95,7 @@ def _updating(metrics: Any, losses: Losses) -> Any:
     return update
 
 
-def _moved_in_forward(model: Trainable) -> list[Any]:
+def moved_in_forward(model: Trainable) -> list[Any]:
     """Return the variables that change before the update: moving averages, states.
 
     A step that does not reach its end puts them back.

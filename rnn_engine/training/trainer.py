@@ -174,6 +174,7 @@ class Trainer(CustomSteps):
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
         window: int | None = None,
+        parallel: Any = None,
     ) -> History:
         """Train. Mirrors `keras.Model.fit`.
 
@@ -217,6 +218,8 @@ class Trainer(CustomSteps):
             stateful layers goes on from window to window and is reset before each
             batch; gradients end at a window's first step. `y` has a target for
             every step. Each window counts as a batch.
+        parallel : rnn_engine.distributed.DataParallel, optional
+            Train over the ranks of MPI (not in Keras).
 
         Returns
         -------
@@ -241,6 +244,7 @@ class Trainer(CustomSteps):
         `PyDataset` that has become shorter gives what it has, with a warning.
         """
         one_batch.require_compiled(self)
+        run = None if parallel is None else fitting.begin_parallel(self, parallel, window)
         epochs = check.check_count(epochs, "epochs", 0)
         initial_epoch = check.check_count(initial_epoch, "initial_epoch", 0)
         verbose = check.check_verbose(verbose)
@@ -271,9 +275,18 @@ class Trainer(CustomSteps):
             size = check.check_optional_count(validation_batch_size, "validation_batch_size")
             data = unpack_x_y_sample_weight(validation_data)
             batches = passes.source_for(self, *data, batch_size=size or batch_size, steps=limit)
+            if run is not None:
+                batches = run.share(batches, "test")
             validation = Epochs(batches, limit, anew=True)
+        if run is not None:
+            source = run.share(source, "train")
         training, span = Epochs(source, steps), range(initial_epoch, epochs)
         fitting.prepare_both(self, training, validation, span, frequency)
+        if run is not None:
+            callbacks = run.callbacks(callbacks, verbose, epochs=epochs, steps=training.num_batches)
+            with run.running():
+                fitting.run_epochs(self, training, validation, callbacks, span, frequency)
+            return self.history
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks,
