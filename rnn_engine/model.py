@@ -48,6 +48,14 @@ class Model(Trainer, Saveable, Layer):
 
     _locks_layers = False
 
+    if TYPE_CHECKING:  # every kind of model has its own; training asks for them
+
+        def build_from_data(self, x: Any) -> None:
+            """Build the model for data like `x`, if it is not built yet."""
+
+        def checked_output_shape(self, x: Any) -> Any:
+            """Check the shape of the input of every layer; return the output's."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         own = set(vars(cls))
         super().__init_subclass__(**kwargs)
