@@ -27,9 +27,10 @@ QUICK = {
     "audio": ["--quick", "--out", "out"],
     "video": ["--quick", "--out", "out"],
     "user_actions": ["--quick", "--out", "out"],
-    "long_sequences": (
-        "--tasks adding,text --lengths 8 --seeds 1 --updates 300 --out pictures".split()
-    ),
+    "long_sequences": [
+        *("--tasks", "adding,text", "--lengths", "8", "--seeds", "1", "--updates", "300"),
+        *("--out", "pictures"),
+    ],
 }
 # What each needs of the extra `examples`.
 NEEDS = {
