@@ -27,8 +27,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
 kills: N = 1000
-.PHONY: help demo test explore nightly fuzz kills sweep keras-versions soak verify accuracy bench ulp \
-	lint format clean distclean
+.PHONY: help demo examples test explore nightly fuzz kills sweep keras-versions soak verify accuracy \
+	bench ulp lint format clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ help:  ## this list
 demo: $(VENV)/demo.stamp  ## the first program, then a forecast of a real series (no TensorFlow)
 	$(RUN) examples/quickstart.py
 	$(RUN) examples/co2_forecast.py --out out $(ARGS)
+
+USES := next_word forecast audio video user_actions
+examples: $(VENV)/examples.stamp  ## the five uses beside their baselines (minutes; ARGS=--quick: less)
+	set -e; for use in $(USES); do \
+		echo "== examples/$$use.py"; $(RUN) examples/$$use.py --out out $(ARGS); done
 
 # A test that hangs shows where and ends its process, which xdist names and replaces.
 test: $(VENV)/test.stamp  ## the whole suite, against Keras

@@ -114,7 +114,7 @@ class Model(Trainer, Saveable, Layer):
         """The symbolic input, in the form in which it was given."""
         return super().input
 
-    # --- penalties ------------------------------------------------------------
+    # --- what each kind of model has its own of, and training asks for ---------
 
     def build_from_data(self, x: Any) -> None:
         """Build the model for data like `x`, if it is not built yet."""
@@ -123,6 +123,8 @@ class Model(Trainer, Saveable, Layer):
     def checked_output_shape(self, x: Any) -> Any:
         """Check the shape of the input of every layer; return the output's, None if unknown."""
         raise NotImplementedError(f"{type(self).__name__} must define checked_output_shape(x).")
+
+    # --- penalties ------------------------------------------------------------
 
     @property
     def has_penalties(self) -> bool:
