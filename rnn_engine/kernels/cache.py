@@ -352,3 +352,25 @@ def provide_for(signature: Any) -> None:
                         provide(dtype)
         finally:
             _providing = False
+
+
+def kept(name: str, key: Any, make: Callable[[], bytes]) -> bytes:
+    """Return the bytes that `make` makes, from the folder if it made them before.
+
+    They have to follow from `key`, which has a `repr` that says all, Numba's options and what the name
+    of the folder is a hash of.
+    """
+    digest = hashlib.sha256(repr((key, _options())).encode()).hexdigest()[:32]
+    place = folder()
+    path = None if place is None else place / f"{name}-{digest}.bitcode"
+    try:
+        content = b"" if path is None else path.read_bytes()
+        if content and hashlib.sha256(content[32:]).digest() == content[:32]:
+            return content[32:]
+    except OSError:  # not there yet, or not readable
+        pass
+    made = make()
+    with contextlib.suppress(OSError):
+        if path is not None and _hash_of_sources() == _SOURCES:
+            _write(path, made)
+    return made

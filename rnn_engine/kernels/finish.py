@@ -31,7 +31,8 @@ _INT = types.intp
 _FLOATS = (types.float32, types.float64)
 
 
-def _signature(dtype: types.Float) -> Any:
+def c_signature(dtype: types.Float) -> Any:
+    """Return the signature of an epilogue."""
     p = types.CPointer(dtype)
     return types.void(_INT, _INT, _INT, p, _INT, p, _INT)
 
@@ -99,7 +100,7 @@ def _compile_wanted() -> None:
     for dtype in _provided:
         for code in _wanted:
             if code and (dtype, code) not in _compiled:
-                compiled = c_function(_signature(dtype), _make(code))
+                compiled = c_function(c_signature(dtype), made(code))
                 _compiled[dtype, code] = compiled
                 _ADDRESSES[dtype][code] = compiled.address
 
@@ -107,7 +108,8 @@ def _compile_wanted() -> None:
 _compiled: dict[tuple[types.Float, int], Any] = {}
 
 
-def _make(code: int) -> Callable[..., None]:
+def made(code: int) -> Callable[..., None]:
+    """Return the epilogue of an activation as a function to be compiled."""
     def finish(
         op: int, rows: int, columns: int, out: Any, out_row: int, aux: Any, aux_row: int
     ) -> None:
@@ -127,7 +129,7 @@ def call_finish(
     aux_row: Any,
 ) -> Any:  # fmt: skip
     """Apply epilogue `op` to rows × columns of `out`; nothing if it is linear."""
-    signature = _signature(out.dtype)
+    signature = c_signature(out.dtype)
     _provide(out.dtype)
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
@@ -160,7 +162,7 @@ def _finish(
     """Apply the activation `code`, or multiply with its derivative if `op` is negative."""
     if not isinstance(code, types.IntegerLiteral):
         return None
-    signature = types.void(code, *_signature(out.dtype).args)
+    signature = types.void(code, *c_signature(out.dtype).args)
     row = TABLE[code.literal_value]
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:

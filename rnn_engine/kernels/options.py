@@ -58,9 +58,10 @@ def _cached(dispatcher: Any) -> Any:
     return dispatcher
 
 
-def _equip(compiled: Any, function: Callable[..., Any]) -> None:
+def _equip(compiled: Any, function: Callable[..., Any], cached: bool = True) -> None:
     """Give what Numba compiles this project's cache and options, and Ctrl-C a place to wait."""
-    compiled._cache = KernelCache(function)
+    if cached:
+        compiled._cache = KernelCache(function)
     compiled._compiler.compile = ends_notice(compiled._compiler.compile)
     compiled.compile = holds_interrupts(_lightly(compiled.compile))
 
@@ -152,12 +153,15 @@ def linked(function: Callable[..., Any]) -> Any:
     return made
 
 
-def c_function(signature: Any, function: Callable[..., Any]) -> CFunc:
-    """Compile a function with C's calling convention now; it has an address."""
+def c_function(signature: Any, function: Callable[..., Any], cached: bool = True) -> CFunc:
+    """Compile a function with C's calling convention now; it has an address.
+
+    One that is not `cached` is compiled anew: what comes from the disk has no LLVM code.
+    """
     options = {"nopython": True, **_OPTIONS}
     # Its callers have let go of the lock already, and the wrapper is what has the address.
     del options["nogil"], options["no_cfunc_wrapper"]
     compiled = CFunc(function, sigutils.normalize_signature(signature), {}, options)
-    _equip(compiled, function)
+    _equip(compiled, function, cached)
     compiled.compile()
     return compiled

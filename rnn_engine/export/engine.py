@@ -1,0 +1,119 @@
+"""The part of the engine that a model needs, as one object file without Numba.
+
+Kernels are compiled once more, by Numba, to LLVM's code; that of all of them is joined, a small
+function with C's calling convention is put before each, and LLVM makes one object of it. What
+comes out calls nothing: neither Python nor Numba's runtime.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from llvmlite import binding
+from numba.core import config, types
+from numba.core.compiler_lock import global_compiler_lock
+
+from rnn_engine.kernels import cache, finish
+from rnn_engine.kernels.formulas import TABLE as FORMULAS
+from rnn_engine.kernels.gemm import gemm_two
+from rnn_engine.kernels.options import c_function
+from rnn_engine.kernels.recurrent import cells, steps, walker
+from rnn_engine.kernels.recurrent.tables import TABLE
+from rnn_engine.kernels.vector import cpu_features
+
+_FLOAT = types.float32
+_POINTER = types.CPointer(_FLOAT)
+
+# A kernel, by what the C code calls it: a name, and what it takes to make it.
+Kernel = tuple[str, tuple[Any, ...]]
+PRODUCT: Kernel = ("engine_gemm_two", ("gemm",))
+WALK: Kernel = ("engine_forward", ("walk",))
+STAGE: Kernel = ("engine_run_stage", ("stage",))
+
+
+def activation(code: int) -> Kernel:
+    """Return the epilogue of an activation."""
+    return f"engine_finish_{FORMULAS[code].name}", ("finish", code)
+
+
+def step(cell: str, stage: int, codes: tuple[int, ...]) -> Kernel:
+    """Return a stage of a cell's step."""
+    names = "_".join(FORMULAS[code].name for code in codes)
+    return f"engine_{cell}_{stage}_{names}", ("step", cell, stage, codes)
+
+
+def _function(key: tuple[Any, ...]) -> tuple[Any, Callable[..., Any]]:
+    """Return the signature and the Python function of a kernel."""
+    kind, *rest = key
+    if kind == "gemm":
+        return gemm_two.signature(_FLOAT), gemm_two.function
+    if kind == "walk":
+        return types.void(TABLE, _POINTER, types.intp), walker.forward
+    if kind == "stage":
+        return types.void(TABLE, TABLE, _POINTER, types.intp), walker.run_stage
+    if kind == "finish":
+        return finish.c_signature(_FLOAT), finish.made(rest[0])
+    cell, stage, codes = rest
+    made = steps.made(cells.find(cell), stage, codes, False)
+    return types.void(TABLE, _POINTER, types.intp, types.intp), made
+
+
+@functools.lru_cache(maxsize=128)
+def _bitcode(kernel: Kernel) -> bytes:
+    """Return LLVM's code of a kernel under its name in C, compiled if it is new."""
+    key = kernel, Path(__file__).read_bytes(), _cpu_name(), cpu_features()
+    return cache.kept(kernel[0], key, lambda: _compiled(kernel))
+
+
+def _cpu_name() -> str:
+    return str(config.CPU_NAME or binding.get_host_cpu_name())
+
+
+def _compiled(kernel: Kernel) -> bytes:
+    name, key = kernel
+    compiled = c_function(*_function(key), cached=False)
+    wrapper = compiled._wrapper_name
+    native = wrapper.removeprefix("cfunc.")
+    module = binding.parse_bitcode(compiled._library._final_module.as_bitcode())
+    # Numba's own way in from C tells Python of errors; kernels have none.
+    kinds = [str(a.type) for a in module.get_function(native).arguments]
+    declared = ", ".join(kinds)
+    taken = ", ".join(f"{kind} %a{i}" for i, kind in enumerate(kinds[2:]))
+    text = f"""
+declare i32 @"{native}"({declared})
+define void @"{name}"({taken}) nounwind {{
+  %value = alloca ptr
+  %error = alloca ptr
+  %status = call i32 @"{native}"(ptr %value, ptr %error, {taken})
+  ret void
+}}
+"""
+    way_in = binding.parse_assembly(text)
+    way_in.triple, way_in.data_layout = module.triple, module.data_layout
+    module.link_in(way_in)
+    for value in [*module.functions, *module.global_variables]:
+        if value.name.startswith(("cfunc.", "_ZN")) and not value.is_declaration:
+            value.linkage = binding.Linkage.internal
+    for value in module.functions:
+        if value.name.endswith("_gemm_two_float32"):  # as `linked` names it
+            value.name = PRODUCT[0]
+    return bytes(module.as_bitcode())
+
+
+def object_code(kernels: Sequence[Kernel]) -> bytes:
+    """Return an object file with some kernels, compiled for the CPU that Numba compiles for."""
+    with global_compiler_lock:
+        module = binding.parse_bitcode(_bitcode(kernels[0]))
+        for kernel in kernels[1:]:
+            module.link_in(binding.parse_bitcode(_bitcode(kernel)))
+        machine = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
+            cpu=_cpu_name(), features=cpu_features(), opt=2, reloc="pic", codemodel="small",
+        )  # fmt: skip
+        passes = binding.create_new_module_pass_manager()
+        passes.add_global_dead_code_eliminate_pass()
+        passes.add_strip_dead_prototype_pass()
+        options = binding.create_pipeline_tuning_options(speed_level=0)
+        passes.run(module, binding.create_pass_builder(machine, options))
+        module.verify()
+        return bytes(machine.emit_object(module))

@@ -1,0 +1,311 @@
+"""What each layer of a model becomes: a row of operations on the rows of a sequence.
+
+A layer that cannot be expressed is refused here, by its name and the reason, before anything is
+compiled or written.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rnn_engine import activations, layers
+from rnn_engine.activations.base import BoundActivation
+from rnn_engine.kernels import dense
+from rnn_engine.kernels.formulas import CODES
+from rnn_engine.layers.cell_rnn import CellRNN
+from rnn_engine.layers.convolving import Axis, Convolution
+
+_FLOAT = np.dtype(np.float32)
+
+
+@dataclass
+class Operation:
+    """One operation: what it is, its sizes, its numbers.
+
+    Attributes
+    ----------
+    kind : the function of the C code
+    size : numbers of a row that comes out
+    sizes : whole numbers and floats
+    arrays : weights, as they lie in memory
+    codes : activations of the kernels' table
+    """
+
+    kind: str
+    size: int
+    sizes: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    codes: tuple[int, ...] = ()
+
+
+@dataclass
+class Program:
+    """A model as operations.
+
+    Attributes
+    ----------
+    features, outputs : numbers of a row of the input, and of the output
+    operations : in their order
+    last : how many of them come before only the last row goes on; None if all rows do
+    described : a line for each layer
+    """
+
+    features: int
+    outputs: int
+    operations: list[Operation]
+    last: int | None
+    described: list[str]
+
+
+class CannotExport(ValueError):
+    """A layer, or the model, that cannot be expressed in C."""
+
+
+def _refuse(layer: Any, reason: str) -> CannotExport:
+    return CannotExport(
+        f"Layer {layer.name!r} ({type(layer).__name__}) cannot be exported to C: {reason}"
+    )
+
+
+def lowered(model: Any) -> Program:
+    """Return a built model as operations.
+
+    Raises
+    ------
+    ValueError
+        If it is not built, no row of layers, or a layer cannot be expressed.
+    """
+    from rnn_engine import Sequential
+
+    if type(model) is not Sequential:
+        raise CannotExport(
+            f"Only a Sequential model can be exported to C, got {model.name!r} "
+            f"({type(model).__name__}). Make a Sequential of its layers, which shares their weights."
+        )
+    if not model.built:
+        raise CannotExport(
+            f"Model {model.name!r} is not built: give its first layer an `Input`, or call "
+            f"`build(input_shape)`, before it is exported."
+        )
+    shape = model.input_shape
+    if len(shape) != 3 or shape[-1] is None:
+        raise CannotExport(
+            f"Model {model.name!r} takes inputs of shape {shape}; C code steps through "
+            f"(batch, timesteps, features)."
+        )
+    program = Program(int(shape[-1]), int(shape[-1]), [], None, [])
+    for layer in _flat(model):
+        if layer.compute_dtype != "float32" or layer.dtype != "float32":
+            raise _refuse(layer, f"its dtype is {layer.compute_dtype}; C code is float32.")
+        has_time = program.last is None
+        made = list(_operations(layer, program.outputs, has_time))
+        program.operations += made
+        if made:
+            program.outputs = made[-1].size
+        if has_time and isinstance(layer, CellRNN) and not layer.return_sequences:
+            program.last = len(program.operations)
+        rows = "(timesteps, {})" if program.last is None else "({},)"
+        program.described.append(
+            f"{layer.name} ({type(layer).__name__}) -> {rows.format(program.outputs)}"
+        )
+    return program
+
+
+def _flat(model: Any) -> Iterator[Any]:
+    """Yield the layers, those of `Sequential` models inside too."""
+    for layer in model.layers:
+        if type(layer) is type(model):
+            yield from _flat(layer)
+        else:
+            yield layer
+
+
+def _operations(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    if type(layer) not in _LAYERS:
+        known = ", ".join(sorted(kind.__name__ for kind in _LAYERS))
+        raise _refuse(layer, f"there is no C code for it. There is for {known}.")
+    yield from _LAYERS[type(layer)](layer, size, has_time)
+
+
+# --- activations ------------------------------------------------------------------
+
+
+def _activated(layer: Any, activation: Any, size: int) -> Iterator[Operation]:
+    """Yield an activation as an operation of its own; nothing if it is linear."""
+    if type(activation) is activations.Softmax:
+        if activation.axis not in (-1, (-1,)):
+            raise _refuse(layer, f"softmax along axis {activation.axis}, not the last one.")
+        yield Operation("softmax", size, codes=(CODES["exponential"],))
+    elif isinstance(activation, BoundActivation):
+        yield _with_arguments(layer, activation, size)
+    elif activation.code is None:
+        raise _refuse(layer, f"activation {activation.name!r} is not one of the kernels.")
+    elif activation.code:
+        yield Operation("finish", size, codes=(activation.code,))
+
+
+def _with_arguments(layer: Any, activation: BoundActivation, size: int) -> Operation:
+    arguments = activation.arguments
+    if activation.name == "leaky_relu":
+        return Operation("leaky", size, {"slope": float(arguments["negative_slope"])})
+    if activation.name == "relu" and not arguments["threshold"]:
+        most = arguments["max_value"]
+        return Operation("relu", size, {
+            "slope": float(arguments["negative_slope"]),
+            "most": np.inf if most is None else float(most),
+        })  # fmt: skip
+    raise _refuse(layer, f"activation {activation.name!r} with {arguments} has no C code.")
+
+
+def _activation_layer(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    yield from _activated(layer, layer.activation, size)
+
+
+# --- layers -------------------------------------------------------------------------
+
+
+def _nothing(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    return iter(())
+
+
+def _recurrent(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    if not has_time:
+        raise _refuse(layer, "it stands behind a layer that returns its last output only.")
+    if layer.return_state:
+        raise _refuse(layer, "return_state=True: there is one output.")
+    if layer.go_backwards:
+        raise _refuse(layer, "go_backwards=True: the end of a stream is not there yet.")
+    cell = layer.cell
+    if cell.packed is None:
+        names = ", ".join(repr(a.name) for a in cell.activations if a.code is None)
+        raise _refuse(layer, f"activation {names} is not one of the kernels.")
+    yield Operation(
+        "recurrent",
+        cell.units,
+        {"features": size, "cell": cell.kernel_name, "sequences": layer.return_sequences},
+        {"weights": cell.packed.current().weights},
+        tuple(a.code or 0 for a in cell.activations),
+    )
+
+
+def _dense(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    weights = np.empty(dense.weights_size(size, layer.units, _FLOAT), _FLOAT)
+    bias = np.empty(0, _FLOAT) if layer.bias is None else layer.bias.value
+    dense.pack_weights(layer.kernel.value, bias, weights)
+    code = layer.activation.code
+    yield Operation("dense", layer.units, {"features": size}, {"weights": weights}, (code or 0,))
+    if code is None:
+        yield from _activated(layer, layer.activation, layer.units)
+
+
+def _convolution(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    (taps,), (stride,), (dilation,) = layer.kernel_size, layer.strides, layer.dilation_rate
+    if not has_time:
+        raise _refuse(layer, "it stands behind a layer that returns its last output only.")
+    if stride != 1:
+        raise _refuse(layer, f"strides={stride}: a stream has an output for each step.")
+    if layer.data_format != "channels_last":
+        raise _refuse(layer, f"data_format={layer.data_format!r}.")
+    if layer.padding != "causal" and taps > 1:
+        raise _refuse(
+            layer, f'padding={layer.padding!r}, not "causal": it would see steps to come.'
+        )
+    window = (taps - 1) * dilation
+    axes = [Axis(1, 1), Axis(1, 1), Axis(window + 1, window + 1, taps, 1, dilation, 1, window)]
+    plan = Convolution(axes, size, layer.filters, layer.groups, _FLOAT)
+    panels, _ = plan.pack(layer.kernel.value, False)
+    bias = np.zeros(layer.filters, _FLOAT) if layer.bias is None else layer.bias.value
+    code = layer.activation.code
+    sizes = {"features": size, "taps": taps, "dilation": dilation, "groups": layer.groups}
+    arrays = {"weights": panels, "bias": bias}
+    yield Operation("convolution", layer.filters, sizes, arrays, (code or 0,))
+    if code is None:
+        yield from _activated(layer, layer.activation, layer.filters)
+
+
+def _is_last(layer: Any, axis: Any, has_time: bool) -> bool:
+    """Whether an axis is that of the features."""
+    axes = axis if isinstance(axis, list) else [axis]
+    return len(axes) == 1 and axes[0] in (-1, 2 if has_time else 1)
+
+
+def _batch_normalization(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    if not _is_last(layer, layer.axis, has_time):
+        raise _refuse(layer, f"axis={layer.axis} is not that of the features.")
+    # As the layer itself does.
+    variance = layer.moving_variance.value.astype(np.float64)
+    gamma, beta = layer._affine(size)
+    yield Operation("affine", size, {}, {
+        "shift": layer.moving_mean.value.astype(np.float64),
+        "factor": 1 / np.sqrt(variance + layer.epsilon) * gamma,
+        "offset": beta.astype(np.float64),
+    })  # fmt: skip
+
+
+def _layer_normalization(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    if not _is_last(layer, layer.axis, has_time):
+        raise _refuse(layer, f"axis={layer.axis} is not that of the features.")
+    gamma, beta = layer._affine(size)
+    arrays = {"gamma": gamma, "beta": beta}
+    yield Operation("normalize", size, {"epsilon": layer.epsilon}, arrays)
+
+
+def _rescaling(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    arrays = {}
+    for name, values in (("scale", layer._scale), ("offset", layer._offset)):
+        if values.size not in (1, size) or (values.ndim and values.shape[-1] != values.size):
+            raise _refuse(layer, f"{name} of shape {values.shape} changes from step to step.")
+        arrays[name] = np.broadcast_to(values.reshape(-1), (size,))
+    yield Operation("rescale", size, {}, arrays)
+
+
+def _parametric(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    alpha = layer.alpha.value
+    if alpha.size not in (1, size) or alpha.shape[-1] != alpha.size:
+        raise _refuse(layer, f"alpha of shape {alpha.shape} changes from step to step.")
+    slopes = np.broadcast_to(alpha.reshape(-1), (size,))
+    yield Operation("parametric", size, {}, {"slopes": slopes})
+
+
+def _distributed(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
+    if not has_time:
+        raise _refuse(layer, "it stands behind a layer that returns its last output only.")
+    inside = list(_flat(layer.layer)) if hasattr(layer.layer, "layers") else [layer.layer]
+    for inner in inside:
+        if isinstance(inner, CellRNN | layers.Conv1D):
+            raise _refuse(layer, f"{inner.name!r} inside of it steps through an axis of its own.")
+        for operation in _operations(inner, size, False):
+            yield operation
+            size = operation.size
+
+
+_LAYERS: dict[type, Callable[[Any, int, bool], Iterator[Operation]]] = {
+    layers.SimpleRNN: _recurrent,
+    layers.LSTM: _recurrent,
+    layers.GRU: _recurrent,
+    layers.Dense: _dense,
+    layers.Conv1D: _convolution,
+    layers.TimeDistributed: _distributed,
+    layers.BatchNormalization: _batch_normalization,
+    layers.LayerNormalization: _layer_normalization,
+    layers.Rescaling: _rescaling,
+    layers.PReLU: _parametric,
+    **dict.fromkeys(
+        (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax),
+        _activation_layer,
+    ),
+    **dict.fromkeys(
+        (
+            layers.Dropout,
+            layers.SpatialDropout1D,
+            layers.AlphaDropout,
+            layers.GaussianDropout,
+            layers.GaussianNoise,
+            layers.ActivityRegularization,
+            layers.Identity,
+        ),
+        _nothing,
+    ),
+}

@@ -1,0 +1,258 @@
+"""The C text of a model: a header, the state, and the calls of the engine's kernels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnn_engine.export import engine
+from rnn_engine.export.layers import Operation, Program
+from rnn_engine.export.templates import FUNCTIONS, HEADER, HELPERS, SOURCE
+from rnn_engine.kernels.formulas import TABLE as FORMULAS
+from rnn_engine.kernels.panels import packed_size
+from rnn_engine.kernels.recurrent import cells
+from rnn_engine.kernels.recurrent.places import P, S
+from rnn_engine.kernels.recurrent.plan import Sizes, forward_plan
+
+# Steps that are computed together, and the numbers of all buffers that should stay in the
+# first-level cache: 64 KiB.
+_STEPS = 32
+_NUMBERS = 16384
+_FLOAT = np.dtype(np.float32)
+_LINE = 16
+
+
+@dataclass
+class Text:
+    """What `written` makes.
+
+    Attributes
+    ----------
+    header, source : C
+    weights : what the source includes as data
+    kernels : of the engine that the source calls
+    """
+
+    header: str
+    source: str
+    weights: bytes
+    kernels: list[engine.Kernel]
+
+
+class _Writer:
+    """Collects the parts of a source."""
+
+    def __init__(self, program: Program, steps: int) -> None:
+        self.program, self.steps = program, steps
+        self.fields: list[str] = []
+        self.numbers = 0
+        self.tables: list[str] = []
+        self.weights = bytearray()
+        self.kernels: dict[engine.Kernel, None] = {}
+        self.codes: set[int] = set()
+        self.starts: list[str] = []
+        self.resets: list[str] = []
+        self.calls: list[list[str]] = [[], []]
+        for index, operation in enumerate(program.operations):
+            behind = program.last is not None and index >= program.last
+            rows = 1 if behind else steps
+            lines = getattr(self, f"_{operation.kind}", self._plain)(index, operation, rows)
+            self.calls[behind].append(lines)
+
+    def space(self, name: str, numbers: int, kind: str = "float") -> str:
+        """Give the state an array of its own, in whole cache lines; return its name."""
+        width = 2 if kind == "int64_t" else 1
+        whole = -(-numbers * width // _LINE) * _LINE
+        self.fields.append(f"    {kind} {name}[{whole // width}];")
+        self.numbers += whole
+        return f"s->{name}"
+
+    def data(self, array: np.ndarray) -> str:
+        """Append an array to the weights; return where it is."""
+        self.weights += bytes(-len(self.weights) % 64)
+        place = len(self.weights)
+        self.weights += np.ascontiguousarray(array).tobytes()
+        kind = "double" if array.dtype == np.float64 else "float"
+        return f"(const {kind} *)(weights + {place})"
+
+    def activate(self, codes: Sequence[int]) -> None:
+        """Have activations in the table of epilogues."""
+        for code in codes:
+            if code:
+                self.codes.add(code)
+                self.kernels[engine.activation(code)] = None
+
+    # --- operations -------------------------------------------------------------
+
+    def _recurrent(self, index: int, operation: Operation, rows: int) -> str:
+        sizes, units = operation.sizes, operation.size
+        cell = cells.find(sizes["cell"])
+        sequences = bool(sizes["sequences"])
+        wanted = Sizes(cell, operation.codes, _FLOAT, sizes["features"], units, 1, rows)
+        plan = forward_plan(wanted, 1, int(sequences), False)
+        table = plan.table.copy()
+        table[P.BOUNDS] = 0  # an address, as others that are filled in
+        kept = int(table[P.STATE])
+        assert kept == 0
+        self.kernels[engine.WALK] = self.kernels[engine.STAGE] = None
+        self.kernels[engine.PRODUCT] = None
+        rows_of = ", ".join(map(str, table.tolist()))
+        self.tables.append(f"static const int64_t plan_{index}[{P.END}] = {{{rows_of}}};")
+        mine = self.space(f"plan_{index}", int(P.END), "int64_t")
+        states = self.space(f"states_{index}", cell.states * units)
+        scratch = self.space(f"scratch_{index}", plan.scratch)
+        out = self.space(f"out_{index}", max(1, plan.kept))
+        self.starts.append(f"memcpy({mine}, plan_{index}, sizeof plan_{index});")
+        self.resets.append(f"memset({states}, 0, sizeof {states});")
+        lines = [f"{mine}[P_RUN_STAGE] = (int64_t)(intptr_t)engine_run_stage;"]
+        for stage in range(len(cell.stages)):
+            kernel = engine.step(sizes["cell"], stage, operation.codes)
+            self.kernels[kernel] = None
+            place = P.STAGE + stage * S.SIZE + S.STEP
+            lines.append(f"{mine}[{place}] = (int64_t)(intptr_t){kernel[0]};")
+        weights = self.data(operation.arrays["weights"])
+        lines.append(
+            f"recurrent({mine}, s->started, n, v, {weights}, {states}, {scratch}, {out});"
+        )
+        lines.append(f"v = {out} + {units};" if sequences else f"v = {states};")
+        return "\n    ".join(lines)
+
+    def _dense(self, index: int, operation: Operation, rows: int) -> str:
+        features, units, (code,) = operation.sizes["features"], operation.size, operation.codes
+        self.kernels[engine.PRODUCT] = None
+        self.activate([code])
+        out = self.space(f"out_{index}", rows * units)
+        weights = operation.arrays["weights"]
+        bias = packed_size(features, units, _FLOAT)
+        place = self.data(weights)
+        return f"v = dense(v, n, {features}, {units}, {place}, {bias}, {code}, {out});"
+
+    def _convolution(self, index: int, operation: Operation, rows: int) -> str:
+        sizes, filters, (code,) = operation.sizes, operation.size, operation.codes
+        features, taps, groups = sizes["features"], sizes["taps"], sizes["groups"]
+        inside = features // groups
+        window = (taps - 1) * sizes["dilation"]
+        self.kernels[engine.PRODUCT] = None
+        self.activate([code])
+        line = self.space(f"line_{index}", (window + rows) * features)
+        gathered = self.space(f"gathered_{index}", rows * taps * inside)
+        out = self.space(f"out_{index}", rows * filters)
+        self.resets.append(f"memset({line}, 0, sizeof {line});")
+        panels = packed_size(taps * inside, filters // groups, _FLOAT)
+        table = {
+            "features": features, "filters": filters, "taps": taps,
+            "dilation": sizes["dilation"], "groups": groups, "panels": panels, "act": code,
+        }  # fmt: skip
+        values = ", ".join(map(str, table.values()))
+        self.tables.append(f"static const convolution_sizes sizes_{index} = {{{values}}};")
+        weights, bias = (self.data(operation.arrays[name]) for name in ("weights", "bias"))
+        return (
+            f"v = convolution(&sizes_{index}, v, n, {weights}, {bias}, {line}, {gathered}, {out});"
+        )
+
+    def _plain(self, index: int, operation: Operation, rows: int) -> str:
+        """Return the call of what keeps no state and has its sizes as they come."""
+        out = self.space(f"out_{index}", rows * operation.size)
+        self.activate(operation.codes)
+        arguments = [
+            *(str(code) for code in operation.codes),
+            *(_number(value) for value in operation.sizes.values()),
+            *(self.data(array) for array in operation.arrays.values()),
+            out,
+        ]
+        return f"v = {operation.kind}(v, n, {operation.size}, {', '.join(arguments)});"
+
+
+def _number(value: float) -> str:
+    """Return a float as C writes it, with all its bits."""
+    return "(1.0 / 0.0)" if value == np.inf else float(value).hex()
+
+
+def written(program: Program, name: str, about: str) -> Text:
+    """Return a model's C text.
+
+    Parameters
+    ----------
+    program : Program
+    name : str
+        A C identifier: what all names begin with.
+    about : str
+        What it was made with and for which CPU.
+    """
+    steps = _STEPS
+    writer = _Writer(program, steps)
+    while writer.numbers > _NUMBERS and steps > 1:
+        steps //= 2
+        writer = _Writer(program, steps)
+    values = _values(writer, program, name, about)
+    return Text(
+        _filled(HEADER, values),
+        _filled(SOURCE, values),
+        bytes(writer.weights) or bytes(64),
+        list(writer.kernels),
+    )
+
+
+def _filled(template: str, values: dict[str, Any]) -> str:
+    """Fill in the @places@ of a template: braces and percents belong to C."""
+    for key, value in values.items():
+        template = template.replace(f"@{key}@", str(value))
+    return template
+
+
+def _values(writer: _Writer, program: Program, name: str, about: str) -> dict[str, Any]:
+    kinds = {operation.kind for operation in program.operations}
+    front, back = ("\n    ".join(lines) for lines in writer.calls)
+    collapses = program.last is not None
+    kernels = writer.kernels
+    declared = []
+    if engine.PRODUCT in kernels:
+        declared.append(HELPERS["product"])
+    if engine.WALK in kernels:
+        declared.append(HELPERS["walk"])
+        steps = [kernel for kernel, key in kernels if key[0] == "step"]
+        declared += [
+            f"void {step}(int64_t *, const float *, int64_t, int64_t);" for step in steps
+        ]
+    epilogues = [kernel for kernel, key in kernels if key[0] == "finish"]
+    declared += [f"extern epilogue {kernel};" for kernel in epilogues]
+    table = ["0"] * len(FORMULAS)
+    for code in writer.codes:
+        table[code] = engine.activation(code)[0]
+    functions = [text for kind, text in FUNCTIONS.items() if kind in kinds]
+    if kinds & {"dense", "convolution", "softmax"}:
+        functions.insert(0, HELPERS["denormals"])
+    outputs = f"{program.outputs} numbers" if program.outputs > 1 else "1 number"
+    process = "steps * outputs numbers, those of each step"
+    predicted = "(batch, steps, outputs)"
+    if collapses:
+        process = "outputs numbers, those of the last step alone (return_sequences is False)"
+        predicted = "(batch, outputs)"
+    places = ["STOP", "STARTED", "CHUNK", "BOUNDS", "X", "WEIGHTS", "START", "LAST", "SCRATCH",
+              "STATE", "RUN_STAGE"]  # fmt: skip
+    return {
+        "ABOUT": about,
+        "LAYERS": "\n".join(f" *   {line}" for line in program.described),
+        "PLACES": ",\n".join(f"    P_{place} = {int(P[place])}" for place in places),
+        "DECLARED": "\n".join(declared),
+        "EPILOGUES": ", ".join(table),
+        "TABLES": "\n".join(writer.tables),
+        "FUNCTIONS": "\n".join(functions),
+        "FIELDS": "\n".join(writer.fields),
+        "STARTS": "\n    ".join(writer.starts),
+        "RESETS": "\n    ".join(writer.resets),
+        "FRONT": front,
+        "BACK": back,
+        "COLLAPSES": int(collapses),
+        "STEPS": writer.steps,
+        "FEATURES": program.features,
+        "OUTPUTS": program.outputs,
+        "SIZE": 4 * writer.numbers + 64,
+        "STACK": -(-(4 * writer.numbers + 64 + 8192) // 1024),
+        "ROWS": outputs,
+        "PROCESS": process,
+        "PREDICTED": predicted,
+        "UPPER": name.upper(),
+        "NAME": name,
+    }
