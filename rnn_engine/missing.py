@@ -129,7 +129,6 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         "predict_classes": "Use predict(x).argmax(-1), or predict(x) > 0.5 of one output.",
         "predict_proba": "Use predict.",
         "to_yaml": "Use to_json.",
-        "export": "Use saving.to_onnx(model, 'model.onnx'), or model.save('model.keras').",
         "quantize": "Weights are float32 or float64. Leave it out.",
     },
     "Optimizer": {

@@ -6,7 +6,7 @@ _NAMES = """
     activated arguments_config back backward_below backward_from_logits backward_with_penalty
     bias_shape bind build_from_data build_shape call_arguments check_input check_shapes
     check_targets checked_output_shape clear_losses compile_kernels convert create_weights
-    disturb draw draw_factors drops evaluate_generator export features fit_generator
+    disturb draw draw_factors drops evaluate_generator features fit_generator
     forward_with_mask gates get_gradients given_batch_shape gradient_like halved has_penalties
     initial_bias initial_states is_activation_layer keep_states kernel_dtype kernel_name
     logits_form logits_of logits_path lr masks_beside_options mixes_rows nested_outputs

@@ -54,8 +54,8 @@ def _checked_name(folder: Path, name: str | None) -> str:
     chosen = folder.resolve().name if name is None else name
     if not isinstance(chosen, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", chosen):
         raise ValueError(
-            f"The names in C begin with that of the folder, or with `name`: a letter, then letters, "
-            f"digits and underscores. Got {chosen!r}."
+            f"The names in C begin with that of the folder, or with `name`: a letter, then "
+            f"letters, digits and underscores. Got {chosen!r}."
         )
     return chosen
 

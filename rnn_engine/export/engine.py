@@ -55,7 +55,7 @@ def _function(key: tuple[Any, ...]) -> tuple[Any, Callable[..., Any]]:
     if kind == "finish":
         return finish.c_signature(_FLOAT), finish.made(rest[0])
     cell, stage, codes = rest
-    made = steps.made(cells.find(cell), stage, codes, False)
+    made = steps.forward_function(cells.find(cell), stage, codes)
     return types.void(TABLE, _POINTER, types.intp, types.intp), made
 
 

@@ -82,7 +82,7 @@ def lowered(model: Any) -> Program:
     if type(model) is not Sequential:
         raise CannotExport(
             f"Only a Sequential model can be exported to C, got {model.name!r} "
-            f"({type(model).__name__}). Make a Sequential of its layers, which shares their weights."
+            f"({type(model).__name__}). A Sequential of the same layers shares their weights."
         )
     if not model.built:
         raise CannotExport(

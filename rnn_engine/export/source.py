@@ -112,9 +112,7 @@ class _Writer:
             place = P.STAGE + stage * S.SIZE + S.STEP
             lines.append(f"{mine}[{place}] = (int64_t)(intptr_t){kernel[0]};")
         weights = self.data(operation.arrays["weights"])
-        lines.append(
-            f"recurrent({mine}, s->started, n, v, {weights}, {states}, {scratch}, {out});"
-        )
+        lines.append(f"recurrent({mine}, s->started, n, v, {weights}, {states}, {scratch}, {out});")
         lines.append(f"v = {out} + {units};" if sequences else f"v = {states};")
         return "\n    ".join(lines)
 
@@ -212,9 +210,7 @@ def _values(writer: _Writer, program: Program, name: str, about: str) -> dict[st
     if engine.WALK in kernels:
         declared.append(HELPERS["walk"])
         steps = [kernel for kernel, key in kernels if key[0] == "step"]
-        declared += [
-            f"void {step}(int64_t *, const float *, int64_t, int64_t);" for step in steps
-        ]
+        declared += [f"void {step}(int64_t *, const float *, int64_t, int64_t);" for step in steps]
     epilogues = [kernel for kernel, key in kernels if key[0] == "finish"]
     declared += [f"extern epilogue {kernel};" for kernel in epilogues]
     table = ["0"] * len(FORMULAS)
@@ -253,6 +249,5 @@ def _values(writer: _Writer, program: Program, name: str, about: str) -> dict[st
         "ROWS": outputs,
         "PROCESS": process,
         "PREDICTED": predicted,
-        "UPPER": name.upper(),
         "NAME": name,
     }

@@ -16,8 +16,8 @@ HEADER = """\
  *     @NAME@_init(&state);
  *     for (;;) @NAME@_process(&state, x, 64, y);
  */
-#ifndef RNN_ENGINE_@UPPER@_H
-#define RNN_ENGINE_@UPPER@_H
+#ifndef RNN_ENGINE_@NAME@_H
+#define RNN_ENGINE_@NAME@_H
 
 #include <stddef.h>
 
@@ -111,8 +111,6 @@ __asm__(".section .rodata\\n"
         ".previous\\n");
 extern const unsigned char weights[] __asm__("@NAME@_weights");
 
-@TABLES@
-
 /* --- the state -------------------------------------------------------------------- */
 
 struct state {
@@ -126,6 +124,8 @@ typedef char the_size_in_the_header_is_right[sizeof(struct state) == @NAME@_STAT
 /* --- the layers ------------------------------------------------------------------- */
 
 @FUNCTIONS@
+@TABLES@
+
 /* All layers up to the last one that sees every step; n <= STEPS. */
 static const float *front(struct state *s, const float *v, int64_t n)
 {
@@ -343,7 +343,8 @@ static const float *affine(const float *x, int64_t n, int64_t size, const double
 {
     for (int64_t t = 0; t < n; t++)
         for (int64_t j = 0; j < size; j++)
-            out[t * size + j] = (float)(((double)x[t * size + j] - shift[j]) * factor[j] + offset[j]);
+            out[t * size + j] =
+                (float)(((double)x[t * size + j] - shift[j]) * factor[j] + offset[j]);
     return out;
 }
 """,

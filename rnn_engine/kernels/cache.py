@@ -357,8 +357,8 @@ def provide_for(signature: Any) -> None:
 def kept(name: str, key: Any, make: Callable[[], bytes]) -> bytes:
     """Return the bytes that `make` makes, from the folder if it made them before.
 
-    They have to follow from `key`, which has a `repr` that says all, Numba's options and what the name
-    of the folder is a hash of.
+    They have to follow from `key`, whose `repr` says all of it, from Numba's options and from what
+    the name of the folder is a hash of.
     """
     digest = hashlib.sha256(repr((key, _options())).encode()).hexdigest()[:32]
     place = folder()

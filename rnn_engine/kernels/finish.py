@@ -110,6 +110,7 @@ _compiled: dict[tuple[types.Float, int], Any] = {}
 
 def made(code: int) -> Callable[..., None]:
     """Return the epilogue of an activation as a function to be compiled."""
+
     def finish(
         op: int, rows: int, columns: int, out: Any, out_row: int, aux: Any, aux_row: int
     ) -> None:

@@ -456,5 +456,5 @@ mark_gone(
     Trainer,
     "Model",
     "fit_generator evaluate_generator predict_generator predict_classes predict_proba to_yaml "
-    "export quantize",
+    "quantize",
 )

@@ -254,3 +254,8 @@ class _Place:
             d=Lazy(gradient),
             dz=Lazy(lambda k: self.load(self.slot_place(k))),
         )
+
+
+def forward_function(cell: Cell, stage: int, codes: tuple[int, ...]) -> Callable[..., None]:
+    """Return a stage's step forward as a function to be compiled."""
+    return _make(cell, stage, codes, False)
