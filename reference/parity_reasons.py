@@ -8,7 +8,8 @@ MODULES = {
     "applications": "ready-made picture networks, and their weights",
     "distillation": "not written",
     "distribution": "one device a process; over processes `rnn_engine.distributed`, docs/scale.md",
-    "export": "SavedModel is TensorFlow's; `model.save` writes `.keras` and `.npz`",
+    "export": "SavedModel is TensorFlow's; `model.save` writes `.keras` and `.npz`, "
+    "`model.export` a C library",
     "legacy": "reads files of Keras 2 as SavedModel",
     "quantizers": _QUANTIZED,
     "visualization": _PICTURES,

@@ -83,7 +83,7 @@ def on_file(command: str, file: str, target: str = "") -> int:
             return _show(f"{file}: the output is that of the save, within {difference:.3g}")
         saving.convert(file, target)
         return _show(f"{file} is {target}, too")
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, RuntimeError, ValueError, ImportError) as error:
         print(f"rnn-engine: {error}", file=sys.stderr)
         return 1
 

@@ -16,6 +16,7 @@ READERS: dict[str, str] = {
 WRITERS: dict[str, str] = {
     ".onnx": "rnn_engine.saving.onnx:to_onnx",
     ".json": "rnn_engine.saving.rtneural:to_rtneural",
+    "/": "rnn_engine.exporting:export_c",
 }
 
 
@@ -70,7 +71,8 @@ def convert(source: Any, target: Any, custom_objects: dict[str, Any] | None = No
         or ``.pth`` file of PyTorch's weights.
     target : str or path
         ``.keras``, ``.h5``, ``.hdf5``, ``.npz``, ``.safetensors``, ``.onnx``, ``.json`` for
-        RTNeural, or ``.weights.h5`` for the weights alone. Optimizer and what the model was
+        RTNeural, ``.weights.h5`` for the weights alone, or a folder, with a slash behind it, for a
+        C library. Optimizer and what the model was
         compiled with go along where the format holds them.
     custom_objects : dict, optional
         As for `load_model`.

@@ -85,9 +85,10 @@ class Saveable:
         if format != "c":
             raise ValueError(
                 f"Models are exported with format='c', as a C library; got format={format!r}. "
-                f"model.save('model.keras') writes what Keras and TensorFlow read."
+                f"model.save('model.keras') writes what Keras and TensorFlow read, "
+                f"saving.to_onnx(model, 'model.onnx') what ONNX Runtime does."
             )
-        from rnn_engine.export import export_c
+        from rnn_engine.exporting import export_c
 
         export_c(self, filepath, name, cpu)
 

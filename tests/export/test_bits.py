@@ -95,8 +95,8 @@ def test_the_first_step_does_not_meet_the_recurrent_kernel(tmp_path):
 
 @pytest.mark.skipif("+avx2" not in cpu_features(), reason="this CPU has no AVX2")
 def test_code_for_another_level_of_cpus(tmp_path):
-    model = made("lstm")
-    x = inputs("lstm", 2, 40)
+    model = made("stack")  # with cells of whole registers, and others
+    x = inputs("stack", 2, 40)
     program = Program(model, tmp_path, cpu="x86-64-v3")
     assert "x86-64-v3" in (tmp_path / "net.h").read_text()
-    assert same_bits(program.run(x, "predict", 2, 40), rows(predicted(model, x)))
+    assert same_bits(program.run(x, "predict", 2, 40)[:2], predicted(model, x))

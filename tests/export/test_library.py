@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from rnn_engine import Input, Sequential
-from rnn_engine.export import build
+from rnn_engine.__main__ import main
+from rnn_engine.exporting import build
 from rnn_engine.layers import GRU, LSTM, Dense
-from tests.export.models import STRICT, compiled, made, predicted
+from tests.export.models import HERE, STRICT, compiled, made, predicted
 
 ROOT = Path(__file__).parents[2]
 API = {
@@ -88,6 +89,20 @@ def test_a_library_with_needs_or_variables_is_refused(tmp_path, source, word):
     run("cc", "-c", "bad.c", cwd=tmp_path)
     with pytest.raises(RuntimeError, match=word):
         build.check_symbols(tmp_path / "bad.o", "net")
+
+
+def test_the_command_converts_a_file(tmp_path, capsys, monkeypatch):
+    model = made("gru_last")
+    model.save(tmp_path / "m.keras")
+    assert main(["convert", str(tmp_path / "m.keras"), f"{tmp_path}/net/"]) == 0
+    x = np.ones((1, 9, 2), np.float32)
+    program = compiled(tmp_path / "net", HERE / "drive.c", "libnet.a")
+    done = subprocess.run([str(program), "cuts", "9"], input=x.tobytes(), capture_output=True)
+    assert np.array_equal(np.frombuffer(done.stdout, np.float32)[:2], predicted(model, x)[0])
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert main(["convert", str(tmp_path / "m.keras"), f"{tmp_path}/other/"]) == 1
+    assert "no-such-compiler" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_two_models_in_a_program_and_one_of_them_shared(tmp_path):

@@ -215,3 +215,8 @@ class _Emitter:
 
 def _nothing(index: int) -> Vector:
     raise LookupError("a step forward looks at sums and states before it only")
+
+
+def forward_function(cell: Cell, codes: tuple[int, ...]) -> Any:
+    """Return product and step of a cell as a function to be compiled."""
+    return _make(cell, codes)

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rnn_engine.export import engine
-from rnn_engine.export.source import Text
+from rnn_engine.exporting.source import Text
+from rnn_engine.kernels import ahead
 
 _TOOLS = ("ld", "ar", "nm", "objcopy")
 # Bits as the text says: no contraction, no reordering. Nothing that asks for a library.
@@ -60,7 +60,7 @@ def build(folder: Path, name: str, text: Text) -> None:
     _run(folder, [command, *_FLAGS, "-c", f"{name}.c", "-o", objects[0]])
     if text.kernels:
         objects.append(f"{name}_engine.o")
-        (folder / objects[1]).write_bytes(engine.object_code(text.kernels))
+        (folder / objects[1]).write_bytes(ahead.object_code(text.kernels))
     # One object whose inner names nobody sees: two models may be linked into a program.
     whole = f"{name}_whole.o"
     _run(folder, ["ld", "-r", "-z", "noexecstack", *objects, "-o", whole])

@@ -2,7 +2,7 @@
 
 import sys
 
-from rnn_engine.export import export_c
+from rnn_engine.exporting import export_c
 from rnn_engine.models import load_model
 
 if __name__ == "__main__":

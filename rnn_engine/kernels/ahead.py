@@ -7,7 +7,6 @@ comes out calls nothing: neither Python nor Numba's runtime.
 
 import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from llvmlite import binding
@@ -18,7 +17,7 @@ from rnn_engine.kernels import cache, finish
 from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.gemm import gemm_two
 from rnn_engine.kernels.options import c_function
-from rnn_engine.kernels.recurrent import cells, steps, walker
+from rnn_engine.kernels.recurrent import cells, lone, steps, walker
 from rnn_engine.kernels.recurrent.tables import TABLE
 from rnn_engine.kernels.vector import cpu_features
 
@@ -29,6 +28,7 @@ _POINTER = types.CPointer(_FLOAT)
 Kernel = tuple[str, tuple[Any, ...]]
 PRODUCT: Kernel = ("engine_gemm_two", ("gemm",))
 WALK: Kernel = ("engine_forward", ("walk",))
+LONE: Kernel = ("engine_forward_lone", ("lone",))
 STAGE: Kernel = ("engine_run_stage", ("stage",))
 
 
@@ -43,30 +43,38 @@ def step(cell: str, stage: int, codes: tuple[int, ...]) -> Kernel:
     return f"engine_{cell}_{stage}_{names}", ("step", cell, stage, codes)
 
 
+def lone_step(cell: str, codes: tuple[int, ...]) -> Kernel:
+    """Return product and step of a cell for `recurrent.lone`."""
+    names = "_".join(FORMULAS[code].name for code in codes)
+    return f"engine_lone_{cell}_{names}", ("lone_step", cell, codes)
+
+
 def _function(key: tuple[Any, ...]) -> tuple[Any, Callable[..., Any]]:
     """Return the signature and the Python function of a kernel."""
     kind, *rest = key
     if kind == "gemm":
         return gemm_two.signature(_FLOAT), gemm_two.function
-    if kind == "walk":
-        return types.void(TABLE, _POINTER, types.intp), walker.forward
+    if kind in ("walk", "lone"):
+        body = walker.forward if kind == "walk" else lone.forward_lone
+        return types.void(TABLE, _POINTER, types.intp), body
     if kind == "stage":
         return types.void(TABLE, TABLE, _POINTER, types.intp), walker.run_stage
     if kind == "finish":
         return finish.c_signature(_FLOAT), finish.made(rest[0])
-    cell, stage, codes = rest
-    made = steps.forward_function(cells.find(cell), stage, codes)
-    return types.void(TABLE, _POINTER, types.intp, types.intp), made
+    cell = cells.find(rest[0])
+    find = steps.forward_function if kind == "step" else lone.forward_function
+    return types.void(TABLE, _POINTER, types.intp, types.intp), find(cell, *rest[1:])
 
 
 @functools.lru_cache(maxsize=128)
 def _bitcode(kernel: Kernel) -> bytes:
     """Return LLVM's code of a kernel under its name in C, compiled if it is new."""
-    key = kernel, Path(__file__).read_bytes(), _cpu_name(), cpu_features()
+    key = kernel, cpu_name(), cpu_features()
     return cache.kept(kernel[0], key, lambda: _compiled(kernel))
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return the name that LLVM has for the CPU that is compiled for."""
     return str(config.CPU_NAME or binding.get_host_cpu_name())
 
 
@@ -108,7 +116,7 @@ def object_code(kernels: Sequence[Kernel]) -> bytes:
         for kernel in kernels[1:]:
             module.link_in(binding.parse_bitcode(_bitcode(kernel)))
         machine = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
-            cpu=_cpu_name(), features=cpu_features(), opt=2, reloc="pic", codemodel="small",
+            cpu=cpu_name(), features=cpu_features(), opt=2, reloc="pic", codemodel="small",
         )  # fmt: skip
         passes = binding.create_new_module_pass_manager()
         passes.add_global_dead_code_eliminate_pass()

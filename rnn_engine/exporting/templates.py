@@ -93,6 +93,9 @@ enum {
 @PLACES@
 };
 
+typedef void body(int64_t *plan, const float *like, int64_t task);
+typedef void part(int64_t *plan, int64_t *frame, const float *like, int64_t stage);
+typedef void step(int64_t *frame, const float *like, int64_t low, int64_t high);
 typedef void epilogue(int64_t op, int64_t rows, int64_t columns, float *out, int64_t out_row,
                       float *aux, int64_t aux_row);
 
@@ -210,9 +213,6 @@ void engine_gemm_two(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_
                      const float *panel, int64_t b_k, const float *b, int64_t b_row,
                      const float *b_panel, const float *init, int64_t init_row, float *out,
                      int64_t out_row, int64_t add, int64_t op, float *aux, int64_t aux_row);""",
-    "walk": """\
-void engine_forward(int64_t *plan, const float *like, int64_t task);
-void engine_run_stage(int64_t *plan, int64_t *frame, const float *like, int64_t stage);""",
     "denormals": """\
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -236,21 +236,25 @@ FUNCTIONS = {
 static const int64_t bounds[2] = {0, 1};
 
 static int64_t address(const void *pointer) { return (int64_t)(intptr_t)pointer; }
+#define address_of(function) ((int64_t)(intptr_t)(function))
 
-/* Take n steps: states in and out, all outputs, behind the first state, to out. */
-static void recurrent(int64_t *plan, int64_t started, int64_t n, const float *x,
-                      const float *packed, float *states, float *scratch, float *out)
+/* Take n steps: states in and out, all outputs, behind the first state, to out. Inputs of several
+ * steps are multiplied by their weights at once, those of a single one, too, where the walk has
+ * them `before`. */
+static void recurrent(body *walk, int64_t before, int64_t *plan, int64_t started, int64_t n,
+                      const float *x, const float *packed, float *states, float *scratch,
+                      float *out)
 {
     plan[P_STARTED] = started;
     plan[P_STOP] = n;
-    plan[P_CHUNK] = n > 1 ? n : 0; /* inputs of several steps are projected at once */
+    plan[P_CHUNK] = n > 1 ? n : before;
     plan[P_BOUNDS] = address(bounds);
     plan[P_X] = address(x);
     plan[P_WEIGHTS] = address(packed);
     plan[P_START] = plan[P_LAST] = address(states);
     plan[P_SCRATCH] = address(scratch);
     plan[P_STATE] = address(out);
-    engine_forward(plan, 0, 0);
+    walk(plan, 0, 0);
 }
 """,
     "dense": """\

@@ -24,9 +24,9 @@ _LEVELS = {
 
 def export_c(model: Any, folder: Any, name: str | None = None, cpu: str | None = None) -> None:
     """Write a model as a C library; see `rnn_engine.Model.export`."""
-    from rnn_engine.export.build import build, compiler
-    from rnn_engine.export.layers import lowered
-    from rnn_engine.export.source import written
+    from rnn_engine.exporting.build import build, compiler
+    from rnn_engine.exporting.layers import lowered
+    from rnn_engine.exporting.source import written
 
     folder = Path(os.fspath(folder))
     name = _checked_name(folder, name)
@@ -61,13 +61,11 @@ def _checked_name(folder: Path, name: str | None) -> str:
 
 
 def _about() -> str:
-    from llvmlite import binding
-    from numba.core import config
-
     import rnn_engine
+    from rnn_engine.kernels.ahead import cpu_name
 
-    cpu = config.CPU_NAME or binding.get_host_cpu_name()
-    return f"Made by rnn_engine {rnn_engine.__version__} for {cpu} CPUs; others may not run it."
+    made_by = f"rnn_engine {rnn_engine.__version__}"
+    return f"Made by {made_by} for {cpu_name()} CPUs; others may not run it."
 
 
 def _for_level(model: Any, folder: Path, name: str, cpu: str) -> None:
@@ -89,7 +87,7 @@ def _for_level(model: Any, folder: Path, name: str, cpu: str) -> None:
         "PYTHONPATH": os.pathsep.join(paths),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "rnn_engine.export", str(saved), str(folder), name],
+        [sys.executable, "-m", "rnn_engine.exporting", str(saved), str(folder), name],
         env=environment, capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.export import engine
-from rnn_engine.export.layers import Operation, Program
-from rnn_engine.export.templates import FUNCTIONS, HEADER, HELPERS, SOURCE
+from rnn_engine.exporting.layers import Operation, Program
+from rnn_engine.exporting.templates import FUNCTIONS, HEADER, HELPERS, SOURCE
+from rnn_engine.kernels import ahead
 from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.panels import packed_size
-from rnn_engine.kernels.recurrent import cells
+from rnn_engine.kernels.recurrent import cells, lone
 from rnn_engine.kernels.recurrent.places import P, S
 from rnn_engine.kernels.recurrent.plan import Sizes, forward_plan
 
@@ -37,7 +37,7 @@ class Text:
     header: str
     source: str
     weights: bytes
-    kernels: list[engine.Kernel]
+    kernels: list[ahead.Kernel]
 
 
 class _Writer:
@@ -49,7 +49,7 @@ class _Writer:
         self.numbers = 0
         self.tables: list[str] = []
         self.weights = bytearray()
-        self.kernels: dict[engine.Kernel, None] = {}
+        self.kernels: dict[ahead.Kernel, None] = {}
         self.codes: set[int] = set()
         self.starts: list[str] = []
         self.resets: list[str] = []
@@ -81,22 +81,18 @@ class _Writer:
         for code in codes:
             if code:
                 self.codes.add(code)
-                self.kernels[engine.activation(code)] = None
+                self.kernels[ahead.activation(code)] = None
 
     # --- operations -------------------------------------------------------------
 
     def _recurrent(self, index: int, operation: Operation, rows: int) -> str:
         sizes, units = operation.sizes, operation.size
         cell = cells.find(sizes["cell"])
-        sequences = bool(sizes["sequences"])
         wanted = Sizes(cell, operation.codes, _FLOAT, sizes["features"], units, 1, rows)
-        plan = forward_plan(wanted, 1, int(sequences), False)
+        sequences, is_lone = bool(sizes["sequences"]), lone.is_lone(wanted)
+        plan = forward_plan(wanted, 1, int(sequences or is_lone), False)
         table = plan.table.copy()
         table[P.BOUNDS] = 0  # an address, as others that are filled in
-        kept = int(table[P.STATE])
-        assert kept == 0
-        self.kernels[engine.WALK] = self.kernels[engine.STAGE] = None
-        self.kernels[engine.PRODUCT] = None
         rows_of = ", ".join(map(str, table.tolist()))
         self.tables.append(f"static const int64_t plan_{index}[{P.END}] = {{{rows_of}}};")
         mine = self.space(f"plan_{index}", int(P.END), "int64_t")
@@ -105,20 +101,26 @@ class _Writer:
         out = self.space(f"out_{index}", max(1, plan.kept))
         self.starts.append(f"memcpy({mine}, plan_{index}, sizeof plan_{index});")
         self.resets.append(f"memset({states}, 0, sizeof {states});")
-        lines = [f"{mine}[P_RUN_STAGE] = (int64_t)(intptr_t)engine_run_stage;"]
+        walk, called = ahead.WALK, {int(P.RUN_STAGE): ahead.STAGE}
         for stage in range(len(cell.stages)):
-            kernel = engine.step(sizes["cell"], stage, operation.codes)
-            self.kernels[kernel] = None
             place = P.STAGE + stage * S.SIZE + S.STEP
-            lines.append(f"{mine}[{place}] = (int64_t)(intptr_t){kernel[0]};")
+            called[place] = ahead.step(sizes["cell"], stage, operation.codes)
+        if is_lone:
+            step = ahead.lone_step(sizes["cell"], operation.codes)
+            walk, called = ahead.LONE, {P.STAGE + S.STEP: step}
+        self.kernels |= dict.fromkeys([ahead.PRODUCT, walk, *called.values()])
+        lines = [f"{mine}[{at}] = address_of(&{kernel[0]});" for at, kernel in called.items()]
         weights = self.data(operation.arrays["weights"])
-        lines.append(f"recurrent({mine}, s->started, n, v, {weights}, {states}, {scratch}, {out});")
+        lines.append(
+            f"recurrent({walk[0]}, {int(is_lone)}, {mine}, s->started, n, v, {weights}, {states}, "
+            f"{scratch}, {out});"
+        )
         lines.append(f"v = {out} + {units};" if sequences else f"v = {states};")
         return "\n    ".join(lines)
 
     def _dense(self, index: int, operation: Operation, rows: int) -> str:
         features, units, (code,) = operation.sizes["features"], operation.size, operation.codes
-        self.kernels[engine.PRODUCT] = None
+        self.kernels[ahead.PRODUCT] = None
         self.activate([code])
         out = self.space(f"out_{index}", rows * units)
         weights = operation.arrays["weights"]
@@ -131,7 +133,7 @@ class _Writer:
         features, taps, groups = sizes["features"], sizes["taps"], sizes["groups"]
         inside = features // groups
         window = (taps - 1) * sizes["dilation"]
-        self.kernels[engine.PRODUCT] = None
+        self.kernels[ahead.PRODUCT] = None
         self.activate([code])
         line = self.space(f"line_{index}", (window + rows) * features)
         gathered = self.space(f"gathered_{index}", rows * taps * inside)
@@ -205,17 +207,14 @@ def _values(writer: _Writer, program: Program, name: str, about: str) -> dict[st
     collapses = program.last is not None
     kernels = writer.kernels
     declared = []
-    if engine.PRODUCT in kernels:
+    if ahead.PRODUCT in kernels:
         declared.append(HELPERS["product"])
-    if engine.WALK in kernels:
-        declared.append(HELPERS["walk"])
-        steps = [kernel for kernel, key in kernels if key[0] == "step"]
-        declared += [f"void {step}(int64_t *, const float *, int64_t, int64_t);" for step in steps]
-    epilogues = [kernel for kernel, key in kernels if key[0] == "finish"]
-    declared += [f"extern epilogue {kernel};" for kernel in epilogues]
+    types = {"walk": "body", "lone": "body", "stage": "part", "step": "step",
+             "lone_step": "step", "finish": "epilogue"}  # fmt: skip
+    declared += [f"extern {types[key[0]]} {kernel};" for kernel, key in kernels if key[0] in types]
     table = ["0"] * len(FORMULAS)
     for code in writer.codes:
-        table[code] = engine.activation(code)[0]
+        table[code] = ahead.activation(code)[0]
     functions = [text for kind, text in FUNCTIONS.items() if kind in kinds]
     if kinds & {"dense", "convolution", "softmax"}:
         functions.insert(0, HELPERS["denormals"])
@@ -226,7 +225,7 @@ def _values(writer: _Writer, program: Program, name: str, about: str) -> dict[st
         process = "outputs numbers, those of the last step alone (return_sequences is False)"
         predicted = "(batch, outputs)"
     places = ["STOP", "STARTED", "CHUNK", "BOUNDS", "X", "WEIGHTS", "START", "LAST", "SCRATCH",
-              "STATE", "RUN_STAGE"]  # fmt: skip
+              "STATE"]  # fmt: skip
     return {
         "ABOUT": about,
         "LAYERS": "\n".join(f" *   {line}" for line in program.described),
