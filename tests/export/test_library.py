@@ -1,5 +1,6 @@
 """What is written: a header for C and C++, libraries without needs, a program of sound."""
 
+import re
 import subprocess
 import wave
 from pathlib import Path
@@ -103,6 +104,20 @@ def test_the_command_converts_a_file(tmp_path, capsys, monkeypatch):
     assert main(["convert", str(tmp_path / "m.keras"), f"{tmp_path}/other/"]) == 1
     assert "no-such-compiler" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_the_page_about_it(tmp_path, monkeypatch):
+    """Its program exports, and what it shows in C compiles against that."""
+    text = (ROOT / "docs" / "export_c.md").read_text()
+    blocks = dict(re.findall(r"```(python|c)\n(.*?)```", text, flags=re.DOTALL))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks["python"], "export_c.md", "exec"), {})
+    include, calls = blocks["c"].split("\n", 1)
+    (tmp_path / "page.c").write_text(
+        f"{include}\nstatic float x[64], y[64];\nint main(void)\n{{\n    const size_t batch = 2, "
+        f"steps = 32;\n    float sample = 1.0f, z;\n{calls.replace('&y', '&z')}    return 0;\n}}\n"
+    )
+    run(compiled(tmp_path / "effect", tmp_path / "page.c", "libeffect.a"))
 
 
 def test_two_models_in_a_program_and_one_of_them_shared(tmp_path):
