@@ -11,7 +11,7 @@ import pytest
 from rnn_engine import Input, Sequential
 from rnn_engine.__main__ import main
 from rnn_engine.exporting import build
-from rnn_engine.layers import GRU, LSTM, Dense
+from rnn_engine.layers import GRU, LSTM, Conv1D, Dense, SimpleRNN
 from tests.export.models import HERE, STRICT, compiled, made, predicted
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +65,11 @@ def test_the_libraries_need_nothing_and_show_their_functions_alone(folder):
     dynamic = run("readelf", "-d", folder / "libnet.so")
     assert "TEXTREL" not in dynamic
     assert "libm." not in dynamic
+    (stack,) = [
+        line for line in run("readelf", "-lW", folder / "libnet.so").splitlines()
+        if "GNU_STACK" in line
+    ]  # fmt: skip
+    assert " RW " in stack
 
 
 def test_nothing_can_be_written_to(folder):
@@ -90,6 +95,29 @@ def test_a_library_with_needs_or_variables_is_refused(tmp_path, source, word):
     run("cc", "-c", "bad.c", cwd=tmp_path)
     with pytest.raises(RuntimeError, match=word):
         build.check_symbols(tmp_path / "bad.o", "net")
+
+
+@pytest.mark.parametrize(
+    "layer", [Dense(1), Conv1D(1, 1), SimpleRNN(1, activation="linear", return_sequences=True)]
+)
+def test_denormal_numbers_are_zero_inside_and_stay_what_they_are_outside(tmp_path, layer):
+    model = Sequential([Input((None, 1)), layer])
+    layer.kernel.assign(np.full(layer.kernel.shape, 1e-10))
+    model.export(tmp_path / "net", format="c")
+    (tmp_path / "small.c").write_text("""
+#include <stdio.h>
+#include "net.h"
+int main(void)
+{
+    const float x[] = {1e-30f};
+    volatile float small = 1e-38f, y[1];
+    net_predict(x, 1, 1, (float *)y);
+    small *= 0.01f;
+    return !(y[0] == 0.0f && small > 0.0f);
+}
+""")
+    run(compiled(tmp_path / "net", tmp_path / "small.c", "libnet.a"))
+    assert predicted(model, np.full((1, 1, 1), 1e-30, np.float32)) == 0.0
 
 
 def test_the_command_converts_a_file(tmp_path, capsys, monkeypatch):
