@@ -12,10 +12,13 @@ import numpy as np
 
 from rnn_engine import activations, layers
 from rnn_engine.activations.base import BoundActivation
+from rnn_engine.functional import Functional
 from rnn_engine.kernels import dense
 from rnn_engine.kernels.formulas import CODES
+from rnn_engine.layers.base import Layer
 from rnn_engine.layers.cell_rnn import CellRNN
 from rnn_engine.layers.convolving import Axis, Convolution
+from rnn_engine.sequential import Sequential
 
 _FLOAT = np.dtype(np.float32)
 
@@ -31,6 +34,8 @@ class Operation:
     sizes : whole numbers and floats
     arrays : weights, as they lie in memory
     codes : activations of the kernels' table
+    inputs : the values that it takes: 0 is the model's input, 1 what the first operation makes
+    is_behind : whether it sees the last row only
     """
 
     kind: str
@@ -38,25 +43,17 @@ class Operation:
     sizes: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     codes: tuple[int, ...] = ()
+    inputs: tuple[int, ...] = ()
+    is_behind: bool = False
 
 
-@dataclass
-class Program:
-    """A model as operations.
+@dataclass(frozen=True)
+class Value:
+    """What an operation makes: its number, the numbers of a row, whether there is one a step."""
 
-    Attributes
-    ----------
-    features, outputs : numbers of a row of the input, and of the output
-    operations : in their order
-    last : how many of them come before only the last row goes on; None if all rows do
-    described : a line for each layer
-    """
-
-    features: int
-    outputs: int
-    operations: list[Operation]
-    last: int | None
-    described: list[str]
+    index: int
+    size: int
+    has_time: bool
 
 
 class CannotExport(ValueError):
@@ -69,54 +66,139 @@ def _refuse(layer: Any, reason: str) -> CannotExport:
     )
 
 
+class Program:
+    """A model as operations.
+
+    Attributes
+    ----------
+    input, output : Value
+    operations : in their order
+    last : Value or None
+        That of the recurrent layer behind which only the last row goes on.
+    described : a line for each layer
+    """
+
+    def __init__(self, features: int) -> None:
+        self.input = self.output = Value(0, features, True)
+        self.operations: list[Operation] = []
+        self.last: Value | None = None
+        self.described: list[str] = []
+
+    def add_layers(self, model: Any, value: Value) -> Value:
+        """Add the layers of a `Sequential`; return what comes out."""
+        for layer in _flat(model):
+            value = self.add_layer(layer, [value])
+        return value
+
+    def add_graph(self, model: Any) -> Value:
+        """Add the layers of a graph; return what comes out."""
+        values = {id(model.inputs[0]): self.input}
+        for node in model.layout.nodes:
+            layer = node.operation
+            if node.is_input:
+                continue
+            if not isinstance(layer, Layer):
+                raise _refuse(layer, "it is an operation between tensors and no layer.")
+            given = [k for k, v in node.kwargs.items() if v is not None and v is not False]
+            if given or (len(node.inputs) > 1 and type(layer) not in _MERGES):
+                names = ", ".join(given) or "several inputs"
+                raise _refuse(layer, f"it is called with {names}.")
+            taken = [values[id(tensor)] for tensor in node.inputs]
+            if type(layer) is Sequential:
+                made = self.add_layers(layer, taken[0])
+            else:
+                made = self.add_layer(layer, taken)
+            values[id(node.outputs[0])] = made
+        return values[id(model.outputs[0])]
+
+    def add_layer(self, layer: Any, values: list[Value]) -> Value:
+        """Add a layer called on some values; return what comes out."""
+        if layer.compute_dtype != "float32" or layer.dtype != "float32":
+            raise _refuse(layer, f"its dtype is {layer.compute_dtype}; C code is float32.")
+        value = values[0]
+        if type(layer) in _MERGES:
+            made = self._merged(layer, values)
+        else:
+            made = list(_operations(layer, value.size, value.has_time))
+            for number, operation in enumerate(made):
+                before = len(self.operations) + number
+                operation.inputs = (before,) if number else (value.index,)
+        has_time = value.has_time
+        for operation in made:
+            operation.is_behind = not has_time
+        self.operations += made
+        if isinstance(layer, CellRNN):
+            has_time = layer.return_sequences
+        if made:
+            value = Value(len(self.operations), made[-1].size, has_time)
+        if not has_time and values[0].has_time:
+            if self.last is not None:
+                raise _refuse(layer, "another layer before it returns its last output only.")
+            self.last = value
+        rows = "(timesteps, {})" if has_time else "({},)"
+        self.described.append(f"{layer.name} ({type(layer).__name__}) -> {rows.format(value.size)}")
+        return value
+
+    def _merged(self, layer: Any, values: list[Value]) -> list[Operation]:
+        """Return the operations, each of two values, that merge several."""
+        kind, side_by_side = _MERGES[type(layer)], isinstance(layer, layers.Concatenate)
+        first = values[0]
+        if any(value.has_time != first.has_time for value in values):
+            raise _refuse(layer, "it joins a sequence and the last output of one.")
+        if not side_by_side and any(value.size != first.size for value in values):
+            raise _refuse(layer, "its inputs have different numbers of features.")
+        if side_by_side and not _is_last(layer, layer.axis, first.has_time):
+            raise _refuse(layer, f"axis={layer.axis} is not that of the features.")
+        made, index, size = [], first.index, first.size
+        for value in values[1:]:
+            sizes = {"left": size, "right": value.size} if side_by_side else {}
+            size += value.size if side_by_side else 0
+            made.append(Operation(kind, size, sizes, inputs=(index, value.index)))
+            index = len(self.operations) + len(made)
+        return made
+
+
 def lowered(model: Any) -> Program:
     """Return a built model as operations.
 
     Raises
     ------
     ValueError
-        If it is not built, no row of layers, or a layer cannot be expressed.
+        If it is not built, of another kind, or a layer cannot be expressed.
     """
-    from rnn_engine import Sequential
-
-    if type(model) is not Sequential:
+    if type(model) not in (Sequential, Functional):
         raise CannotExport(
-            f"Only a Sequential model can be exported to C, got {model.name!r} "
-            f"({type(model).__name__}). A Sequential of the same layers shares their weights."
+            f"Only a Sequential model, or one of Model(input, output), can be exported to C, got "
+            f"{model.name!r} ({type(model).__name__})."
         )
     if not model.built:
         raise CannotExport(
             f"Model {model.name!r} is not built: give its first layer an `Input`, or call "
             f"`build(input_shape)`, before it is exported."
         )
-    shape = model.input_shape
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise CannotExport(
+            f"Model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} "
+            f"outputs; C code takes one of each."
+        )
+    shape = model.inputs[0].shape
     if len(shape) != 3 or shape[-1] is None:
         raise CannotExport(
             f"Model {model.name!r} takes inputs of shape {shape}; C code steps through "
             f"(batch, timesteps, features)."
         )
-    program = Program(int(shape[-1]), int(shape[-1]), [], None, [])
-    for layer in _flat(model):
-        if layer.compute_dtype != "float32" or layer.dtype != "float32":
-            raise _refuse(layer, f"its dtype is {layer.compute_dtype}; C code is float32.")
-        has_time = program.last is None
-        made = list(_operations(layer, program.outputs, has_time))
-        program.operations += made
-        if made:
-            program.outputs = made[-1].size
-        if has_time and isinstance(layer, CellRNN) and not layer.return_sequences:
-            program.last = len(program.operations)
-        rows = "(timesteps, {})" if program.last is None else "({},)"
-        program.described.append(
-            f"{layer.name} ({type(layer).__name__}) -> {rows.format(program.outputs)}"
-        )
+    program = Program(int(shape[-1]))
+    if type(model) is Sequential:
+        program.output = program.add_layers(model, program.input)
+    else:
+        program.output = program.add_graph(model)
     return program
 
 
 def _flat(model: Any) -> Iterator[Any]:
     """Yield the layers, those of `Sequential` models inside too."""
     for layer in model.layers:
-        if type(layer) is type(model):
+        if type(layer) is Sequential:
             yield from _flat(layer)
         else:
             yield layer
@@ -124,7 +206,7 @@ def _flat(model: Any) -> Iterator[Any]:
 
 def _operations(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
     if type(layer) not in _LAYERS:
-        known = ", ".join(sorted(kind.__name__ for kind in _LAYERS))
+        known = ", ".join(sorted(kind.__name__ for kind in {**_LAYERS, **_MERGES}))
         raise _refuse(layer, f"there is no C code for it. There is for {known}.")
     yield from _LAYERS[type(layer)](layer, size, has_time)
 
@@ -281,6 +363,12 @@ def _distributed(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
             size = operation.size
 
 
+_MERGES: dict[type, str] = {
+    layers.Add: "add",
+    layers.Subtract: "subtract",
+    layers.Multiply: "multiply",
+    layers.Concatenate: "concatenate",
+}
 _LAYERS: dict[type, Callable[[Any, int, bool], Iterator[Operation]]] = {
     layers.SimpleRNN: _recurrent,
     layers.LSTM: _recurrent,

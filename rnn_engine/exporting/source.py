@@ -55,10 +55,9 @@ class _Writer:
         self.resets: list[str] = []
         self.calls: list[list[str]] = [[], []]
         for index, operation in enumerate(program.operations):
-            behind = program.last is not None and index >= program.last
-            rows = 1 if behind else steps
+            rows = 1 if operation.is_behind else steps
             lines = getattr(self, f"_{operation.kind}", self._plain)(index, operation, rows)
-            self.calls[behind].append(lines)
+            self.calls[operation.is_behind].append(lines)
 
     def space(self, name: str, numbers: int, kind: str = "float") -> str:
         """Give the state an array of its own, in whole cache lines; return its name."""
@@ -112,10 +111,10 @@ class _Writer:
         lines = [f"{mine}[{at}] = address_of(&{kernel[0]});" for at, kernel in called.items()]
         weights = self.data(operation.arrays["weights"])
         lines.append(
-            f"recurrent({walk[0]}, {int(is_lone)}, {mine}, s->started, n, v, {weights}, {states}, "
-            f"{scratch}, {out});"
+            f"recurrent({walk[0]}, {int(is_lone)}, {mine}, s->started, n, v{operation.inputs[0]}, "
+            f"{weights}, {states}, {scratch}, {out});"
         )
-        lines.append(f"v = {out} + {units};" if sequences else f"v = {states};")
+        lines.append(_value(index, f"{out} + {units}" if sequences else states))
         return "\n    ".join(lines)
 
     def _dense(self, index: int, operation: Operation, rows: int) -> str:
@@ -126,7 +125,9 @@ class _Writer:
         weights = operation.arrays["weights"]
         bias = packed_size(features, units, _FLOAT)
         place = self.data(weights)
-        return f"v = dense(v, n, {features}, {units}, {place}, {bias}, {code}, {out});"
+        x = f"v{operation.inputs[0]}"
+        call = f"dense({x}, n, {features}, {units}, {place}, {bias}, {code}, {out})"
+        return _value(index, call)
 
     def _convolution(self, index: int, operation: Operation, rows: int) -> str:
         sizes, filters, (code,) = operation.sizes, operation.size, operation.codes
@@ -147,25 +148,35 @@ class _Writer:
         values = ", ".join(map(str, table.values()))
         self.tables.append(f"static const convolution_sizes sizes_{index} = {{{values}}};")
         weights, bias = (self.data(operation.arrays[name]) for name in ("weights", "bias"))
-        return (
-            f"v = convolution(&sizes_{index}, v, n, {weights}, {bias}, {line}, {gathered}, {out});"
-        )
+        x = f"v{operation.inputs[0]}"
+        places = f"{weights}, {bias}, {line}, {gathered}, {out}"
+        return _value(index, f"convolution(&sizes_{index}, {x}, n, {places})")
 
     def _plain(self, index: int, operation: Operation, rows: int) -> str:
         """Return the call of what keeps no state and has its sizes as they come."""
         out = self.space(f"out_{index}", rows * operation.size)
         self.activate(operation.codes)
         arguments = [
+            *(f"v{number}" for number in operation.inputs),
+            "n",
+            str(operation.size),
             *(str(code) for code in operation.codes),
             *(_number(value) for value in operation.sizes.values()),
             *(self.data(array) for array in operation.arrays.values()),
             out,
         ]
-        return f"v = {operation.kind}(v, n, {operation.size}, {', '.join(arguments)});"
+        return _value(index, f"{operation.kind}({', '.join(arguments)})")
+
+
+def _value(index: int, text: str) -> str:
+    """Return the line that names what an operation makes."""
+    return f"const float *const v{index + 1} = {text};"
 
 
 def _number(value: float) -> str:
-    """Return a float as C writes it, with all its bits."""
+    """Return a number as C writes it, with all its bits."""
+    if isinstance(value, int):
+        return str(value)
     return "(1.0 / 0.0)" if value == np.inf else float(value).hex()
 
 
@@ -218,7 +229,8 @@ def _values(writer: _Writer, program: Program, name: str, about: str) -> dict[st
     functions = [text for kind, text in FUNCTIONS.items() if kind in kinds]
     if kinds & {"dense", "convolution", "softmax"}:
         functions.insert(0, HELPERS["denormals"])
-    outputs = f"{program.outputs} numbers" if program.outputs > 1 else "1 number"
+    end = program.output.index
+    turn = program.last.index if program.last else end
     process = "steps * outputs numbers, those of each step"
     predicted = "(batch, steps, outputs)"
     if collapses:
@@ -241,11 +253,12 @@ def _values(writer: _Writer, program: Program, name: str, about: str) -> dict[st
         "BACK": back,
         "COLLAPSES": int(collapses),
         "STEPS": writer.steps,
-        "FEATURES": program.features,
-        "OUTPUTS": program.outputs,
+        "FEATURES": program.input.size,
+        "OUTPUTS": program.output.size,
+        "TURN": turn,
+        "END": end,
         "SIZE": 4 * writer.numbers + 64,
         "STACK": -(-(4 * writer.numbers + 64 + 8192) // 1024),
-        "ROWS": outputs,
         "PROCESS": process,
         "PREDICTED": predicted,
         "NAME": name,

@@ -130,21 +130,21 @@ typedef char the_size_in_the_header_is_right[sizeof(struct state) == @NAME@_STAT
 @TABLES@
 
 /* All layers up to the last one that sees every step; n <= STEPS. */
-static const float *front(struct state *s, const float *v, int64_t n)
+static const float *front(struct state *s, const float *v0, int64_t n)
 {
     @FRONT@
     s->started = 1;
     (void)n;
-    return v;
+    return v@TURN@;
 }
 
 /* The layers behind a recurrent one that returns its last output only. */
-static const float *back(struct state *s, const float *v)
+static const float *back(struct state *s, const float *v@TURN@)
 {
     const int64_t n = 1;
     @BACK@
     (void)s, (void)n;
-    return v;
+    return v@END@;
 }
 
 /* --- what the header declares ------------------------------------------------------- */
@@ -231,7 +231,31 @@ static void restore(unsigned mode) { (void)mode; }
 """,
 }
 
+_OF_TWO = """\
+static const float *@KIND@(const float *a, const float *b, int64_t n, int64_t size, float *out)
+{
+    for (int64_t i = 0; i < n * size; i++)
+        out[i] = a[i] @SIGN@ b[i];
+    return out;
+}
+"""
+
 FUNCTIONS = {
+    **{
+        kind: _OF_TWO.replace("@KIND@", kind).replace("@SIGN@", sign)
+        for kind, sign in (("add", "+"), ("subtract", "-"), ("multiply", "*"))
+    },
+    "concatenate": """\
+static const float *concatenate(const float *a, const float *b, int64_t n, int64_t size,
+                                int64_t left, int64_t right, float *out)
+{
+    for (int64_t t = 0; t < n; t++) {
+        memcpy(out + t * size, a + t * left, (size_t)left * sizeof *a);
+        memcpy(out + t * size + left, b + t * right, (size_t)right * sizeof *b);
+    }
+    return out;
+}
+""",
     "recurrent": """\
 static const int64_t bounds[2] = {0, 1};
 

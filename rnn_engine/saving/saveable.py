@@ -70,8 +70,8 @@ class Saveable:
         ------
         ValueError
             If an argument is none of these, or the model or one of its layers cannot be expressed
-            in C: `Sequential` models of float32 can whose layers go through time from step to
-            step. Nothing is written then.
+            in C: `Sequential` models and graphs of float32 can whose layers go through time from
+            step to step. Nothing is written then.
         RuntimeError
             If there is no C compiler (``cc``, or the environment's ``CC``) or no binutils.
 

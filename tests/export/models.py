@@ -7,24 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine import Input, Sequential
+from rnn_engine import Input, Model, Sequential
 from rnn_engine.layers import (
     ELU,
     GRU,
     LSTM,
     Activation,
+    Add,
     BatchNormalization,
+    Concatenate,
     Conv1D,
     Dense,
     Dropout,
     GaussianNoise,
     LayerNormalization,
     LeakyReLU,
+    Multiply,
     PReLU,
     ReLU,
     Rescaling,
     SimpleRNN,
     Softmax,
+    Subtract,
     TimeDistributed,
 )
 
@@ -98,10 +102,29 @@ MODELS: dict[str, tuple[int, Callable[[], list[Any]]]] = {
 }
 
 
-def made(name: str) -> Sequential:
+def _skipped() -> Model:
+    """Return a network beside which its input goes on, as effects have it."""
+    x = Input((None, 1))
+    return Model(x, Add()([x, Dense(1)(LSTM(16, return_sequences=True)(x))]))
+
+
+def _branched() -> Model:
+    """Return a graph whose branches are joined in all ways, before the last step and behind it."""
+    x = Input((None, 3))
+    a, b = Dense(5, activation="tanh")(x), GRU(5, return_sequences=True)(x)
+    joined = Concatenate()([Add()([a, b, a]), Multiply()([a, b]), Subtract()([b, a]), x])
+    last = LSTM(6)(Dropout(0.2)(joined))
+    c, d = Dense(4)(last), Sequential([Dense(7), Dense(4, activation="relu")])(last)
+    return Model(x, Concatenate()([Add()([d, c]), last]))
+
+
+GRAPHS = {"skipped": (1, _skipped), "branched": (3, _branched)}
+
+
+def made(name: str) -> Any:
     """Return a model with weights that are always the same, none of them zero."""
-    features, layers = MODELS[name]
-    model = Sequential([Input((None, features)), *layers()])
+    features, make = {**MODELS, **GRAPHS}[name]
+    model = make() if name in GRAPHS else Sequential([Input((None, features)), *make()])
     rng = np.random.default_rng(sum(map(ord, name)))
     for variable in model.weights:
         new = rng.normal(size=variable.shape) / np.sqrt(variable.shape[0])
@@ -112,7 +135,7 @@ def made(name: str) -> Sequential:
 def inputs(name: str, batch: int, steps: int) -> np.ndarray:
     """Return inputs (batch, steps, features), some of them denormal, some zero."""
     rng = np.random.default_rng(batch + steps)
-    x = rng.normal(size=(batch, steps, MODELS[name][0])).astype(np.float32)
+    x = rng.normal(size=(batch, steps, {**MODELS, **GRAPHS}[name][0])).astype(np.float32)
     x[rng.random(x.shape) < 0.05] = 1e-41
     x[rng.random(x.shape) < 0.05] = 0.0
     return x

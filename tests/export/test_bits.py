@@ -6,12 +6,12 @@ import pytest
 from rnn_engine import Input, Sequential
 from rnn_engine.kernels.vector import cpu_features
 from rnn_engine.layers import SimpleRNN
-from tests.export.models import MODELS, Program, inputs, made, predicted, same_bits
+from tests.export.models import GRAPHS, MODELS, Program, inputs, made, predicted, same_bits
 
 BATCH, STEPS = 3, 75
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=[*MODELS, *GRAPHS])
 def case(request, tmp_path_factory):
     model = made(request.param)
     return request.param, model, Program(model, tmp_path_factory.mktemp(request.param))

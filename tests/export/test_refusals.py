@@ -10,6 +10,7 @@ from rnn_engine.layers import (
     GRU,
     LSTM,
     Activation,
+    Add,
     BatchNormalization,
     Bidirectional,
     Conv1D,
@@ -27,6 +28,10 @@ from rnn_engine.layers import (
 
 def odd(x):
     return x * x
+
+
+class Users(Model):
+    """A model that may do anything."""
 
 
 class Mine(Dense):
@@ -73,13 +78,23 @@ def refused(model, folder, match, error=ValueError, **options):
 
 
 def test_a_model(tmp_path):
-    x = Input((None, 2))
-    refused(Model(x, Dense(1)(x)), tmp_path / "net", "Only a Sequential")
+    x, z = Input((None, 2), name="x"), Input((None, 2), name="z")
+    h, it = LSTM(2)(x), LSTM(2, name="it")(x)
+    refused(Model([x, z], Add()([x, z])), tmp_path / "net", "2 inputs and 1 outputs")
+    refused(Model(x, [x, h]), tmp_path / "net", "1 inputs and 2 outputs")
+    refused(Model(x, x + Dense(2)(x)), tmp_path / "net", "operation between tensors")
+    refused(Model(x, Add()([h, it])), tmp_path / "net", "'(it|lstm.*)' .*another layer")
+    refused(Model(x, Add(name="it")([Dense(1)(x), x])), tmp_path / "net", "'it' .*different")
+    refused(Model(x, Mine(1, name="it")(x)), tmp_path / "net", "'it' .*no C code")
+    refused(Users(x, Dense(1)(x)), tmp_path / "net", "Only a Sequential")
     refused(Sequential([LSTM(2)]), tmp_path / "net", "not built")
     refused(Sequential([Input((4,)), Dense(2)]), tmp_path / "net", "timesteps")
     refused(Sequential([Input((4,)), Embedding(3, 2)]), tmp_path / "net", "timesteps")
-    twice = Sequential([Input((5, 2)), LSTM(2, return_state=True, name="it")])
-    refused(twice, tmp_path / "net", "'it' .*return_state")
+    y, *_ = LSTM(2, return_state=True, name="it")(x)
+    refused(Model(x, y), tmp_path / "net", "'it' .*return_state")
+    states = [Dense(2)(GRU(3)(x))] * 2
+    y = LSTM(2, name="it")(x, initial_state=states)
+    refused(Model(x, y), tmp_path / "net", "'it' .*(initial_state|several inputs)")
     assert not list(tmp_path.iterdir())
 
 
