@@ -4,6 +4,7 @@ A layer that cannot be expressed is refused here, by its name and the reason, be
 compiled or written.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,7 +137,9 @@ class Program:
                 raise _refuse(layer, "another layer before it returns its last output only.")
             self.last = value
         rows = "(timesteps, {})" if has_time else "({},)"
-        self.described.append(f"{layer.name} ({type(layer).__name__}) -> {rows.format(value.size)}")
+        # In a comment, which a name, perhaps out of a file, must not end.
+        name = re.sub(r"[^\w.-]", "_", layer.name, flags=re.ASCII)
+        self.described.append(f"{name} ({type(layer).__name__}) -> {rows.format(value.size)}")
         return value
 
     def _merged(self, layer: Any, values: list[Value]) -> list[Operation]:

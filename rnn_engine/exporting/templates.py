@@ -171,7 +171,7 @@ API void @NAME@_init(@NAME@_state *state)
 API void @NAME@_step(@NAME@_state *state, const float *x, float *y)
 {
     struct state *s = (struct state *)state;
-    memcpy(y, back(s, front(s, x, 1)), @NAME@_OUTPUTS * sizeof *y);
+    memmove(y, back(s, front(s, x, 1)), @NAME@_OUTPUTS * sizeof *y);
 }
 
 API void @NAME@_process(@NAME@_state *state, const float *x, size_t steps, float *y)
@@ -182,7 +182,7 @@ API void @NAME@_process(@NAME@_state *state, const float *x, size_t steps, float
         const size_t n = steps < STEPS ? steps : STEPS;
         v = front(s, x, (int64_t)n);
 #if !@COLLAPSES@
-        memcpy(y, v, n * @NAME@_OUTPUTS * sizeof *y);
+        memmove(y, v, n * @NAME@_OUTPUTS * sizeof *y);
         y += n * @NAME@_OUTPUTS;
 #endif
         x += n * @NAME@_FEATURES;

@@ -11,8 +11,8 @@ import pytest
 from rnn_engine import Input, Sequential
 from rnn_engine.__main__ import main
 from rnn_engine.exporting import build
-from rnn_engine.layers import GRU, LSTM, Conv1D, Dense, SimpleRNN
-from tests.export.models import HERE, STRICT, compiled, made, predicted
+from rnn_engine.layers import GRU, LSTM, Conv1D, Dense, Dropout, SimpleRNN
+from tests.export.models import HERE, STRICT, Program, compiled, made, predicted
 
 ROOT = Path(__file__).parents[2]
 API = {
@@ -118,6 +118,22 @@ int main(void)
 """)
     run(compiled(tmp_path / "net", tmp_path / "small.c", "libnet.a"))
     assert predicted(model, np.full((1, 1, 1), 1e-30, np.float32)) == 0.0
+
+
+def test_a_name_does_not_get_out_of_its_comment(tmp_path):
+    name = "* #error @NAME@ \\\n#error"
+    model = Sequential([Input((None, 1)), Dense(1, name=name)])
+    model.export(tmp_path / "net", format="c")
+    run("cc", "-std=c99", *STRICT, "-fsyntax-only", "net.c", cwd=tmp_path / "net")
+    assert "__error" in (tmp_path / "net" / "net.h").read_text()
+
+
+def test_a_model_that_does_nothing(tmp_path):
+    model = Sequential([Input((None, 2)), Dropout(0.5)])
+    program = Program(model, tmp_path)
+    x = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
+    for mode in ("cuts", "place"):
+        assert np.array_equal(program.run(x, mode, 3, 2), x[0])
 
 
 def test_the_command_converts_a_file(tmp_path, capsys, monkeypatch):
