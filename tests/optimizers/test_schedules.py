@@ -120,5 +120,5 @@ def test_a_users_own_schedule() -> None:
     assert w.value[0] == -1.75
     with pytest.raises(TypeError, match="get_config"):
         optimizer.get_config()
-    with pytest.raises(TypeError, match="__call__"):
+    with pytest.raises(NotImplementedError, match="__call__"):
         schedules.LearningRateSchedule()(0)
