@@ -295,6 +295,9 @@ def _optimizer(value: Any) -> Any:
     return {**value, "class_name": _class(value["class_name"]), "config": config}
 
 
+# Rates of Keras 2, where a file has the optimizer's name alone; that of all others is 0.001.
+_RATES = {"sgd": 0.01, "lion": 0.0001}
+
 # --- the state of optimizers ------------------------------------------------------
 
 
@@ -319,7 +322,7 @@ def old_slots(optimizer: Any, stored: list[Stored], source: str) -> list[Stored]
         slots = _with_places(slots, source)
     if name == "nadam":
         slots = [*slots, _nadam_product(stored[0], config, source)]
-    rate = config.get("learning_rate", 0.001)
+    rate = config.get("learning_rate", _RATES.get(name, 0.001))
     if isinstance(rate, dict) or config.get("decay"):  # a schedule is no variable
         return [stored[0], *slots]
     return [stored[0], Stored.of(float(rate), source), *slots]

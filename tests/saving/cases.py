@@ -21,6 +21,9 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
         ns.SimpleRNN(3, return_sequences=True, use_bias=False), merge_mode="sum"
     ),
     "CategoryEncoding": lambda ns: ns.CategoryEncoding(11, output_mode="count"),
+    "ConvLSTM1D": lambda ns: ns.ConvLSTM1D(2, 3, padding="same", dropout=0.25, seed=7),
+    "ConvLSTM2D": lambda ns: ns.ConvLSTM2D(2, 2, strides=2, return_sequences=True),
+    "ConvLSTM3D": lambda ns: ns.ConvLSTM3D(2, 2, recurrent_activation="hard_sigmoid"),
     "Dense": lambda ns: ns.Dense(
         2, "elu", kernel_regularizer="l2", kernel_constraint="unit_norm", name="own_name"
     ),
@@ -40,6 +43,8 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
         [ns.GRU(2, return_sequences=True), ns.Bidirectional(ns.GRU(2, use_bias=False))]
     ),
     "GRUCell": lambda ns: ns.RNN(ns.GRUCell(3, bias_initializer="ones"), go_backwards=True),
+    "Hashing": lambda ns: ns.Hashing(5),
+    "IntegerLookup": lambda ns: ns.IntegerLookup(vocabulary=[1, 3, 5], num_oov_indices=2),
     "LSTM": lambda ns: ns.LSTM(
         3, unit_forget_bias=False, recurrent_dropout=0.25, kernel_constraint="max_norm", seed=7
     ),
@@ -88,8 +93,14 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     ),
 }
 
-INPUTS = {"CategoryEncoding": (STEPS,), "Embedding": (STEPS,), "RepeatVector": (FEATURES,)}
-OF_INDICES = {"CategoryEncoding", "Embedding"}
+OF_INDICES = {"CategoryEncoding", "Embedding", "Hashing", "IntegerLookup"}
+INPUTS = {
+    **dict.fromkeys(OF_INDICES, (STEPS,)),
+    "ConvLSTM1D": (STEPS, 5, FEATURES),
+    "ConvLSTM2D": (STEPS, 4, 4, FEATURES),
+    "ConvLSTM3D": (STEPS, 3, 3, 3, FEATURES),
+    "RepeatVector": (FEATURES,),
+}
 
 for _name, _cases in CASES.items():
     if not _cases[0].several:
