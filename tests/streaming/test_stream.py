@@ -566,3 +566,10 @@ def test_one_row_of_whole_registers_has_code_of_its_own(
             np.testing.assert_array_equal(fast, walked)
             np.testing.assert_array_equal(fast[:, -1], model.predict(x, verbose=0))
             assert np.isfinite(fast[:, 0]).all()
+
+
+def test_states_that_are_no_list_are_named() -> None:
+    session = make("lstm").stream()
+    for wrong in (5, None):
+        with pytest.raises(ValueError, match="state must be a list"):
+            session.set_state(wrong)
