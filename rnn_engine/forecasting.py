@@ -125,7 +125,7 @@ def held_out(rows: int, share: float, lags: int, horizon: int) -> tuple[slice, s
     return slice(0, earlier), slice(cut - lags, None) if share else slice(0, 0), cut
 
 
-def conformal_widths(residuals: np.ndarray, coverage: float) -> np.ndarray:
+def conformal_widths(residuals: np.ndarray, coverage: Any) -> np.ndarray:
     """Return half the width of each step's interval, by split conformal prediction.
 
     The k-th smallest of n absolute residuals, k = ceil((n + 1) coverage): an interval of that

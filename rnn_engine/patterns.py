@@ -45,7 +45,7 @@ def compile_pattern(pattern: str) -> "re.Pattern[str]":
 
 
 def compile_rewrite(rewrite: str) -> "Callable[[re.Match[str]], str]":
-    """Return what makes the new text of a match: ``\\0`` to ``\\9`` are its groups.
+    r"""Return what makes the new text of a match: ``\0`` to ``\9`` are its groups.
 
     Raises
     ------

@@ -55,12 +55,13 @@ def test_strings(name: str) -> None:
         assert plain(CALLS[name](strings, x)) == plain(CALLS[name](tf.strings, given))
 
 
-WEIRD = ["", " ", "a\nb", "\u00a0a\u00a0", "\u2003x\u3000y", "\x1ca\x1d b", "\x0bq\x0c", "é1a٣", "ab]a",
-         "[a-", "A\n", " a  b "]  # fmt: skip
+WEIRD = ["", " ", "a\nb", "\u00a0a\u00a0", "\u2003x\u3000y", "\x1ca\x1d b", "\x0bq\x0c", "é1a٣",
+         "ab]a", "[a-", "A\n", " a  b "]  # fmt: skip
 PATTERNS = {
     "whole": ("a", r"\0-\0"), "backslash": ("a", r"\\"), "groups": ("(a)(b)?", r"\2\1"),
     "empty": ("b*", "x"), "punctuation": ("[[:punct:][:digit:]]", ""), "no words": (r"[^\w\s]", ""),
-    "digits": (r"\d", "#"), "spaces": (r"\s", "#"), "letters": (r"\S", "#"), "end": ("[a-zA]$", "#"), "end, once more": (r"[a-zA]\z", "#"),
+    "digits": (r"\d", "#"), "spaces": (r"\s", "#"), "letters": (r"\S", "#"),
+    "end": ("[a-zA]$", "#"), "end, once more": (r"[a-zA]\z", "#"),
     "brackets": (r"[][]", "#"), "bracket in a set": ("[a[]", "#"), "escaped": (r"[\]a]", "#"),
     "no set of a class": ("[:punct:]", "#"), "lines": ("(?m)a$", "#"),
 }  # fmt: skip

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from rnn_engine import layers as public
 from rnn_engine.activations.base import Activation, BoundActivation, CustomActivation
 from rnn_engine.functional import Functional
-from rnn_engine import layers as public
 from rnn_engine.layers import RNN, Layer
 from rnn_engine.layers.guard import is_ours
 from rnn_engine.layers.input_layer import InputLayer
