@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ def held_out(rows: int, share: float, lags: int, horizon: int) -> tuple[slice, s
     return slice(0, earlier), slice(cut - lags, None) if share else slice(0, 0), cut
 
 
-def conformal_widths(residuals: np.ndarray, coverage: float) -> np.ndarray:
+def conformal_widths(residuals: np.ndarray, coverage: Any) -> np.ndarray:
     """Return half the width of each step's interval, by split conformal prediction.
 
     The k-th smallest of n absolute residuals, k = ceil((n + 1) coverage): an interval of that
@@ -147,7 +148,8 @@ def conformal_widths(residuals: np.ndarray, coverage: float) -> np.ndarray:
     >>> conformal_widths(np.arange(-10.0, 10.0)[:, None], 0.5)
     array([5.])
     """
-    if isinstance(coverage, bool) or not 0.0 < coverage < 1.0:
+    number = isinstance(coverage, Real) and not isinstance(coverage, bool)
+    if not number or not 0.0 < coverage < 1.0:
         raise ValueError(f"coverage must be between 0 and 1, got {coverage!r}.")
     count = len(residuals)
     place = math.ceil((count + 1) * coverage - 1e-9)

@@ -1,9 +1,10 @@
 """`fit_many`: many small models, each of its own data."""
 
 import multiprocessing
+import pickle
 import random
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -84,6 +85,10 @@ def fit_many(
     """
     if not callable(build):
         raise TypeError(f"build must be a function that returns a model, got {build!r}.")
+    if not hasattr(datasets, "__iter__"):
+        raise TypeError(
+            f"datasets must be an iterable or a mapping of data sets, got {datasets!r}."
+        )
     keys = list(datasets) if isinstance(datasets, Mapping) else None
     data = list(datasets.values()) if isinstance(datasets, Mapping) else list(datasets)
     jobs = [
@@ -120,7 +125,8 @@ def _trained(jobs: list[Any], workers: int) -> list[Any]:
     if workers < 2:
         return [_train(*job) for job in jobs]
     size = min(_CHUNK, -(-len(jobs) // workers))
-    chunks = [jobs[i : i + size] for i in range(0, len(jobs), size)]
+    # Pickled here: what cannot be would otherwise be found by the pool, which then may hang.
+    chunks = [pickle.dumps(jobs[i : i + size], -1) for i in range(0, len(jobs), size)]
     context = multiprocessing.get_context()
     pool = ProcessPoolExecutor(min(workers, len(chunks)), context, set_num_threads, (1,))
     try:
@@ -134,8 +140,8 @@ def _trained(jobs: list[Any], workers: int) -> list[Any]:
         pool.shutdown(cancel_futures=True)
 
 
-def _train_all(jobs: Iterable[Any]) -> list[Any]:
-    return [_train(*job) for job in jobs]
+def _train_all(jobs: bytes) -> list[Any]:
+    return [_train(*job) for job in pickle.loads(jobs)]  # of this process's parent
 
 
 def _train(build: Callable[[], Any], arguments: dict[str, Any], seed: int, key: Any) -> Any:

@@ -1,14 +1,24 @@
 """The functions of `tf.strings` that programs use before a lookup of strings.
 
-They take and return arrays of Python's strings, of any shape, or a single string.
+They take and return arrays of Python's strings, of any shape, or a single string. As in
+TensorFlow, only the blanks of ASCII are blanks.
+
+Raises
+------
+TypeError
+    If a value holds something else than strings.
+ValueError
+    If an argument is none that TensorFlow takes.
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from rnn_engine.patterns import compile_pattern, compile_rewrite
 from rnn_engine.tensor import as_tensor
 
 __all__ = [
@@ -28,10 +38,31 @@ __all__ = [
 ]
 
 
+_BLANKS = " \t\n\r\x0b\x0c"
+
+
 def _texts(value: Any) -> np.ndarray:
     array = np.asarray(value, dtype=object)
-    flat = [x.decode() if isinstance(x, bytes) else str(x) for x in array.reshape(-1).tolist()]
-    return _objects(flat, array.shape)
+    return _objects(list(map(_text, array.reshape(-1).tolist())), array.shape)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode()
+    if not isinstance(value, str):
+        raise TypeError(
+            f"Expected strings. Received: {value!r} of type {type(value).__name__}; "
+            "`tf.strings.as_string` makes strings of numbers."
+        )
+    return str(value)
+
+
+def _choice(argument: str, value: Any, allowed: tuple[str, ...]) -> Any:
+    if value not in allowed:
+        raise ValueError(
+            f"Argument `{argument}` must be one of {allowed}. Received: {argument}={value!r}"
+        )
+    return value
 
 
 def _objects(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
@@ -56,21 +87,23 @@ def lower(input: Any, encoding: str = "", name: Any = None) -> Any:
     >>> lower(["Ab", "C"]).tolist()
     ['ab', 'c']
     """
-    return _each(str.lower if encoding else _ascii(str.lower), input)
+    return _each(_letters(str.lower, encoding), input)
 
 
 def upper(input: Any, encoding: str = "", name: Any = None) -> Any:
     """Return strings in capital letters; of ASCII alone without `encoding`, as TensorFlow."""
-    return _each(str.upper if encoding else _ascii(str.upper), input)
+    return _each(_letters(str.upper, encoding), input)
 
 
-def _ascii(change: Callable[[str], str]) -> Callable[[str], str]:
+def _letters(change: Callable[[str], str], encoding: str) -> Callable[[str], str]:
+    if _choice("encoding", encoding, ("", "utf-8")):
+        return change
     return lambda text: "".join(change(c) if c.isascii() else c for c in text)
 
 
 def strip(input: Any, name: Any = None) -> Any:
     """Return strings without white space at their ends."""
-    return _each(str.strip, input)
+    return _each(lambda text: text.strip(_BLANKS), input)
 
 
 def regex_replace(
@@ -78,42 +111,92 @@ def regex_replace(
 ) -> Any:
     r"""Return strings with what fits a pattern replaced.
 
-    Patterns are Python's, which RE2's are with few exceptions; ``\1`` stands for a group.
+    Patterns are those that RE2 and Python's `re` share, and RE2's ``[:classes:]``: letters,
+    digits and words are those of ASCII, ``$`` is the end. In `rewrite`, ``\1`` stands for a
+    group, ``\0`` for all of what fits.
 
     Examples
     --------
     >>> regex_replace(["a<br />b"], "<br />", " ").tolist()
     ['a b']
     """
-    pattern, rewrite = (str(_texts(x)) for x in (pattern, rewrite))
-    made = re.compile(pattern)
-    return _each(lambda text: made.sub(rewrite, text, 0 if replace_global else 1), input)
+    made, fill = compile_pattern(str(_texts(pattern))), compile_rewrite(str(_texts(rewrite)))
+
+    def replace(text: str) -> str:
+        end = -1
+
+        def one(match: Any) -> str:
+            nonlocal end
+            # RE2 finds nothing empty where the match before ends.
+            seen, end = end, match.end()
+            return "" if match.end() == match.start() == seen else fill(match)
+
+        return made.sub(one, text, 0 if replace_global else 1)
+
+    return _each(replace, input)
 
 
 def regex_full_match(input: Any, pattern: str, name: Any = None) -> Any:
-    """Return whether all of each string fits a pattern."""
-    made = re.compile(str(_texts(pattern)))
+    """Return whether all of each string fits a pattern; see `regex_replace`."""
+    made = compile_pattern(str(_texts(pattern)))
     return _each(lambda text: made.fullmatch(text) is not None, input, bool)
 
 
 def length(input: Any, unit: str = "BYTE", name: Any = None) -> Any:
     """Return the number of bytes, or with ``"UTF8_CHAR"`` of characters."""
-    count = (lambda text: len(text.encode())) if unit == "BYTE" else len
-    return _each(count, input, np.int32)
+    whole = _choice("unit", unit, _UNITS) == "BYTE"
+    return _each(lambda text: len(text.encode() if whole else text), input, np.int32)
 
 
-def substr(input: Any, pos: int, len: int, unit: str = "BYTE", name: Any = None) -> Any:
-    """Return the part of each string from a place on."""
-    begin, count = int(pos), int(len)
-    if unit != "BYTE":
-        return _each(lambda text: text[begin:][:count], input)
-    return _each(lambda text: text.encode()[begin:][:count].decode(errors="replace"), input)
+_UNITS = ("BYTE", "UTF8_CHAR")
+_size = len
+
+
+def substr(input: Any, pos: Any, len: Any, unit: str = "BYTE", name: Any = None) -> Any:
+    """Return the part of each string from a place on, one place for all or one for each.
+
+    Raises
+    ------
+    ValueError
+        If a place is outside its string.
+    """
+    whole = _choice("unit", unit, _UNITS) == "BYTE"
+    texts, places, counts = np.broadcast_arrays(_texts(input), np.asarray(pos), np.asarray(len))
+    found = []
+    for text, begin, count in zip(texts.flat, places.flat, counts.flat, strict=True):
+        letters = text.encode() if whole else text
+        if not -_size(letters) <= begin <= _size(letters):
+            raise ValueError(f"pos {begin} out of range for string {text!r}")
+        begin %= _size(letters) + (begin >= 0) or 1
+        rest = letters[begin:]
+        part = rest if whole and count < 0 else rest[: max(count, 0)]
+        found.append(part.decode(errors="replace") if whole else part)
+    return as_tensor(_objects(found, texts.shape)) if texts.ndim else found[0]
 
 
 def to_number(input: Any, out_type: Any = "float32", name: Any = None) -> Any:
-    """Return the numbers that strings say."""
+    """Return the numbers that strings say.
+
+    Raises
+    ------
+    ValueError
+        If one says none, or one that the type has not.
+    """
     kind = np.dtype(out_type)
-    return _each(float if kind.kind == "f" else int, input, kind)
+    read = float if kind.kind == "f" else int
+
+    def number(text: str) -> Any:
+        # Python's numbers may hold lines and digits of all scripts, those of C may not.
+        try:
+            if "_" in text or not text.isascii():
+                raise ValueError
+            return kind.type(read(text))
+        except (ValueError, OverflowError):
+            raise ValueError(
+                f"to_number could not convert {text!r} to a number of type {kind}."
+            ) from None
+
+    return _each(number, input, kind)
 
 
 def as_string(input: Any, name: Any = None) -> Any:
@@ -121,6 +204,8 @@ def as_string(input: Any, name: Any = None) -> Any:
     array = np.asarray(input)
     form = "{:f}" if array.dtype.kind == "f" else "{}"
     found = [form.format(x) for x in array.reshape(-1).tolist()]
+    if array.dtype.kind == "b":
+        found = [text.lower() for text in found]
     return as_tensor(_objects(found, array.shape)) if array.ndim else found[0]
 
 
@@ -132,7 +217,15 @@ def join(inputs: Any, separator: str = "", name: Any = None) -> Any:
     >>> join([["a", "b"], ["c", "d"]], separator=" ").tolist()
     ['a c', 'b d']
     """
-    arrays = np.broadcast_arrays(*map(_texts, inputs))
+    given = list(map(_texts, inputs))
+    if len({array.shape for array in given if array.ndim}) > 1:
+        shapes = [array.shape for array in given]
+        raise ValueError(
+            f"The arrays of `inputs` must have one shape, or none. Received: shapes {shapes}"
+        )
+    if not given:
+        return ""
+    arrays = np.broadcast_arrays(*given)
     found = [separator.join(row) for row in zip(*(a.reshape(-1) for a in arrays), strict=True)]
     return as_tensor(_objects(found, arrays[0].shape)) if arrays[0].ndim else found[0]
 
@@ -148,13 +241,17 @@ def reduce_join(
     'a-b'
     """
     texts = _texts(inputs)
-    if axis is None:
-        return separator.join(texts.reshape(-1).tolist())
-    moved = np.moveaxis(texts, axis, -1)
-    rows = moved.reshape(-1, moved.shape[-1])
-    joined = _objects([separator.join(row) for row in rows.tolist()], moved.shape[:-1])
+    axes = [*reversed(range(texts.ndim))] if axis is None else np.atleast_1d(axis).tolist()
+    if any(not -texts.ndim <= a < texts.ndim for a in axes):
+        raise ValueError(
+            f"`axis` must be among the {texts.ndim} axes of the strings. Received: axis={axis}"
+        )
+    moved = np.moveaxis(texts, axes[::-1], range(-len(axes), 0))  # the first is joined first
+    left = moved.shape[: moved.ndim - len(axes)]
+    rows = moved.reshape(math.prod(left), -1) if moved.size else np.empty((0, 0), object)
+    joined = _objects([separator.join(row) for row in rows.tolist()], left)
     if keepdims:
-        joined = np.expand_dims(joined, axis)
+        joined = np.expand_dims(joined, tuple(axes))
     return as_tensor(joined) if joined.ndim else joined[()]
 
 
@@ -168,7 +265,20 @@ def split(input: Any, sep: str | None = None, maxsplit: int = -1, name: Any = No
     >>> split("a b c").tolist()
     ['a', 'b', 'c']
     """
-    return _parts(lambda text: text.split(sep or None, maxsplit), input)
+
+    def parts(text: str) -> list[str]:
+        if maxsplit == 0:
+            return [text]
+        if sep:
+            return text.split(sep, maxsplit)
+        # Splitting at most once needs the rest of the text as it is.
+        found = _RUN.split(text.lstrip(_BLANKS), max(maxsplit, 0))
+        return found if found[-1] else found[:-1]
+
+    return _parts(parts, input)
+
+
+_RUN = re.compile(f"[{_BLANKS}]+")
 
 
 def unicode_split(

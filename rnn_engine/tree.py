@@ -33,13 +33,21 @@ def is_nested(structure: Any) -> bool:
     return isinstance(structure, list | tuple | dict)
 
 
+def _in_order(keys: Any) -> list[Any]:
+    try:
+        return sorted(keys)
+    except TypeError:  # as optree: those of one type side by side
+        kinds = {key: f"{type(key).__module__}.{type(key).__qualname__}" for key in keys}
+        return sorted(keys, key=lambda key: (kinds[key], key))
+
+
 def _items(structure: Any) -> list[tuple[Any, Any]]:
     """Return the entries of a nest with their keys."""
     if not isinstance(structure, dict):
         return list(enumerate(structure))
     if isinstance(structure, OrderedDict):
         return list(structure.items())
-    return [(key, structure[key]) for key in sorted(structure)]
+    return [(key, structure[key]) for key in _in_order(structure)]
 
 
 def _made_like(structure: Any, entries: list[Any]) -> Any:

@@ -122,6 +122,26 @@ def test_numbers_out_of_range(name: str, value: Any) -> None:
         fit_many(build, SETS, **{name: value})
 
 
+def test_what_cannot_be_sent_to_a_process_is_told_before_one_begins() -> None:
+    """The pool of processes waits for ever for what it finds to be unpicklable itself."""
+    program = (
+        "from tests.test_many import SETS, build\n"
+        "import rnn_engine\n"
+        "sets = [(x, y, (i for i in [])) for x, y in SETS]\n"
+        "try:\n    rnn_engine.fit_many(build, sets, workers=2)\n"
+        "except TypeError as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert "cannot pickle 'generator'" in done.stdout, done.stderr
+
+
+def test_data_that_are_no_sets_are_named() -> None:
+    with pytest.raises(TypeError, match="datasets must be"):
+        fit_many(build, 5)
+
+
 def test_other_ways_to_start_a_process(tmp_path: Any) -> None:
     program = tmp_path / "program.py"
     program.write_text(

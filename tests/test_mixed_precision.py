@@ -193,3 +193,20 @@ def test_wrong_loss_scalers() -> None:
         ours.optimizers.LossScaleOptimizer("sgd")
     with pytest.raises(ValueError, match="initial_scale"):
         ours.optimizers.LossScaleOptimizer(inner).loss_scale_factor = 2.0
+
+
+def test_the_scale_and_the_gradient_of_an_embedding(mixed: str) -> None:
+    x = RNG.integers(0, 9, (8, 4))
+    made: list[Any] = []
+    for package in (ours, real):
+        model = package.Sequential(
+            [package.Input((4,)), package.layers.Embedding(9, 3), package.layers.Flatten()]
+        )
+        if made:
+            model.set_weights(made[0][0])
+        before = model.get_weights()
+        model.compile("adam", "mse")
+        model.fit(x, np.ones((8, 12), "f4"), epochs=2, shuffle=False, verbose=0)
+        made.append((before, model.get_weights()[0]))
+    assert np.abs(made[0][1] - made[0][0][0]).max() > 1e-3
+    np.testing.assert_allclose(made[0][1], made[1][1], atol=1e-4)

@@ -83,3 +83,9 @@ def test_up_to_and_errors() -> None:
             with pytest.raises(ValueError, match=r"at least one structure|Too (few|many) leaves"):
                 call()
     assert rnn_engine.nest is rnn_engine.tree
+
+
+def test_keys_of_several_types_come_type_by_type() -> None:
+    keras = pytest.importorskip("keras")
+    mixed = {"b": 1, 2: 2, "a": 3, 1: 4}
+    assert rnn_engine.tree.flatten(mixed) == keras.tree.flatten(mixed) == [4, 2, 3, 1]

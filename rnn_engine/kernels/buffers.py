@@ -25,6 +25,10 @@ class BufferPool:
         # Arrays of bytes, and where in each a cache line begins.
         self._owners: list[tuple[np.ndarray, int]] = []
 
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        """Copy without the arrays: they hold what is left of a user's data, and no state."""
+        return BufferPool, (self._most,)
+
     def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Return an array like `numpy.empty`, aligned to a cache line if it is large."""
         size = math.prod(shape) * dtype.itemsize

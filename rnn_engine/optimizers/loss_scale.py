@@ -204,7 +204,7 @@ def _scaled(gradient: Any, factor: float) -> Any:
         return None
     if isinstance(gradient, SparseGrad):
         values = gradient.values * gradient.values.dtype.type(factor)
-        return SparseGrad(values, gradient.indices, gradient.shape)
+        return SparseGrad(gradient.indices, values, gradient.shape)
     array = np.asarray(gradient)
     return array * array.dtype.type(factor)
 

@@ -1,6 +1,6 @@
 """`Forecaster`: the next values of a series, with intervals."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -241,7 +241,8 @@ class Forecaster(BaseEstimator):
         for name in ("exog", "known"):
             if not isinstance(value := getattr(self, name), list | tuple):
                 raise ValueError(f"{name} must be a list of columns, got {value!r}.")
-        if not 0.0 <= self.calibration < 1.0:
+        share: Any = self.calibration
+        if not isinstance(share, Real) or not 0.0 <= float(share) < 1.0:
             raise ValueError(f"calibration must be from 0 to below 1, got {self.calibration!r}.")
         if self.known and self.lags < self.horizon:
             raise ValueError(

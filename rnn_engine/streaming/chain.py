@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from rnn_engine import layers as public
 from rnn_engine.activations.base import Activation, BoundActivation, CustomActivation
 from rnn_engine.functional import Functional
 from rnn_engine.layers import RNN, Layer
@@ -23,7 +24,8 @@ STEPWISE = IDENTITIES | {
 }  # fmt: skip
 # The same, unless they work along the axis of time.
 ALONG_AXES = {
-    "BatchNormalization", "LayerNormalization", "Normalization", "Softmax", "UnitNormalization",
+    "BatchNormalization", "LayerNormalization", "Normalization", "RMSNormalization", "Softmax",
+    "UnitNormalization",
 }  # fmt: skip
 _REASONS = {
     "Bidirectional": "one of its two directions begins with the last step",
@@ -35,8 +37,12 @@ _REASONS = {
 
 
 def names_of(layer: Layer) -> set[str]:
-    """Return the names of a layer's classes, those that it inherits from included."""
-    return {kind.__name__ for kind in type(layer).__mro__}
+    """Return the names of a layer's classes, those that it inherits from included.
+
+    A base class that only shares its name with a public layer is no such layer.
+    """
+    kinds = type(layer).__mro__
+    return {kind.__name__ for kind in kinds if getattr(public, kind.__name__, kind) is kind}
 
 
 def refusal(layer: Any, reason: str) -> ValueError:

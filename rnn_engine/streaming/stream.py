@@ -240,6 +240,11 @@ class Stream:
         ValueError
             If number, shapes or types differ; the states are as they were.
         """
+        if not hasattr(state, "__iter__"):
+            raise ValueError(
+                "state must be a list of arrays, as `get_state` returns it. Received: "
+                f"{type(state).__name__}"
+            )
         given = list(state)
         wanted = self.get_state()
         if len(given) != len(wanted):

@@ -133,3 +133,21 @@ def test_words_of_errors(call: Any, words: str) -> None:
     for package in keras, rnn_engine:
         with pytest.raises(ValueError, match=words):
             call(package.layers)
+
+
+def test_lists_are_read_as_arrays_are() -> None:
+    lookup = rnn_engine.layers.IntegerLookup(vocabulary=[1, 2])
+    for wrong in ([1.7], [None], [float("nan")], np.array([1.7])):
+        with pytest.raises(ValueError, match="must hold whole numbers"):
+            lookup(wrong)
+    assert np.asarray(lookup([[1, 9], [2, 1]])).tolist() == [[1, 0], [2, 1]]
+    for right in ([1.0], ["1"], [b"1"], [True]):
+        assert np.asarray(lookup(right)).tolist() == [1]
+
+
+def test_truth_is_hashed_as_tensorflow_writes_it() -> None:
+    x = np.array([True, False])
+    mine, theirs = (np.asarray(p.layers.Hashing(700)(x)) for p in (rnn_engine, keras))
+    np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(TypeError, match="must hold strings or integers, got None"):
+        rnn_engine.layers.Hashing(7)([None])

@@ -62,3 +62,25 @@ def test_a_pickled_model_in_another_process(units):
     )
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().split() == [answer.tobytes().hex() for answer in answers]
+
+
+def test_a_pickle_holds_nothing_of_the_data_that_a_layer_has_seen():
+    """Arrays for work between are no part of a layer: they are as large as a batch."""
+    for layer in (
+        layers.Attention(), layers.MultiHeadAttention(1, 8), layers.Dense(8),
+        layers.EinsumDense("abc,cd->abd", (None, 8)), layers.Conv1D(8, 2), layers.LSTM(8),
+    ):  # fmt: skip
+        model = rnn_engine.Sequential([layer])
+        sizes = []
+        for batch in (1, 64):
+            x = np.ones((batch, 40, 16), "f4")
+            if isinstance(layer, layers.Attention):
+                layer([x, x])
+            elif isinstance(layer, layers.MultiHeadAttention):
+                layer(x, x)
+            else:
+                model.compile("sgd", "mse")
+                model.predict(x, batch_size=64, verbose=0)
+            sizes.append(len(pickle.dumps(layer)))
+        assert sizes[1] < sizes[0] + 2000, type(layer).__name__
+        assert len(pickle.dumps(copy.deepcopy(layer))) < sizes[0] + 2000

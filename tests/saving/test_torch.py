@@ -268,7 +268,7 @@ REFUSED = {
     "sizes": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Linear(2, 3)), "gives 3 .* takes 2"),
     "no sizes": (lambda: nn.Sequential(nn.ReLU()), "pass input_shape"),
     "weights of their own": (
-        lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), "must have a weight of 2"
+        lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), "parametrized weights"
     ),
 }  # fmt: skip
 
@@ -293,3 +293,23 @@ def test_a_forward_of_ones_own_is_not_guessed():
 
     assert_close(from_torch(module := Renamed(4, 3))(inputs("x")[:, 0]),
                  output(module, inputs("x")[:, 0]))  # fmt: skip
+
+
+def test_what_runs_beside_a_module_s_class_is_refused():
+    hooked = nn.Linear(3, 2)
+    hooked.register_forward_hook(lambda module, x, y: 2 * y)
+    prune = pytest.importorskip("torch.nn.utils.prune")
+    pruned = prune.l1_unstructured(nn.Linear(3, 2), "weight", 2)
+    bound = nn.Linear(3, 2)
+    bound.forward = lambda x: x
+    normed = torch.nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    outer = nn.Sequential(nn.Linear(3, 2))
+    outer.register_forward_pre_hook(lambda module, x: x)
+    for module, told in (
+        (hooked, "has hooks"), (pruned, "has hooks"), (bound, "`forward` of its own"),
+        (normed, "parametrized weights"), (outer, "has hooks"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=told):
+            from_torch(module)
+    prune.remove(pruned, "weight")
+    assert from_torch(pruned).count_params() == 8

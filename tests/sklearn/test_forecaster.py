@@ -238,3 +238,13 @@ def test_clone_and_grid_search() -> None:
     assert clone(model).get_params(deep=False)["exog"] == ["w"]
     search = GridSearchCV(model, {"lags": [2, 8]}, cv=TimeSeriesSplit(3)).fit(FRAME)
     assert search.best_params_ == {"lags": 8}
+
+
+@pytest.mark.parametrize("wrong", ["a", None, [0.5]])
+def test_shares_that_are_no_numbers_are_named(wrong: Any) -> None:
+    from rnn_engine.forecasting import conformal_widths
+
+    with pytest.raises(ValueError, match="coverage must be"):
+        conformal_widths(np.ones((9, 1)), wrong)
+    with pytest.raises(ValueError, match="calibration must be"):
+        Forecaster(calibration=wrong).fit(np.arange(99.0))

@@ -120,6 +120,23 @@ def test_indices_stream() -> None:
         same(before, session.get_state())
 
 
+def test_layers_that_share_a_base_class_with_one_that_streams() -> None:
+    rng = np.random.default_rng(0)
+    rows = {
+        "groups": [k.GroupNormalization(2), k.GRU(3)],
+        "root mean squares": [k.RMSNormalization(), k.GRU(3, return_sequences=True)],
+        "of the time": [k.RMSNormalization(axis=1), k.GRU(3)],
+    }
+    for name, row in rows.items():
+        model = rnn_engine.Sequential([k.Input((12, 4)), *row])
+        x = rng.normal(size=(2, 12, 4)).astype("float32")
+        if name == "root mean squares":
+            compare(model, x, taken_from(model.stream(2), x, rng))
+            continue
+        with pytest.raises(ValueError, match="cannot stream: (its statistics|axis=.?1)"):
+            model.stream(2)
+
+
 def test_which_layers_are_compiled() -> None:
     compiled = "simple,lstm,gru,gru before,cells,dense first,dense only,convolution,dilated,nested"
     for name in compiled.split(","):
@@ -549,3 +566,10 @@ def test_one_row_of_whole_registers_has_code_of_its_own(
             np.testing.assert_array_equal(fast, walked)
             np.testing.assert_array_equal(fast[:, -1], model.predict(x, verbose=0))
             assert np.isfinite(fast[:, 0]).all()
+
+
+def test_states_that_are_no_list_are_named() -> None:
+    session = make("lstm").stream()
+    for wrong in (5, None):
+        with pytest.raises(ValueError, match="state must be a list"):
+            session.set_state(wrong)

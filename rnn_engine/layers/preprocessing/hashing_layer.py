@@ -136,6 +136,13 @@ class Hashing(Layer):
         return bool(value == given)
 
     def _hash(self, value: Any) -> int:
+        if isinstance(value, bool):
+            value = str(value).lower()  # as TensorFlow writes it
+        if not isinstance(value, str | bytes | int):
+            raise TypeError(
+                f"inputs of {type(self).__name__} must hold strings or integers, got {value!r} of "
+                f"type {type(value).__name__}."
+            )
         data = value if isinstance(value, bytes) else str(value).encode()
         return fingerprint64(data) if self.salt is None else siphash64(data, self.salt)
 

@@ -100,7 +100,10 @@ class IntegerLookup(IndexLookup):
         array = np.asarray(values)
         try:
             whole = array.astype(np.int64)
-            same = array.dtype.kind in "USO" or bool((whole == array).all())
+            pairs = zip(array.reshape(-1).tolist(), whole.reshape(-1).tolist(), strict=True)
+            same = array.dtype.kind in "US" or all(
+                isinstance(given, str | bytes) or given == number for given, number in pairs
+            )
         except (TypeError, ValueError, OverflowError):
             same = False
         if not same:

@@ -84,6 +84,7 @@ def parts_of_named(module: Any, modules: Mapping[str, Any]) -> list[Part]:
 
 def _walk(module: Any, name: str, how: str = "") -> Iterator[Part]:
     kind = _kind(module)
+    _check_plain(module, name)
     if kind == "Sequential":
         hows = getattr(module, "how", {}) if type(module).__module__ == _CHAIN else {}
         for child_name, child in module.named_children():
@@ -100,6 +101,24 @@ def _walk(module: Any, name: str, how: str = "") -> Iterator[Part]:
         key: array_of(value, f"{name}.{key}") for key, value in module.state_dict().items()
     }
     yield checked(Part(kind, name, settings, arrays, how))
+
+
+def _check_plain(module: Any, name: str) -> None:
+    """Raise ValueError if something else runs beside a module's class."""
+    what = f"The module {name!r} of class {type(module).__name__}"
+    for attribute in ("_forward_pre_hooks", "_forward_hooks"):
+        if getattr(module, attribute, None):
+            raise ValueError(
+                f"{what} has hooks (`{attribute}`), which would not run here: remove them first; "
+                "`torch.nn.utils` has a function for each kind of its own."
+            )
+    if "forward" in vars(module):
+        raise ValueError(f"{what} has a `forward` of its own, which would not run here.")
+    if "parametrizations" in getattr(module, "_modules", ()):
+        raise ValueError(
+            f"{what} has parametrized weights: make plain ones of them first, with "
+            "`torch.nn.utils.parametrize.remove_parametrizations`."
+        )
 
 
 def _kind(module: Any) -> str | None:
