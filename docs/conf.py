@@ -111,7 +111,7 @@ def trees() -> str:
     modules = sorted({path.stem for path in DOCS.glob("api/*.md")} - {"rnn_engine"})
     lists = {section: [n for n in names if n in pages] for section, names in SECTIONS.items()}
     lists["More"] = sorted(pages.difference(*lists.values()))
-    lists["API"] = [f"api/{name}" for name in ("rnn_engine", *modules)]
+    lists["API"] = [f"{name} <api/{name}>" for name in ("rnn_engine", *modules)]
     blocks = [
         f"```{{toctree}}\n:hidden:\n:caption: {section}\n\n" + "\n".join(names) + "\n```"
         for section, names in lists.items()
@@ -126,15 +126,25 @@ def imported(stem: str) -> ModuleType:
 
 
 def public(module: ModuleType) -> dict[str, Any]:
-    """Return the names of a module that are for programs, without modules and registries."""
+    """Return the names of a module that are for programs, with modules that have no page."""
     listed = getattr(module, "__all__", None)
     names = listed or [name for name in dir(module) if name[0] != "_"]
     found = {name: getattr(module, name) for name in names if name != "registry"}
     return {
         name: value
         for name, value in found.items()
-        if not isinstance(value, ModuleType) and (listed or has_entry(value))
+        if (
+            is_inner(value, module) if isinstance(value, ModuleType) else listed or has_entry(value)
+        )
     }
+
+
+def is_inner(value: ModuleType, module: ModuleType) -> bool:
+    """Tell the modules inside of another that have no page of their own."""
+    path = value.__name__.removeprefix("rnn_engine.")
+    return value.__name__.startswith(f"{module.__name__}.") and not (
+        module.__name__ == "rnn_engine" or (DOCS / "api" / f"{path}.md").exists()
+    )
 
 
 def has_entry(value: Any) -> bool:
@@ -167,7 +177,7 @@ def contents(stem: str) -> str:
     parts: dict[str, list[str]] = {"Classes": [], "Functions": []}
     rows = []
     for key, value in values.items():
-        title = getattr(value, "__name__", names[key][0])
+        title = getattr(value, "__name__", "")
         title = title if title in names[key] else names[key][0]
         others = [name for name in names[key] if name != title]
         if homes().get(key) == stem and stem not in IN_LINES:
