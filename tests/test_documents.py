@@ -47,12 +47,34 @@ def run_program(text: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", WITH_CODE)
-def test_the_blocks_of_a_page_run(page: str, tmp_path: Path) -> None:
-    """All blocks of a page are one program, in their order."""
+def run_programs(texts: dict[str, str], folder: Path) -> None:
+    """Run programs one after the other in one process, each with names of its own."""
+    lines = [
+        f"for page, text in {texts!r}.items():",
+        "    exec(compile(text, page, 'exec'), {'__name__': page})",
+    ]
+    run_program("\n".join(lines), folder)
+
+
+def text_of(page: str) -> str:
+    """Return all blocks of a page as one program, in their order, without those of PyTorch."""
     parts = [part for part in blocks(page, "python") if "import torch" not in part]
     assert any("assert" in part or "print" in part for part in parts) or page == "extending.md"
-    run_program("\n".join(parts), tmp_path)
+    return "\n".join(parts)
+
+
+# Importing Keras takes five seconds: its pages share a process.
+KERAS = [page for page in WITH_CODE if "import keras" in blocks(page, "python")[0].splitlines()]
+
+
+@pytest.mark.parametrize("page", [page for page in WITH_CODE if page not in KERAS])
+def test_the_blocks_of_a_page_run(page: str, tmp_path: Path) -> None:
+    run_program(text_of(page), tmp_path)
+
+
+def test_the_blocks_with_keras_run(tmp_path: Path) -> None:
+    assert len(KERAS) >= 2
+    run_programs({page: text_of(page) for page in KERAS}, tmp_path)
 
 
 @pytest.mark.skipif(not TORCH, reason="needs PyTorch")
@@ -65,11 +87,7 @@ def test_the_examples_of_the_api_run(tmp_path: Path) -> None:
     """Each on its own, all in one process: they are short."""
     texts = {page: "\n".join(blocks(f"api/{page}", "python")) for page in API}
     assert [page for page, text in texts.items() if "import" not in text] == []
-    program = f"""
-        for page, text in {texts!r}.items():
-            exec(compile(text, page, "exec"), {{"__name__": page}})
-    """
-    run_program("\n".join(line[8:] for line in program.splitlines()), tmp_path)
+    run_programs(texts, tmp_path)
 
 
 def test_no_block_is_left_out() -> None:
