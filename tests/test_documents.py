@@ -34,6 +34,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 WITH_CODE = [page for page in PAGES if blocks(page, "python")]
+# Its blocks start processes that run the program again: each runs on its own, behind the first.
+APART = "scale.md"
 
 
 def run_program(text: str, folder: Path) -> None:
@@ -67,7 +69,7 @@ def text_of(page: str) -> str:
 KERAS = [page for page in WITH_CODE if "import keras" in blocks(page, "python")[0].splitlines()]
 
 
-@pytest.mark.parametrize("page", [page for page in WITH_CODE if page not in KERAS])
+@pytest.mark.parametrize("page", [page for page in WITH_CODE if page not in (*KERAS, APART)])
 def test_the_blocks_of_a_page_run(page: str, tmp_path: Path) -> None:
     run_program(text_of(page), tmp_path)
 
@@ -75,6 +77,14 @@ def test_the_blocks_of_a_page_run(page: str, tmp_path: Path) -> None:
 def test_the_blocks_with_keras_run(tmp_path: Path) -> None:
     assert len(KERAS) >= 2
     run_programs({page: text_of(page) for page in KERAS}, tmp_path)
+
+
+@pytest.mark.parametrize("number", range(1, len(blocks(APART, "python"))))
+def test_the_blocks_that_start_processes_run(number: int, tmp_path: Path) -> None:
+    first, block = blocks(APART, "python")[0], blocks(APART, "python")[number]
+    if "import ray" in block:
+        pytest.importorskip("ray")
+    run_program(f"{first}\n{block}", tmp_path)
 
 
 @pytest.mark.skipif(not TORCH, reason="needs PyTorch")
@@ -91,8 +101,8 @@ def test_the_examples_of_the_api_run(tmp_path: Path) -> None:
 
 
 def test_no_block_is_left_out() -> None:
-    """Fences are of the two languages that run; indented text is what one types once."""
-    known = {"python": WITH_CODE, "sh": ["command_line.md"]}
+    """Fences are of the two languages that run, or output; indented is what one types once."""
+    known = {"python": WITH_CODE, "sh": ["command_line.md"], "text": PAGES}
     for page in PAGES + [f"api/{name}" for name in API]:
         fences = re.findall(r"^ *(`{3,}|~{3,})(.*)$", (DOCS / page).read_text(), re.MULTILINE)
         assert len(fences) % 2 == 0, page
