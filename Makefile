@@ -20,7 +20,7 @@ ARGS ?=
 
 RUN := "$(VENV)/bin/python"
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
-SOURCES := $(wildcard rnn_engine reference benchmarks examples tests)
+SOURCES := $(wildcard rnn_engine reference benchmarks examples tests docs)
 
 # Quiet start of TensorFlow; its rounding stays as a user gets it.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -28,7 +28,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 N ?= 10000
 kills: N = 1000
 .PHONY: help demo examples test explore nightly fuzz kills sweep keras-versions soak verify accuracy \
-	bench ulp lint format clean distclean
+	bench ulp lint format docs release-check clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,14 @@ lint: $(VENV)/lint.stamp  ## style, format and types; changes nothing
 format: $(VENV)/lint.stamp  ## puts the sources in the house's format
 	$(RUN) -m ruff check --fix $(SOURCES)
 	$(RUN) -m ruff format $(SOURCES)
+
+docs: $(VENV)/docs.stamp  ## the documentation site in out/site; a warning is an error
+	$(RUN) -m sphinx -q -W --keep-going -j auto -d out/doctrees docs out/site
+	@echo "Open out/site/index.html"
+
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+release-check: $(VENV)/release.stamp  ## wheel and sdist, in empty environments of PYTHONS
+	$(RUN) -m tests.release $(PYTHONS)
 
 clean:  ## removes what the tools and the examples wrote
 	rm -rf out build dist rnn_engine.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
