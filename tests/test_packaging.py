@@ -46,9 +46,7 @@ def test_runtime_dependencies_are_four():
     assert names(PROJECT["dependencies"]) == RUNTIME
 
 
-@pytest.mark.parametrize(
-    "extra", ["demo", "examples", "test", "bench", "lint", "docs", "release"]
-)
+@pytest.mark.parametrize("extra", ["demo", "examples", "test", "bench", "lint", "docs", "release"])
 def test_pins_satisfy_the_ranges(extra):
     """The versions that the make targets install lie within what pyproject.toml promises."""
     pinned = pins(extra)

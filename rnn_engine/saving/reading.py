@@ -192,9 +192,9 @@ def _check_function(name: str, settings: dict[str, Any]) -> None:
 
 def _dtype(value: dict[str, Any]) -> Any:
     name = (value.get("config") or {}).get("name")
-    if value.get("class_name") != "DTypePolicy" or name not in (
-        "float32", "float64", *MIXED
-    ):  # fmt: skip
+    # Whole numbers are the type of what is looked up, which the layer itself checks.
+    known = ("float32", "float64", "int32", "int64", *MIXED)
+    if value.get("class_name") != "DTypePolicy" or name not in known:
         raise ValueError(
             f"dtype must be float32, float64 or a mixed policy, got the policy {name!r} "
             f"({value.get('class_name')})."
