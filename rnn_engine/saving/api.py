@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # models know this package
 
 _OLD = (".h5", ".hdf5")
 _OWN = {".npz": native, ".safetensors": safetensors_file}
+_OTHERS = {".onnx": "from_onnx", ".pt": "from_torch", ".pth": "from_torch"}
 MODELS = (".keras", *_OLD, *_OWN)
 """How the names of files of whole models end."""
 WEIGHTS = (".weights.h5", *_OWN)
@@ -348,6 +349,9 @@ def opened(file: BinaryIO, path: str) -> Iterator[Content]:
         if safetensors_file.is_safetensors(start) and not start.startswith(b"PK"):
             yield safetensors_file.content_of(file, path)
             return
+        other = next((said for end, said in _OTHERS.items() if path.endswith(end)), None)
+        if other is not None:
+            raise RefusedError(f"{path} is read by saving.{other}, or converted by saving.convert.")
         if not start.startswith(b"PK"):
             raise RefusedError(
                 f"{path} is damaged or of no format that is known here: it starts with {start!r}."

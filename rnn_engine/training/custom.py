@@ -1,4 +1,4 @@
-"""Steps of one's own: `train_step`, `test_step`, `compute_loss` and `compute_metrics`.
+"""Steps of one's own: `train_step`, `test_step`, `predict_step`, `compute_loss`, `compute_metrics`.
 
 A model that overrides none of them is trained by the steps of `step`. Otherwise each batch goes
 through these methods, as Keras's trainer has them, and what they return are the logs.
@@ -33,7 +33,7 @@ def make_custom_step(model: Any, kind: str) -> Callable[[Any, Any, Any], float]:
             data = (x, y)
         else:
             data = (x,) if isinstance(x, list | tuple) else x
-        logs = method(model.data_of(data) if hasattr(model, "data_of") else data)
+        logs = method(_as_given(model, data))
         if logs is not None and not isinstance(logs, dict):
             raise ValueError(
                 f"`{kind}_step` must return a dict of logs, or nothing. Received: {logs!r}"
@@ -43,6 +43,18 @@ def make_custom_step(model: Any, kind: str) -> Callable[[Any, Any, Any], float]:
         return float(compilation.logs.get("loss", 0.0))
 
     return step
+
+
+def own_prediction(model: Any, x: Any) -> Any:
+    """Return what a `predict_step` of one's own makes of a batch, as arrays."""
+    x = map_structure(as_tensor, x)
+    y = model.predict_step(_as_given(model, (x,) if isinstance(x, list | tuple) else x))
+    return map_structure(np.asarray, tuple(y) if isinstance(y, list) else y)
+
+
+def _as_given(model: Any, data: Any) -> Any:
+    """Return the data of a batch in the form in which the user gives them."""
+    return model.data_of(data) if hasattr(model, "data_of") else data
 
 
 def _numbers(logs: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +107,12 @@ class CustomSteps:
         )
         self._compilation.tracker.update_state(float(loss), len(flatten(x)[0]))
         return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def predict_step(self, data: Any) -> Any:
+        """Return the outputs for one batch."""
+        x, _, _ = unpack_x_y_sample_weight(data)
+        model: Any = self
+        return model(x, training=False)
 
     def compute_loss(
         self,

@@ -283,6 +283,9 @@ def test_convert_to_and_from_other_programs(model, tmp_path):
     expected = model.predict(x, verbose=0)
     found = load_model(tmp_path / "back.npz").predict(x, verbose=0)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    for function in (load_model, show, verify):
+        with pytest.raises(ValueError, match=r"m\.onnx is read by saving\.from_onnx"):
+            function(tmp_path / "m.onnx")
     plain = rnn_engine.Sequential([rnn_engine.Input((5, 2)), rnn_engine.layers.GRU(3)])
     plain.save(tmp_path / "g.keras")
     convert(tmp_path / "g.keras", tmp_path / "g.json")
