@@ -78,7 +78,7 @@ MUTATIONS = (
     Mutation("derivative of the next state", RNN, "_back", "at.d[0] * slope", "at.d[0] * 1.0",
              "simple_rnn.plain"),
     # --- the walk
-    Mutation("stale initial state", WALKER, "_enter", 'elif number(plan, P.STARTED):', "elif 0:",
+    Mutation("stale initial state", WALKER, "enter", 'elif number(plan, P.STARTED):', "elif 0:",
              "lstm.plain"),
     Mutation("state of the step before", WALKER, "_place", "offset(base, slot * step)", "base",
              "simple_rnn.plain"),

@@ -286,6 +286,9 @@ SEEDED: dict[str, dict[str, Any]] = {
     "LSTMCell": {"units": 2, "dropout": 0.1},
     "GRU": {"units": 2, "dropout": 0.1, "recurrent_dropout": 0.2},
     "GRUCell": {"units": 2, "dropout": 0.1},
+    "ConvLSTM1D": {"filters": 2, "kernel_size": 2, "dropout": 0.1},
+    "ConvLSTM2D": {"filters": 2, "kernel_size": 2, "recurrent_dropout": 0.1},
+    "ConvLSTM3D": {"filters": 2, "kernel_size": 2, "dropout": 0.1},
     "Dropout": {"rate": 0.5},
     "SpatialDropout1D": {"rate": 0.5},
     "SpatialDropout2D": {"rate": 0.5},
@@ -320,6 +323,9 @@ def test_seed_survives_the_config_of_a_layer(name: str) -> None:
     given: Any = {
         "SpatialDropout2D": [X[:, None]],
         "SpatialDropout3D": [X[:, None, None]],
+        "ConvLSTM1D": [X[:, None]],
+        "ConvLSTM2D": [X[:, None, None].repeat(2, axis=2)],
+        "ConvLSTM3D": [X[:, None, None, None].repeat(2, axis=2).repeat(2, axis=3)],
         "Attention": [[X, X]],
         "MultiHeadAttention": [X, X],
     }.get(name, [X])

@@ -270,7 +270,7 @@ class OwnLosses:
 
 def has_own_losses(model: Any) -> bool:
     """Whether there may be something to make small without a loss of `compile`."""
-    if any(v.regularizer is not None for v in model.trainable_weights):
+    if any(v.regularizer is not None for v in model.trainable_variables):
         return True
     waiting = list(model.layers)
     while waiting:
@@ -278,7 +278,7 @@ def has_own_losses(model: Any) -> bool:
         if layer._traced or layer.activity_regularizer is not None:
             return True
         waiting += layer.sublayers
-    return bool(model._traced)
+    return bool(getattr(model, "_traced", False))
 
 
 def make_objective(model: Any, losses: Losses, training: bool) -> Any:

@@ -495,6 +495,8 @@ EINSUMS = ["ij,jk->ik", "bij,bjk->bik", "ij->ji", "ij,ij->", "bth,h->bt", "...ij
 
 # Functions of functions, and what keeps no numbers to compare: tested by themselves.
 APART = {
+    "ctc_decode",
+    "ctc_loss",
     "cond",
     "switch",
     "while_loop",

@@ -377,7 +377,7 @@ def test_compile_is_checked_and_needed():
         ({"metrics": ["maee"]}, "maee"),
         ({"metrics": [None]}, "None"),
         ({"steps_per_execution": 0}, "steps_per_execution"),
-        ({"loss_weights": [1.0, 2.0]}, "loss_weights has 2"),
+        ({"loss_weights": [1.0, 2.0]}, "1 losses and 2 weights"),
         ({"jit_compile": "maybe"}, "jit_compile"),
     ]
     for options, message in bad:
