@@ -28,6 +28,31 @@ class RecurrentEstimator(BaseEstimator):
 
     _layer: ClassVar[Any]
 
+    def __init__(
+        self,
+        units: Any = 32,
+        *,
+        epochs: int = 100,
+        batch_size: int = 32,
+        learning_rate: float = 0.005,
+        dropout: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.units = units
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.dropout = dropout
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.verbose = verbose
+
     # --- what the two kinds differ in -----------------------------------------------
 
     def _read_y(self, y: Any) -> np.ndarray:
@@ -131,9 +156,7 @@ class RecurrentEstimator(BaseEstimator):
         units = self.units if isinstance(self.units, tuple | list) else (self.units,)
         if not units or not all(_is_count(number) for number in units):
             raise ValueError(f"units must be a positive integer or several, got {self.units!r}.")
-        for name in ("epochs", "batch_size", "n_iter_no_change"):
-            if not _is_count(value := getattr(self, name)):
-                raise ValueError(f"{name} must be a positive integer, got {value!r}.")
+        require_counts(self, "epochs", "batch_size", "n_iter_no_change")
         ranges = {
             "learning_rate": (0.0, np.inf, "above zero"),
             "validation_fraction": (0.0, 1.0, "between 0 and 1"),
@@ -165,6 +188,19 @@ class RecurrentEstimator(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.target_tags.required = True
         return tags
+
+
+def require_counts(estimator: Any, *names: str) -> None:
+    """Check that arguments of an estimator are positive integers.
+
+    Raises
+    ------
+    ValueError
+        If one is not.
+    """
+    for name in names:
+        if not _is_count(value := getattr(estimator, name)):
+            raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 
 def _is_count(value: Any) -> bool:

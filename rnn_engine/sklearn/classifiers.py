@@ -14,31 +14,6 @@ from rnn_engine.sklearn.base import RecurrentEstimator
 class RecurrentClassifier(ClassifierMixin, RecurrentEstimator):
     """What the classifiers share."""
 
-    def __init__(
-        self,
-        units: Any = 32,
-        *,
-        epochs: int = 100,
-        batch_size: int = 32,
-        learning_rate: float = 0.005,
-        dropout: float = 0.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.units = units
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.dropout = dropout
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _read_y(self, y: Any) -> np.ndarray:
         labels = column_or_1d(
             check_array(y, dtype=None, ensure_2d=False, input_name="y"), warn=True

@@ -1,6 +1,6 @@
 """`Forecaster`: the next values of a series, with intervals."""
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from rnn_engine.forecasting import Windows, conformal_widths, held_out, scores
+from rnn_engine.sklearn.base import require_counts
 from rnn_engine.sklearn.regressors import GRURegressor
 from rnn_engine.tables import Table, read_table
 
@@ -234,10 +235,7 @@ class Forecaster(BaseEstimator):
         return np.concatenate([rows, behind])
 
     def _check_arguments(self) -> None:
-        for name in ("lags", "horizon"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}.")
+        require_counts(self, "lags", "horizon")
         for name in ("exog", "known"):
             if not isinstance(value := getattr(self, name), list | tuple):
                 raise ValueError(f"{name} must be a list of columns, got {value!r}.")

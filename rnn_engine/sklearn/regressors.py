@@ -29,16 +29,11 @@ class RecurrentRegressor(RegressorMixin, RecurrentEstimator):
         verbose: int = 0,
         loss: str = "mse",
     ) -> None:
-        self.units = units
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.dropout = dropout
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
-        self.verbose = verbose
+        super().__init__(
+            units, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
+            dropout=dropout, early_stopping=early_stopping, validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change, random_state=random_state, verbose=verbose,
+        )  # fmt: skip
         self.loss = loss
 
     def _check_arguments(self) -> tuple[int, ...]:
