@@ -165,7 +165,8 @@ class RecurrentEstimator(BaseEstimator):
             number: Any = getattr(self, name)
             if not isinstance(number, Real) or not low < float(number) < high:
                 raise ValueError(f"{name} must be a number {text}, got {number!r}.")
-        if not isinstance(self.dropout, Real) or not 0.0 <= float(self.dropout) < 1.0:
+        rate: Any = self.dropout
+        if not isinstance(rate, Real) or not 0.0 <= float(rate) < 1.0:
             raise ValueError(f"dropout must be a number from 0 to below 1, got {self.dropout!r}.")
         return tuple(int(number) for number in units)
 
