@@ -157,8 +157,8 @@ class TensorBoard(Callback):
         if self.write_steps_per_second:
             seconds = max(time.perf_counter() - self._epoch_start, 1e-9)
             train["steps_per_second"] = (self._iterations() - self._epoch_iterations) / seconds
-        report = getattr(self.model, "_parallel_report", None)  # of a training over several ranks
-        train.update({f"parallel_{name}": value for name, value in (report or {}).items()})
+        if (run := self.model._compilation.parallel) is not None:
+            train.update({f"parallel_{name}": value for name, value in run.report().items()})
         for name, value in train.items():
             self._writer("train").add_scalar(f"epoch_{name}", value, epoch)
         for name, value in logs.items():

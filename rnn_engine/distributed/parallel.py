@@ -11,7 +11,7 @@ from rnn_engine.callbacks.callback_list import CallbackList, flatten
 from rnn_engine.callbacks.history import History
 from rnn_engine.distributed.extras import load
 from rnn_engine.distributed.peers import Peers, world
-from rnn_engine.distributed.sharing import SharedSource
+from rnn_engine.distributed.sharing import Share, SharedSource
 from rnn_engine.distributed.steps import ParallelStep
 from rnn_engine.distributed.synchronize import for_rank
 from rnn_engine.kernels import threads
@@ -113,6 +113,10 @@ class Run:
         if not any(isinstance(entry, History) for entry in kept):
             kept.insert(0, History())
         return CallbackList(kept, model=self.model, verbose=verbose, **params)
+
+    def divides(self, x: Any) -> bool:
+        """Whether the inputs of a batch are those of a rank's share of it."""
+        return isinstance(x, Share)
 
     def step(self, losses: Any, metrics: Any, kind: str, key: Any) -> ParallelStep:
         """Return the training or validation step, made anew when the layers have changed."""

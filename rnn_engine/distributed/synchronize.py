@@ -66,12 +66,11 @@ class Synchronize(Callback):
                 check = zlib.crc32(variable.value.reshape(-1).view(np.uint8).data, check)
             stops = peers.meet(EPOCH, float(model.stop_training), float(check))
             model.stop_training = bool(model.stop_training or any(stops))
-        model._parallel_report = self.run.report()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Give the other ranks the history of before a break."""
         model, peers = self.model, self.peers
-        model.history.parallel = model._parallel_report = self.run.report()
+        model.history.parallel = self.run.report()
         if peers.size == 1 or model.training_interrupted:
             return
         peers.meet(END)

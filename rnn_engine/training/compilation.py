@@ -43,7 +43,7 @@ class Compilation:
 
     def __getstate__(self) -> dict[str, Any]:
         # A step holds on to a model's own parts: a copy makes steps of its own.
-        return {**vars(self), "_steps": {}}
+        return {**vars(self), "_steps": {}, "parallel": None}
 
     @property
     def trackers(self) -> list[Any]:
@@ -81,7 +81,7 @@ class Compilation:
         again after changing it.
         """
         key = tuple(map(id, model.layers))
-        if self.parallel is not None:
+        if self.parallel is not None and self.parallel.divides(x):  # else a callback evaluates
             return self.parallel.step(self.losses, self.metrics, kind, key)
         found = self._steps.get(kind)
         if found is not None and found[0] == key and y is not None:

@@ -1,6 +1,7 @@
 """One training over ranks: the bits of one, and what becomes of all when one fails."""
 
 import json
+import pickle
 import signal
 import time
 from pathlib import Path
@@ -289,3 +290,49 @@ def test_every_metric_of_the_library_adds_up() -> None:
                 total = a.value + b.value
                 np.testing.assert_allclose(total, c.value, rtol=1e-6, atol=1e-9, err_msg=name)
             break
+
+
+class Looks(callbacks.Callback):
+    """Evaluates, and copies the model, at the end of each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Any] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        copy = pickle.loads(pickle.dumps(self.model))
+        self.found.append(
+            [self.model.evaluate(X, Y, verbose=0), self.model.test_on_batch(X, Y),
+             copy.evaluate(X, Y, verbose=0)]
+        )  # fmt: skip
+
+
+def test_callbacks_evaluate_and_copy_the_model_as_ever() -> None:
+    found = []
+    for parallel in (None, alone(1)):
+        rnn_engine.utils.set_random_seed(4)
+        looks = Looks()
+        _model(layers.GRU(2)).fit(X, Y, epochs=2, verbose=0, parallel=parallel, callbacks=[looks])
+        found.append(looks.found)
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][1]
+
+
+def test_tensorboard_has_the_report_of_each_epoch_and_only_of_this_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboardX")
+    told: list[tuple[str, float, int]] = []
+    monkeypatch.setattr(
+        "tensorboardX.SummaryWriter.add_scalar", lambda self, *given: told.append(given)
+    )
+    model = _model(layers.GRU(2))
+    options: dict[str, Any] = {"batch_size": 2, "epochs": 2, "verbose": 0}
+    model.fit(X, Y, parallel=alone(1), callbacks=[callbacks.TensorBoard(tmp_path)], **options)
+    steps = -(-len(X) // 2)
+    assert [entry for entry in told if entry[0] == "epoch_parallel_steps"] == [
+        ("epoch_parallel_steps", steps, 0), ("epoch_parallel_steps", 2 * steps, 1)
+    ]  # fmt: skip
+    told.clear()
+    model.fit(X, Y, callbacks=[callbacks.TensorBoard(tmp_path)], **options)
+    assert told and not [name for name, *_ in told if "parallel" in name]
