@@ -53,7 +53,7 @@ class SharedSource(Source):
     ) -> None:
         self.inner, self.peers, self.groups = inner, peers, groups
         self.model, self.kind = model, kind
-        self.restarts = inner.restarts
+        self.arrays, self.restarts = inner.arrays, inner.restarts
         self._gathers: dict[int, Any] = {}
 
     @property

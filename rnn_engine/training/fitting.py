@@ -1,5 +1,6 @@
 """The epochs of a training."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from rnn_engine.training import arguments as check
 from rnn_engine.training.data import raise_empty
 from rnn_engine.training.passes import evaluate_pass, logs_of, prepare, run_pass
 from rnn_engine.training.protocol import Trainable
-from rnn_engine.training.source import Epochs
+from rnn_engine.training.source import Epochs, Source
 
 
 def run_epochs(
@@ -57,14 +58,44 @@ def run_epochs(
         callbacks.on_train_end(logs)
 
 
-def begin_parallel(model: Trainable, parallel: Any, window: Any) -> Any:
-    """Return what a `fit` over several ranks needs.
+class Alone:
+    """One `fit` in this process; has what that over several ranks has (`distributed`'s `Run`)."""
+
+    def __init__(self, model: Trainable) -> None:
+        self.model = model
+
+    def share(self, source: Source, kind: str) -> Source:
+        """Return the source: all of it is for this process."""
+        return source
+
+    def callbacks(self, given: Any, verbose: int, **params: Any) -> CallbackList:
+        """Return the callbacks, with those that every `fit` has."""
+        if isinstance(given, CallbackList):
+            return given
+        return CallbackList(
+            given,
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=self.model,
+            verbose=verbose,
+            **params,
+        )
+
+    def running(self) -> AbstractContextManager[None]:
+        """Do nothing around the epochs."""
+        return nullcontext()
+
+
+def begin(model: Trainable, parallel: Any, window: Any) -> Any:
+    """Return what a `fit` does in its own way in one process, or over several ranks.
 
     Raises
     ------
     TypeError, ValueError
         If `parallel` is nothing that divides a training, or the training cannot be divided.
     """
+    if parallel is None:
+        return Alone(model)
     if not hasattr(parallel, "begin"):
         raise TypeError(
             f"parallel must be a rnn_engine.distributed.DataParallel, got {parallel!r}."

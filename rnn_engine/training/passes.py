@@ -5,7 +5,6 @@ from contextlib import closing
 from typing import Any
 
 from rnn_engine.callbacks.callback_list import CallbackList
-from rnn_engine.training.arrays import ArraySource
 from rnn_engine.training.custom import is_custom
 from rnn_engine.training.data import make_source, raise_empty
 from rnn_engine.training.protocol import Trainable
@@ -38,12 +37,11 @@ def prepare(model: Trainable, epochs: Epochs, kind: str, times: int = 1) -> None
     for batch in batches:
         admit(model, *batch, kind)
     losses = model._compilation.losses if kind != "predict" else None
-    source = getattr(source, "inner", source)  # of one that hands out shares of batches
-    if isinstance(source, ArraySource) and losses is not None and source.arrays[1] is not None:
-        x, y, _ = source.arrays
+    x, y, _ = source.arrays
+    if losses is not None and y is not None:
         several = type(x) is list
         shapes = model.compute_output_shape([part.shape for part in x] if several else x.shape)
-        several = source.form.several_outputs
+        several = losses.form.several_outputs
         for entry in losses.entries:
             if (check := getattr(entry.loss, "check_targets", None)) is not None:
                 i = entry.number

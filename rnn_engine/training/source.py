@@ -21,6 +21,8 @@ class Source:
 
     Attributes
     ----------
+    arrays : (x, y, sample_weight)
+        All samples, where they are arrays; None each for a source that makes batches.
     num_batches : int or None
         Batches in a pass, if known beforehand.
     restarts : bool
@@ -29,6 +31,7 @@ class Source:
         Whether its batches are known to fit the model before they come.
     """
 
+    arrays: Batch = None, None, None
     num_batches: int | None = None
     restarts = True
     admitted = False

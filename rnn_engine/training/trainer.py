@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.callbacks.callback_list import CallbackList
 from rnn_engine.callbacks.history import History
 from rnn_engine.config import floatx
 from rnn_engine.gone import mark_gone
@@ -244,7 +243,7 @@ class Trainer(CustomSteps):
         `PyDataset` that has become shorter gives what it has, with a warning.
         """
         one_batch.require_compiled(self)
-        run = None if parallel is None else fitting.begin_parallel(self, parallel, window)
+        run = fitting.begin(self, parallel, window)
         epochs = check.check_count(epochs, "epochs", 0)
         initial_epoch = check.check_count(initial_epoch, "initial_epoch", 0)
         verbose = check.check_verbose(verbose)
@@ -275,29 +274,13 @@ class Trainer(CustomSteps):
             size = check.check_optional_count(validation_batch_size, "validation_batch_size")
             data = unpack_x_y_sample_weight(validation_data)
             batches = passes.source_for(self, *data, batch_size=size or batch_size, steps=limit)
-            if run is not None:
-                batches = run.share(batches, "test")
-            validation = Epochs(batches, limit, anew=True)
-        if run is not None:
-            source = run.share(source, "train")
-        training, span = Epochs(source, steps), range(initial_epoch, epochs)
+            validation = Epochs(run.share(batches, "test"), limit, anew=True)
+        training = Epochs(run.share(source, "train"), steps)
+        span = range(initial_epoch, epochs)
         fitting.prepare_both(self, training, validation, span, frequency)
-        if run is not None:
-            callbacks = run.callbacks(callbacks, verbose, epochs=epochs, steps=training.num_batches)
-            with run.running():
-                fitting.run_epochs(self, training, validation, callbacks, span, frequency)
-            return self.history
-        if not isinstance(callbacks, CallbackList):
-            callbacks = CallbackList(
-                callbacks,
-                add_history=True,
-                add_progbar=verbose != 0,
-                model=self,
-                verbose=verbose,
-                epochs=epochs,
-                steps=training.num_batches,
-            )
-        fitting.run_epochs(self, training, validation, callbacks, span, frequency)
+        callbacks = run.callbacks(callbacks, verbose, epochs=epochs, steps=training.num_batches)
+        with run.running():
+            fitting.run_epochs(self, training, validation, callbacks, span, frequency)
         return self.history
 
     def evaluate(
