@@ -178,24 +178,24 @@ def predict_command(
         files.write(out, np.asarray(network.predict(_inputs(source), verbose=0)))
         return 0
     table = _series(source, plan.target, plan.exog)
-    x = plan.windows.inputs(table.values)
+    rows = table.values if every else table.values[-plan.windows.lags :]
+    x, last = plan.windows.inputs(rows), plan.windows.last(rows)
     if not len(x):
-        raise ValueError(f"DATA must have {plan.windows.lags} rows, got {len(table.values)}.")
-    last = plan.windows.last(table.values)
+        raise ValueError(f"DATA must have {plan.windows.lags} rows, got {len(rows)}.")
     _check_network(network, plan, model)
     if every:
         found = plan.windows.forecasts(network.predict(x, verbose=0), last)
         origins = table.at_origins(found, plan.windows.lags - 1)
         files.write(out, origins if table.index is not None else pandas.DataFrame(found))
         return 0
-    forecast = plan.windows.forecasts(network.predict(x[-1:], verbose=0), last[-1:])[0]
+    forecast = plan.windows.forecasts(network.predict(x, verbose=0), last)[0]
     columns = {"forecast": forecast}
     if coverage is not None:
         width = plan.width(coverage)
         columns.update(lower=forecast - width, upper=forecast + width)
     steps = pandas.RangeIndex(1, len(forecast) + 1, name="step")
-    ahead = table.ahead({**columns, "": forecast}) if table.index is not None else None
-    index = steps if ahead is None or type(table.index) is pandas.RangeIndex else ahead.index
+    counted = table.index is None or type(table.index) is pandas.RangeIndex
+    index = steps if counted else table.ahead(columns).index
     files.write(out, pandas.DataFrame({k: np.asarray(v) for k, v in columns.items()}, index=index))
     return 0
 

@@ -1,13 +1,12 @@
 """A rank's share of each batch."""
 
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from rnn_engine.distributed.groups import bounds, count_groups, share
-from rnn_engine.distributed.peers import Peers
+from rnn_engine.distributed.peers import Peers, checksum
 from rnn_engine.training.arrays import ArraySource
 from rnn_engine.training.passes import admit
 from rnn_engine.training.source import Batch, Source, rows_of
@@ -89,7 +88,7 @@ class SharedSource(Source):
         for batch in self.inner.batches():
             admit(self.model, *batch, self.kind)
             rows = rows_of(batch[0])
-            found = self._share(rows, _checksum(batch) if self.peers.size > 1 else 0.0)
+            found = self._share(rows, checksum(_arrays(batch)) if self.peers.size > 1 else 0.0)
             cuts = bounds(rows, found.count)
             for group in found.groups or [0]:
                 part = slice(*cuts[group])
@@ -121,12 +120,8 @@ def _cut(entry: Any, part: slice) -> Any:
     return None if entry is None else entry[part]
 
 
-def _checksum(batch: Any) -> float:
-    """Return a checksum of the numbers of a batch."""
-    found = 0
+def _arrays(batch: Batch) -> Iterator[np.ndarray]:
     for entry in batch:
         for array in entry if type(entry) is list else [entry]:
             if array is not None:
-                data = np.ascontiguousarray(array)
-                found = zlib.crc32(data.reshape(-1).view(np.uint8).data, found)
-    return float(found)
+                yield array

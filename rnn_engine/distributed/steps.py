@@ -180,8 +180,7 @@ class ParallelStep:
         metrics = self.metrics
         if self.update is None:
             return []
-        kept = [variable.value.copy() for variable in metrics.variables]
-        names = [id(variable) for variable in metrics.variables]
+        before = {id(variable): variable.value.copy() for variable in metrics.variables}
         try:
             metrics.reset_state()
             self.update(y, pred, weight, mask, below)
@@ -189,7 +188,6 @@ class ParallelStep:
                 [v.value.reshape(-1).astype(np.float64) for v in metrics.variables] or [[]]
             ).tolist()
         finally:
-            before = dict(zip(names, kept, strict=True))
             for variable in metrics.variables:  # some make theirs at the first batch
                 old = before.get(id(variable))
                 variable.value[...] = 0 if old is None else old

@@ -4,11 +4,9 @@ import json
 import zlib
 from typing import Any
 
-import numpy as np
-
 from rnn_engine.callbacks.callback import Callback, Logs
 from rnn_engine.callbacks.callback_list import overrides
-from rnn_engine.distributed.peers import BEGIN, END, EPOCH, HOOKS, Peers
+from rnn_engine.distributed.peers import BEGIN, END, EPOCH, HOOKS, Peers, checksum
 from rnn_engine.saving.state import groups
 from rnn_engine.training.resuming import restore_state, state_of
 
@@ -61,10 +59,8 @@ class Synchronize(Callback):
         """Stop where one rank wants to; see that the weights are those of all."""
         model, peers = self.model, self.peers
         if peers.size > 1:
-            check = 0
-            for variable in model.trainable_variables:
-                check = zlib.crc32(variable.value.reshape(-1).view(np.uint8).data, check)
-            stops = peers.meet(EPOCH, float(model.stop_training), float(check))
+            check = checksum(variable.value for variable in model.trainable_variables)
+            stops = peers.meet(EPOCH, float(model.stop_training), check)
             model.stop_training = bool(model.stop_training or any(stops))
 
     def on_train_end(self, logs: Logs | None = None) -> None:
