@@ -88,13 +88,19 @@ def check_stateful(model: Any) -> None:
     ValueError
         If none does.
     """
+    if not is_stateful(model):
+        raise ValueError(
+            "window needs a recurrent layer with stateful=True: without it every window would "
+            "start from a zero state."
+        )
+
+
+def is_stateful(model: Any) -> bool:
+    """Whether a layer of a model, or one inside another, keeps states between batches."""
     waiting = list(model.layers)
     while waiting:
         layer = waiting.pop()
         if getattr(layer, "stateful", False):
-            return
+            return True
         waiting += layer.sublayers
-    raise ValueError(
-        "window needs a recurrent layer with stateful=True: without it every window would start "
-        "from a zero state."
-    )
+    return False

@@ -87,6 +87,16 @@ def test_rows_of_unknown_number() -> None:
     np.testing.assert_array_equal(found, make().predict(X[X[:, 0, 0] > 0], verbose=0))
 
 
+def test_chunks_without_rows() -> None:
+    model = make()
+    want = model.predict(X, verbose=0)
+    x = da.concatenate(
+        [da.from_array(X[:0], chunks=(1, 6, 3)), da.from_array(X, chunks=(30, 6, 3))]
+    )
+    found = predict(model, x.rechunk(((0, 30, 27), 6, 3)))
+    np.testing.assert_array_equal(found.compute(scheduler="sync"), want)
+
+
 def test_frames_of_numbers_and_of_arrays() -> None:
     want = make().predict(X, verbose=0)
     index = pd.Index(np.arange(57) * 2, name="id")
@@ -122,8 +132,10 @@ def test_bad_input_is_named() -> None:
     stateful = rnn_engine.Sequential(
         [layers.Input(batch_shape=(57, 6, 3)), layers.GRU(2, stateful=True)]
     )
-    with pytest.raises(ValueError, match="stateful"):
-        predict(stateful, da.from_array(X))
+    x = layers.Input(batch_shape=(57, 6, 3))
+    for model in (stateful, rnn_engine.Model(x, layers.Dense(1)(stateful(x)))):
+        with pytest.raises(ValueError, match="stateful"):
+            predict(model, da.from_array(X))
     a = layers.Input((6, 3))
     two = rnn_engine.Model(a, [layers.GRU(2)(a), layers.GRU(2)(a)])
     with pytest.raises(ValueError, match="1 and 2"):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -173,10 +173,25 @@ def test_early_stopping_keeps_the_best() -> None:
     losses = stopped.history_["val_loss"]
     assert stopped.n_iter_ == len(losses) < 400
     assert int(np.argmin(losses)) == stopped.n_iter_ - 6
-    held = [len(ROWS) - len(ROWS) * 3 // 4 == 15]
-    assert all(held)
     ragged = LSTMClassifier(**{**QUICK, "epochs": 30}, early_stopping=True).fit(RAGGED, MEANS > 0)
     assert ragged.predict(RAGGED).dtype == bool
+
+
+def test_the_validation_has_its_share_of_samples_their_weights_and_of_each_class() -> None:
+    weight = RNG.random(60) + 0.1
+    fitted = GRURegressor(
+        **QUICK, early_stopping=True, validation_fraction=0.25
+    ).fit(ROWS, Y, weight)  # fmt: skip
+    seed = int(np.random.RandomState(0).randint(2**31 - 1))
+    _, held = train_test_split(np.arange(60), test_size=0.25, random_state=seed)
+    assert len(held) == 15
+    weight = weight / weight.mean()
+    x, y = ROWS[held, :, None], Y[held]
+    loss = fitted.model_.evaluate(x, y, sample_weight=weight[held], verbose=0)
+    assert np.isclose(loss, min(fitted.history_["val_loss"]), rtol=CLOSE)
+    assert not np.isclose(loss, fitted.model_.evaluate(x, y, verbose=0), rtol=1e-3)
+    with pytest.raises(ValueError, match="least populated class"):
+        LSTMClassifier(**QUICK, early_stopping=True).fit(ROWS, np.arange(60) == 7)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,10 @@ def test_windows_by_hand() -> None:
     )
 
 
-@pytest.mark.parametrize(("rows", "share", "lags", "horizon"), [(50, 0.2, 6, 3), (30, 0.1, 2, 7)])
+@pytest.mark.parametrize(
+    ("rows", "share", "lags", "horizon"),
+    [(50, 0.2, 6, 3), (30, 0.1, 2, 7), (30, 0.1, 2, 3), (30, 0.1, 2, 4)],
+)
 def test_what_is_held_out_is_not_trained_on(rows: int, share: float, lags: int, horizon: int):
     if round(rows * share) < horizon:
         with pytest.raises(ValueError, match="rows of which are held out"):
@@ -175,6 +178,7 @@ INDEXES = [
      pd.period_range("2010-01", periods=3, freq="M")),
     (pd.RangeIndex(0, 240, 2, name="n"), pd.Index([240, 242, 244], name="n")),
     (pd.Index(np.arange(120) / 4), pd.Index([30.0, 30.25, 30.5])),
+    (pd.Index(np.arange(120) ** 2), pd.RangeIndex(1, 4, name="step")),
     (DAYS.delete(50).append(pd.DatetimeIndex(["2021-06-01"])), pd.RangeIndex(1, 4, name="step")),
     (pd.Index([f"{i:03}" for i in range(120)]), pd.RangeIndex(1, 4, name="step")),
 ]  # fmt: skip

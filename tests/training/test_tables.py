@@ -126,3 +126,9 @@ def test_windows_and_datasets_of_tables() -> None:
         first = next(iter(rnn_engine.data.Dataset.from_tensor_slices((x, y)).batch(4)))
         assert np.array_equal(first[0], X[:4])
         assert np.array_equal(first[1], Y[:4])
+
+
+def test_whole_numbers_of_a_nullable_type_keep_all_their_digits() -> None:
+    large = pd.DataFrame({"a": pd.Series([2**53 + 1, -1], dtype="Int64"), "b": [True, False]})
+    assert as_numbers(large, "y").tolist() == [[2**53 + 1, 1], [-1, 0]]
+    assert np.isnan(as_numbers(pd.Series([2, None], dtype="Int64"), "y")[1])
