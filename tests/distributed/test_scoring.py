@@ -134,7 +134,7 @@ def test_bad_input_is_named() -> None:
     )
     x = layers.Input(batch_shape=(57, 6, 3))
     for model in (stateful, rnn_engine.Model(x, layers.Dense(1)(stateful(x)))):
-        with pytest.raises(ValueError, match="stateful"):
+        with pytest.raises(ValueError, match="The model is stateful"):
             predict(model, da.from_array(X))
     a = layers.Input((6, 3))
     two = rnn_engine.Model(a, [layers.GRU(2)(a), layers.GRU(2)(a)])

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+import rnn_engine
+from rnn_engine import layers
+from rnn_engine.training.window import is_stateful
 from tests.training.standin import DenseModel
 
 
@@ -55,3 +58,15 @@ def test_a_window_needs_state_and_targets_for_every_step():
         plain.fit(x, y, window=3, verbose=0)
     with pytest.raises(ValueError, match="window must be at least 1"):
         make_model().fit(x, y, window=0, verbose=0)
+
+
+def test_states_of_layers_inside_others_are_seen():
+    def inner(stateful):
+        return rnn_engine.Sequential(
+            [layers.Input(batch_shape=(4, 6, 3)), layers.GRU(2, stateful=stateful)]
+        )
+
+    for stateful in (True, False):
+        x = layers.Input(batch_shape=(4, 6, 3))
+        model = rnn_engine.Model(x, layers.Dense(1)(inner(stateful)(x)))
+        assert is_stateful(model) == stateful
