@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine import activations, constraints, initializers, regularizers
+from rnn_engine import activations
 from rnn_engine.checks import compact
 from rnn_engine.layers.base import Layer
+from rnn_engine.layers.cell_arguments import take_weight_arguments
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.reshaping import check_data_format
@@ -53,8 +54,7 @@ class _Product:
             y = np.empty((len(x), *plan.out_shape(1)[1:]), self.dtype)
             plan.run(given, packed, np.ascontiguousarray(part), y, self.dtype.type(0) * y[:0], 0)
             outputs.append(y)
-        y = outputs[0] if masks is None else np.concatenate(outputs, -1)
-        return y.reshape(len(x), *(n for n in y.shape[1:]))
+        return outputs[0] if masks is None else np.concatenate(outputs, -1)
 
     def backward(
         self, dz: np.ndarray, panels: list[Any], like: np.ndarray, masks: np.ndarray | None
@@ -119,12 +119,7 @@ class ConvLSTMCell(Layer):
         self.recurrent_activation = activations.get(settings["recurrent_activation"])
         self.use_bias = bool(settings["use_bias"])
         self.unit_forget_bias = bool(settings["unit_forget_bias"])
-        for part in ("kernel", "recurrent", "bias"):
-            initializer = initializers.get(settings[f"{part}_initializer"])
-            setattr(self, f"{part}_initializer", initializer)
-            regularizer = regularizers.get(settings[f"{part}_regularizer"])
-            setattr(self, f"{part}_regularizer", regularizer)
-            setattr(self, f"{part}_constraint", constraints.get(settings[f"{part}_constraint"]))
+        take_weight_arguments(self, settings)
         # As in Keras, what is no share is made the nearest one, and all or nothing drops nothing.
         self.dropout = min(1.0, max(0.0, settings["dropout"]))
         self.recurrent_dropout = min(1.0, max(0.0, settings["recurrent_dropout"]))
