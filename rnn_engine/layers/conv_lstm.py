@@ -13,6 +13,7 @@ from rnn_engine.layers.cell_arguments import serialized_arguments
 from rnn_engine.layers.cell_rnn import of_cell
 from rnn_engine.layers.conv_lstm_cell import GATES, ConvLSTMCell, SavedStep
 from rnn_engine.layers.recurrent import Recurrent
+from rnn_engine.layers.spatial import AXES
 
 
 @dataclass(slots=True)
@@ -142,10 +143,8 @@ class ConvLSTM(Recurrent):
 
     def _check_rank(self, shape: Any) -> None:
         if len(shape) != self.rank + 3:
-            axes = ("steps", "rows, columns", "depth, rows, columns")[self.rank - 1]
-            raise wrong_rank(
-                self.name, f"ndim={self.rank + 3}", shape, f"(batch, time, {axes}, channels)"
-            )
+            order = f"(batch, time, {AXES[self.rank - 1]}, channels)"
+            raise wrong_rank(self.name, f"ndim={self.rank + 3}", shape, order)
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the axes, sizes and channels the layer was built for."""

@@ -14,9 +14,10 @@ from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.reshaping import check_data_format
 from rnn_engine.layers.spatial import (
     integers,
-    out_size,
+    out_sizes,
     padding_name,
     strictly_positive,
+    window_axes,
     window_axis,
 )
 from rnn_engine.random import make_generator
@@ -174,9 +175,7 @@ class ConvLSTMCell(Layer):
                 constraint=self.bias_constraint,
             )
         none = [Axis(1, 1)] * (3 - self.rank)
-        settings = (self.kernel_size, self.strides, self.dilation_rate)
-        axes = zip(self.in_sizes, *settings, strict=True)
-        windows = none + [window_axis(*axis, self.padding) for axis in axes]
+        windows = none + window_axes(self, self.in_sizes)
         own = [
             window_axis(size, taps, 1, 1, "same")
             for size, taps in zip(self.sizes, self.kernel_size, strict=True)
@@ -206,15 +205,7 @@ class ConvLSTMCell(Layer):
         ValueError
             If a window is larger than the input.
         """
-        settings = zip(sizes, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        found: Any = tuple(out_size(*setting, self.padding) for setting in settings)
-        if any(size is not None and size <= 0 for size in found):
-            raise ValueError(
-                "Computed output size would be zero or negative. Received `inputs sizes="
-                f"{tuple(sizes)}`, `kernel size={self.kernel_size}`, `dilation_rate="
-                f"{self.dilation_rate}`, `strides={self.strides}`, `padding={self.padding}`."
-            )
-        return tuple(found)
+        return out_sizes(self, sizes, f"sizes={tuple(sizes)}")
 
     def last(self, shape: Any) -> tuple[Any, ...]:
         """Return a shape (batch, ...) with its channels last."""
