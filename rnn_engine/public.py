@@ -12,9 +12,9 @@ _NAMES = """
     logits_form logits_of logits_path lr masks_beside_options mixes_rows nested_outputs
     output_dtype own_variables packed path_prefix penalties predict_classes predict_generator
     predict_proba quantize regularization returns_input runs_in_kernels saves_on_demand
-    several_inputs shape_for state_sizes step_mask sublayers symbolic_call symbolic_recurrence
-    takes_integers takes_strings tells_shapes to_yaml training_interrupted update_masked
-    warn_of_mask
+    several_inputs shape_for state_shapes state_sizes step_mask sublayers symbolic_call
+    symbolic_recurrence takes_integers takes_strings tells_shapes to_yaml training_interrupted
+    update_masked warn_of_mask
 """
 _INTERNAL = frozenset(_NAMES.split())
 

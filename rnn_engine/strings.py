@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.layers.preprocessing.text import BLANKS
 from rnn_engine.patterns import compile_pattern, compile_rewrite
 from rnn_engine.tensor import as_tensor
 
@@ -36,9 +37,6 @@ __all__ = [
     "unicode_split",
     "upper",
 ]
-
-
-_BLANKS = " \t\n\r\x0b\x0c"
 
 
 def _texts(value: Any) -> np.ndarray:
@@ -103,7 +101,7 @@ def _letters(change: Callable[[str], str], encoding: str) -> Callable[[str], str
 
 def strip(input: Any, name: Any = None) -> Any:
     """Return strings without white space at their ends."""
-    return _each(lambda text: text.strip(_BLANKS), input)
+    return _each(lambda text: text.strip(BLANKS), input)
 
 
 def regex_replace(
@@ -272,13 +270,13 @@ def split(input: Any, sep: str | None = None, maxsplit: int = -1, name: Any = No
         if sep:
             return text.split(sep, maxsplit)
         # Splitting at most once needs the rest of the text as it is.
-        found = _RUN.split(text.lstrip(_BLANKS), max(maxsplit, 0))
+        found = _RUN.split(text.lstrip(BLANKS), max(maxsplit, 0))
         return found if found[-1] else found[:-1]
 
     return _parts(parts, input)
 
 
-_RUN = re.compile(f"[{_BLANKS}]+")
+_RUN = re.compile(f"[{BLANKS}]+")
 
 
 def unicode_split(

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnn_engine.layers.base import Layer
 from rnn_engine.optimizers import Optimizer
+from rnn_engine.saving.atomic import replacing
 from rnn_engine.variable import Variable, writing
 
 __all__ = ["Checkpoint", "CheckpointManager", "latest_checkpoint"]
@@ -81,10 +82,8 @@ class Checkpoint:
                 arrays[f"{name}/{i}"] = np.asarray(variable)
         path = Path(os.fspath(file_prefix))
         path.parent.mkdir(parents=True, exist_ok=True)
-        hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with open(hidden, "wb") as file:
+        with replacing(f"{path}.npz") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # names, none of them NumPy's own
-        os.replace(hidden, f"{path}.npz")
         return str(path)
 
     def save(self, file_prefix: Any, options: Any = None) -> str:
@@ -171,7 +170,8 @@ def _point_to(folder: Path, names: list[str]) -> None:
     """Write which checkpoints a folder has, the newest last."""
     lines = [f"model_checkpoint_path: {json.dumps(names[-1])}"]
     lines += [f"all_model_checkpoint_paths: {json.dumps(name)}" for name in names]
-    (folder / _INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with replacing(folder / _INDEX) as file:
+        file.write(("\n".join(lines) + "\n").encode())
 
 
 def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:

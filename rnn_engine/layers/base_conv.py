@@ -6,8 +6,7 @@ import numpy as np
 
 from rnn_engine import activations
 from rnn_engine.checks import compact, unfit
-from rnn_engine.layers.convolving import Axis
-from rnn_engine.layers.spatial import Spatial, out_size, window_axis
+from rnn_engine.layers.spatial import Spatial, out_sizes
 
 
 class BaseConv(Spatial):
@@ -84,24 +83,9 @@ class BaseConv(Spatial):
             If a window is larger than the input.
         """
         self.check_rank(input_shape)
-        settings = zip(
-            self.spatial_of(input_shape), self.kernel_size, self.strides, self.dilation_rate,
-            strict=True,
-        )  # fmt: skip
-        sizes = [out_size(*setting, self.padding) for setting in settings]
-        if any(size is not None and size <= 0 for size in sizes):
-            raise ValueError(
-                "Computed output size would be zero or negative. Received `inputs shape="
-                f"{tuple(input_shape)}`, `kernel size={self.kernel_size}`, `dilation_rate="
-                f"{self.dilation_rate}`, `strides={self.strides}`, `padding={self.padding}`."
-            )
+        sizes = out_sizes(self, self.spatial_of(input_shape), f"shape={tuple(input_shape)}")
         channels = self.channels_of(input_shape)
         return self.shape_of(input_shape[0], sizes, self._out_channels(channels))
-
-    def _window_axes(self, sizes: tuple[int, ...]) -> list[Axis]:
-        """Return the windows along each axis of an input of these sizes."""
-        settings = zip(sizes, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        return [window_axis(*setting, self.padding) for setting in settings]
 
     def proved(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return a gradient by the output, of its shape, with channels last and compact."""

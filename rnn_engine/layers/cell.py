@@ -111,7 +111,7 @@ def check_count(name: str, states: Any, sizes: Any, argument: str) -> None:
 
 
 def as_state(
-    value: Any, shape: tuple[int, int], dtype: np.dtype, name: str, argument: str
+    value: Any, shape: tuple[int, ...], dtype: np.dtype, name: str, argument: str
 ) -> np.ndarray:
     """Return a state, or the gradient by one, as an array that a kernel can take.
 
@@ -122,8 +122,9 @@ def as_state(
     """
     array = as_float_array(value, dtype, argument)
     if array.shape != shape:
+        axes = "(batch, units) = " if len(shape) == 2 else ""
         raise ValueError(
-            f"{argument} of {name!r} must have shape (batch, units) = {shape}, got {array.shape}."
+            f"{argument} of {name!r} must have shape {axes}{shape}, got {array.shape}."
         )
     return compact(array)
 

@@ -11,7 +11,7 @@ from rnn_engine.layers.base import registry
 from rnn_engine.layers.base_conv import BaseConv
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import integers, padding_name, strictly_positive
+from rnn_engine.layers.spatial import integers, padding_name, strictly_positive, window_axes
 
 
 class Filters(BaseConv):
@@ -252,7 +252,7 @@ class Conv(Filters):
 
     def make_plan(self, sizes: tuple[int, ...]) -> tuple[Convolution, Convolution]:
         """Return the convolution there, and the one back."""
-        axes = [Axis(1, 1)] * (3 - self.rank) + self._window_axes(sizes)
+        axes = [Axis(1, 1)] * (3 - self.rank) + window_axes(self, sizes)
         there = Convolution(axes, self.channels, self.filters, self.groups, self._np_dtype)
         return there, there.back()
 

@@ -1,18 +1,19 @@
 """`ConvLSTM1D`, `ConvLSTM2D`, `ConvLSTM3D`: LSTMs whose products are convolutions."""
 
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import as_float_array, check_memory, unfit, wrong_rank
+from rnn_engine import regularizers
+from rnn_engine.checks import check_memory, unfit, wrong_rank
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.cell import build_cell
+from rnn_engine.layers.cell_arguments import serialized_arguments
+from rnn_engine.layers.cell_rnn import of_cell
 from rnn_engine.layers.conv_lstm_cell import GATES, ConvLSTMCell, SavedStep
 from rnn_engine.layers.recurrent import Recurrent
-from rnn_engine.variable import Variable
+from rnn_engine.layers.spatial import AXES
 
 
 @dataclass(slots=True)
@@ -38,10 +39,6 @@ class SavedSteps:
     started: bool
 
 
-def _of_cell(name: str) -> Any:
-    return property(attrgetter(f"cell.{name}"), doc=f"The cell's `{name}`.")
-
-
 _ARGUMENTS = (
     "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation",
     "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer",
@@ -61,9 +58,9 @@ class ConvLSTM(Recurrent):
 
     rank: int
     for _name in _ARGUMENTS:
-        locals()[_name] = _of_cell(_name)
+        locals()[_name] = of_cell(_name)
     del _name
-    kernel, recurrent_kernel, bias = map(_of_cell, ("kernel", "recurrent_kernel", "bias"))
+    kernel, recurrent_kernel, bias = map(of_cell, ("kernel", "recurrent_kernel", "bias"))
 
     def __init__(
         self,
@@ -146,10 +143,8 @@ class ConvLSTM(Recurrent):
 
     def _check_rank(self, shape: Any) -> None:
         if len(shape) != self.rank + 3:
-            axes = ("steps", "rows, columns", "depth, rows, columns")[self.rank - 1]
-            raise wrong_rank(
-                self.name, f"ndim={self.rank + 3}", shape, f"(batch, time, {axes}, channels)"
-            )
+            order = f"(batch, time, {AXES[self.rank - 1]}, channels)"
+            raise wrong_rank(self.name, f"ndim={self.rank + 3}", shape, order)
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise ValueError unless x has the axes, sizes and channels the layer was built for."""
@@ -168,38 +163,16 @@ class ConvLSTM(Recurrent):
 
     def get_initial_state(self, batch_size: int) -> list[np.ndarray]:
         """Return the states to begin with: zeros."""
-        shape = self.cell.own(self.cell.state_shape(batch_size))
-        return [np.zeros(shape, self._np_dtype) for _ in range(2)]
+        return [np.zeros(shape, self._np_dtype) for shape in self.state_shapes(batch_size)]
 
-    def _create_states(self, batch: int) -> None:
-        self.states = [
-            Variable(
-                state,
-                name="rnn_state",
-                path=f"{self.path_prefix}{self.name}/rnn_state",
-                trainable=False,
-            )
-            for state in self.get_initial_state(batch)
-        ]
+    def state_shapes(self, batch: int) -> list[tuple[int, ...]]:
+        """Return the shapes of h and c, channels where the layer has them."""
+        return [self.cell.own(self.cell.state_shape(batch))] * 2
 
     def initial_states(self, given: Any, batch: int) -> list[np.ndarray] | None:
         """Return the states to start from, channels last, or None for zeros."""
-        self._check_batch(batch)
-        if self.stateful and self.states is not None and given is None:
-            return [self._inward(state.numpy(), 1) for state in self.states]
-        if given is None:
-            return None
-        values = list(given) if isinstance(given, list | tuple) else [given]
-        if len(values) != 2:
-            raise ValueError(f"Layer {self.name!r} has 2 state(s), initial_state has {len(values)}")
-        shape = self.cell.own(self.cell.state_shape(batch))
-        states = [as_float_array(value, self._np_dtype, "initial_state") for value in values]
-        for state in states:
-            if state.shape != shape:
-                raise ValueError(
-                    f"initial_state of {self.name!r} must have shape {shape}, got {state.shape}."
-                )
-        return [self._inward(state, 1) for state in states]
+        states = super().initial_states(given, batch)
+        return None if states is None else [self._inward(state, 1) for state in states]
 
     # --- the way of the data --------------------------------------------------
 
@@ -230,9 +203,7 @@ class ConvLSTM(Recurrent):
         shape = cell.state_shape(batch)
         rows = self._inward(np.swapaxes(x[:, ::-1] if self.go_backwards else x, 0, 1), 2)
         rows = rows.reshape(time * batch, *cell.in_sizes, cell.channels)
-        check_memory(
-            f"The gates of layer {self.name!r}", (time, *shape, GATES), self._np_dtype
-        )  # fmt: skip
+        check_memory(f"The gates of layer {self.name!r}", (time, *shape, GATES), self._np_dtype)
         x_masks = h_masks = None
         if training:
             x_masks = cell.factors(cell.dropout, (batch, *rows.shape[1:]))
@@ -341,17 +312,7 @@ class ConvLSTM(Recurrent):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
-        cell = self.cell
-        config: dict[str, Any] = {}
-        for name in _ARGUMENTS:
-            value = getattr(cell, name)
-            for module, ending in (
-                (activations, "activation"), (initializers, "initializer"),
-                (regularizers, "regularizer"), (constraints, "constraint"),
-            ):  # fmt: skip
-                if name.endswith(ending):
-                    value = module.serialize(value)
-            config[name] = value
+        config = serialized_arguments(self.cell, _ARGUMENTS)
         penalty = regularizers.serialize(self.activity_regularizer)
         return {**super().get_config(), **config, "activity_regularizer": penalty}
 

@@ -5,17 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine import activations, constraints, initializers, regularizers
+from rnn_engine import activations
 from rnn_engine.checks import compact
 from rnn_engine.layers.base import Layer
+from rnn_engine.layers.cell_arguments import take_weight_arguments
 from rnn_engine.layers.convolving import Axis, Convolution
 from rnn_engine.layers.dropout_mask import dropout_mask
 from rnn_engine.layers.reshaping import check_data_format
 from rnn_engine.layers.spatial import (
     integers,
-    out_size,
+    out_sizes,
     padding_name,
     strictly_positive,
+    window_axes,
     window_axis,
 )
 from rnn_engine.random import make_generator
@@ -53,8 +55,7 @@ class _Product:
             y = np.empty((len(x), *plan.out_shape(1)[1:]), self.dtype)
             plan.run(given, packed, np.ascontiguousarray(part), y, self.dtype.type(0) * y[:0], 0)
             outputs.append(y)
-        y = outputs[0] if masks is None else np.concatenate(outputs, -1)
-        return y.reshape(len(x), *(n for n in y.shape[1:]))
+        return outputs[0] if masks is None else np.concatenate(outputs, -1)
 
     def backward(
         self, dz: np.ndarray, panels: list[Any], like: np.ndarray, masks: np.ndarray | None
@@ -119,12 +120,7 @@ class ConvLSTMCell(Layer):
         self.recurrent_activation = activations.get(settings["recurrent_activation"])
         self.use_bias = bool(settings["use_bias"])
         self.unit_forget_bias = bool(settings["unit_forget_bias"])
-        for part in ("kernel", "recurrent", "bias"):
-            initializer = initializers.get(settings[f"{part}_initializer"])
-            setattr(self, f"{part}_initializer", initializer)
-            regularizer = regularizers.get(settings[f"{part}_regularizer"])
-            setattr(self, f"{part}_regularizer", regularizer)
-            setattr(self, f"{part}_constraint", constraints.get(settings[f"{part}_constraint"]))
+        take_weight_arguments(self, settings)
         # As in Keras, what is no share is made the nearest one, and all or nothing drops nothing.
         self.dropout = min(1.0, max(0.0, settings["dropout"]))
         self.recurrent_dropout = min(1.0, max(0.0, settings["recurrent_dropout"]))
@@ -179,9 +175,7 @@ class ConvLSTMCell(Layer):
                 constraint=self.bias_constraint,
             )
         none = [Axis(1, 1)] * (3 - self.rank)
-        settings = (self.kernel_size, self.strides, self.dilation_rate)
-        axes = zip(self.in_sizes, *settings, strict=True)
-        windows = none + [window_axis(*axis, self.padding) for axis in axes]
+        windows = none + window_axes(self, self.in_sizes)
         own = [
             window_axis(size, taps, 1, 1, "same")
             for size, taps in zip(self.sizes, self.kernel_size, strict=True)
@@ -211,15 +205,7 @@ class ConvLSTMCell(Layer):
         ValueError
             If a window is larger than the input.
         """
-        settings = zip(sizes, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        found: Any = tuple(out_size(*setting, self.padding) for setting in settings)
-        if any(size is not None and size <= 0 for size in found):
-            raise ValueError(
-                "Computed output size would be zero or negative. Received `inputs sizes="
-                f"{tuple(sizes)}`, `kernel size={self.kernel_size}`, `dilation_rate="
-                f"{self.dilation_rate}`, `strides={self.strides}`, `padding={self.padding}`."
-            )
-        return tuple(found)
+        return out_sizes(self, sizes, f"sizes={tuple(sizes)}")
 
     def last(self, shape: Any) -> tuple[Any, ...]:
         """Return a shape (batch, ...) with its channels last."""

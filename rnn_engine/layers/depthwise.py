@@ -10,7 +10,7 @@ from rnn_engine.kernels import depthwise as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.layers.base_conv import BaseConv
 from rnn_engine.layers.reshaping import check_data_format
-from rnn_engine.layers.spatial import integers, padding_name, strictly_positive
+from rnn_engine.layers.spatial import integers, padding_name, strictly_positive, window_axes
 
 
 class ByChannel(BaseConv):
@@ -102,7 +102,7 @@ class ByChannel(BaseConv):
         """Return the place, in an input of these sizes, of each tap of each output."""
         found = self._places.get(sizes)
         if found is None:
-            axes = self._window_axes(sizes)
+            axes = window_axes(self, sizes)
             rows = []
             for output in product(*(range(axis.out) for axis in axes)):
                 places = [axis.places(o) for axis, o in zip(axes, output, strict=True)]

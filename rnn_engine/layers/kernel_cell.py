@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine import activations, constraints, initializers, regularizers
+from rnn_engine import activations
 from rnn_engine.activations import Activation
 from rnn_engine.checks import check_memory, input_axes, wrong_rank
 from rnn_engine.layers.cell import as_state, check_count, state_sizes
+from rnn_engine.layers.cell_arguments import serialized_arguments, take_weight_arguments
 from rnn_engine.layers.dropout_cell import DropoutCell, Factors
 from rnn_engine.layers.gate_products import product, product_back
 from rnn_engine.layers.guard import describe_sizes
 from rnn_engine.layers.packed_weights import PackedWeights
 from rnn_engine.variable import Variable
-
-_WEIGHTS = ("kernel", "recurrent", "bias")
 
 
 @dataclass(slots=True)
@@ -81,14 +80,7 @@ class KernelCell(DropoutCell):
         self._activation = activations.get(activation)
         self._recurrent_activation = activations.get(recurrent_activation)
         self._use_bias = bool(use_bias)
-        for ending, get in (
-            ("initializer", initializers.get),
-            ("regularizer", regularizers.get),
-            ("constraint", constraints.get),
-        ):
-            for weight in _WEIGHTS:
-                name = f"{weight}_{ending}"
-                setattr(self, name, get(kwargs.pop(name, None)))
+        take_weight_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.packed: PackedWeights | None = None
 
@@ -252,19 +244,7 @@ class KernelCell(DropoutCell):
 
     def arguments_config(self) -> dict[str, Any]:
         """Return the arguments that a layer around the cell takes as well."""
-        config = {}
-        for name in self.arguments:
-            value = getattr(self, name)
-            for ending, module in (
-                ("activation", activations),
-                ("initializer", initializers),
-                ("regularizer", regularizers),
-                ("constraint", constraints),
-            ):
-                if name.endswith(ending):
-                    value = module.serialize(value)
-            config[name] = value
-        return config
+        return serialized_arguments(self, self.arguments)
 
 
 def _checked_units(units: Any) -> int:

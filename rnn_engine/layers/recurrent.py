@@ -99,13 +99,17 @@ class Recurrent(Layer):
     def _create_states(self, batch: int) -> None:
         self.states = [
             Variable(
-                np.zeros((batch, size), self._np_dtype),
+                np.zeros(shape, self._np_dtype),
                 name="rnn_state",
                 path=f"{self.path_prefix}{self.name}/rnn_state",
                 trainable=False,
             )
-            for size in self.state_sizes
+            for shape in self.state_shapes(batch)
         ]
+
+    def state_shapes(self, batch: int) -> list[tuple[int, ...]]:
+        """Return the shapes of the states."""
+        return [(batch, size) for size in self.state_sizes]
 
     def __call__(  # type: ignore[override]  # the state comes second, as in Keras
         self,
@@ -163,14 +167,14 @@ class Recurrent(Layer):
         if given is None:
             return None
         values = list(given) if isinstance(given, list | tuple) else [given]
-        sizes = self.state_sizes
-        if len(values) != len(sizes):
+        shapes = self.state_shapes(batch)
+        if len(values) != len(shapes):
             raise ValueError(
-                f"Layer {self.name!r} has {len(sizes)} state(s), initial_state has {len(values)}."
+                f"Layer {self.name!r} has {len(shapes)} state(s), initial_state has {len(values)}."
             )
         return [
-            as_state(value, (batch, size), self._np_dtype, self.name, "initial_state")
-            for value, size in zip(values, sizes, strict=True)
+            as_state(value, shape, self._np_dtype, self.name, "initial_state")
+            for value, shape in zip(values, shapes, strict=True)
         ]
 
     def _check_batch(self, batch: int) -> None:

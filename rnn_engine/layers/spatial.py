@@ -8,6 +8,9 @@ from rnn_engine.checks import wrong_rank
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.convolving import Axis
 
+# What the spatial axes of one, two and three are called.
+AXES = ("steps", "rows, columns", "depth, rows, columns")
+
 
 def integers(value: Any, rank: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:
     """Return a size for each axis from one for all, or from a sequence of them.
@@ -78,6 +81,33 @@ def out_size(size: int | None, taps: int, stride: int, dilation: int, padding: s
     return (size - 1) // stride + 1
 
 
+def out_sizes(layer: Any, sizes: Any, given: str) -> tuple[Any, ...]:
+    """Return how many windows a convolution has along each axis.
+
+    `given` says in the error what the user gave.
+
+    Raises
+    ------
+    ValueError
+        If a window is larger than the input.
+    """
+    settings = zip(sizes, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+    found = tuple(out_size(*setting, layer.padding) for setting in settings)
+    if any(size is not None and size <= 0 for size in found):
+        raise ValueError(
+            f"Computed output size would be zero or negative. Received `inputs {given}`, "
+            f"`kernel size={layer.kernel_size}`, `dilation_rate={layer.dilation_rate}`, "
+            f"`strides={layer.strides}`, `padding={layer.padding}`."
+        )
+    return found
+
+
+def window_axes(layer: Any, sizes: Any) -> list[Axis]:
+    """Return a convolution's windows along each axis of an input of these sizes."""
+    settings = zip(sizes, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+    return [window_axis(*setting, layer.padding) for setting in settings]
+
+
 def window_axis(size: int, taps: int, stride: int, dilation: int, padding: str) -> Axis:
     """Return an axis with the zeros of a padding in front of it."""
     out = out_size(size, taps, stride, dilation, padding) or 0
@@ -102,9 +132,7 @@ class Spatial(Layer):
     def check_rank(self, shape: Any) -> None:
         """Raise ValueError unless a shape has batch, spatial axes and channels."""
         if len(shape) != self.rank + 2:
-            axes = ", ".join(
-                ("steps", "rows, columns", "depth, rows, columns")[self.rank - 1 :][:1]
-            )
+            axes = AXES[self.rank - 1]
             order = f"(batch, {axes}, channels)"
             if self.data_format == "channels_first":
                 order = f"(batch, channels, {axes})"

@@ -116,9 +116,9 @@ def _weights(loss: Any, weights: Any, given: dict[int, Any], form: DataForm) -> 
     if weights is None:
         return {}
     several = isinstance(loss, list | tuple | dict) and "class_name" not in loss
-    if len(form.outputs) > 1 and not several:
+    if len(form.outputs) == 1 or not several:
         count = len(weights) if isinstance(weights, list | tuple | dict) else 1
-        if count > 1:
+        if count != 1:
             raise ValueError(
                 f"`loss_weights` must match the number of losses, got 1 losses and {count} weights."
             )
@@ -310,12 +310,7 @@ def single(value: Any, argument: str) -> Any:
         entries = list(value.values()) if isinstance(value, dict) else list(value)
         if len(entries) != 1:
             raise ValueError(
-                (
-                    "`loss_weights` must match the number of losses, got 1 losses and "
-                    f"{len(entries)} weights."
-                )
-                if argument == "loss_weights"
-                else f"{argument} has {len(entries)} entries, but the model has one output."
+                f"{argument} has {len(entries)} entries, but the model has one output."
             )
         return entries[0]
     return value

@@ -72,7 +72,12 @@ def test_output_and_gradients(rank: int, settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"return_sequences": True}, {"return_sequences": True, "zero_output_for_mask": True}],
+    [
+        {},
+        {"return_sequences": True},
+        {"return_sequences": True, "zero_output_for_mask": True},
+        {"return_sequences": True, "go_backwards": True},
+    ],
 )
 def test_mask_and_initial_state(settings: dict[str, Any]) -> None:
     settings = {"padding": "same", "return_state": True, **settings}
@@ -91,6 +96,40 @@ def test_mask_and_initial_state(settings: dict[str, Any]) -> None:
         np.testing.assert_allclose(b, a, atol=2e-6)
     for a, b in zip(gradients, ours.backward(tuple(slopes), saved), strict=True):
         np.testing.assert_allclose(b, a, atol=2e-5)
+
+
+def test_the_bias_begins_as_keras_has_it() -> None:
+    for settings in ({}, {"unit_forget_bias": False}, {"bias_initializer": "ones"}):
+        theirs, ours = (p.layers.ConvLSTM1D(2, 3, **settings) for p in (keras, rnn_engine))
+        for layer in (theirs, ours):
+            layer.build((None, 2, 5, 1))
+        np.testing.assert_array_equal(ours.get_weights()[2], theirs.get_weights()[2])
+
+
+def test_dropping_all_drops_nothing() -> None:
+    theirs, ours, x = pair(1, {"dropout": 1.0, "recurrent_dropout": 1.5})
+    expected = theirs(x, training=True)
+    np.testing.assert_allclose(ours(x, training=True), expected, atol=2e-6)
+
+
+def test_states_of_channels_first() -> None:
+    _, last, x = pair(2, {"padding": "same"})
+    turned = np.ascontiguousarray(np.moveaxis(x, -1, 2))
+    states = [np.random.default_rng(s).normal(size=(3, 6, 5, 3)).astype("float32") for s in (3, 4)]
+    given = [np.moveaxis(state, -1, 1) for state in states]
+    expected = np.moveaxis(last(x, initial_state=states), -1, 1)
+    for stateful in (False, True):
+        settings = {"data_format": "channels_first", "stateful": stateful}
+        first = rnn_engine.layers.ConvLSTM2D(3, 3, padding="same", **settings)
+        first.build(turned.shape)
+        first.set_weights(last.get_weights())
+        np.testing.assert_allclose(first(turned, initial_state=given), expected, atol=1e-6)
+        for wrong in (states, given[:1]):
+            with pytest.raises(ValueError, match=r"must have shape \(3, 3, 6, 5\)|has 2 state"):
+                first(turned, initial_state=wrong)
+    first.reset_state()
+    first(turned[:, :2])
+    np.testing.assert_allclose(first(turned[:, 2:]), np.moveaxis(last(x), -1, 1), atol=1e-6)
 
 
 def test_channels_first_is_channels_last_turned() -> None:

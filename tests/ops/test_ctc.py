@@ -71,6 +71,19 @@ def test_no_path_is_infinite_and_has_no_gradient() -> None:
     assert not gradient.any()
 
 
+def test_no_steps_say_nothing() -> None:
+    losses, gradient = loss_and_gradient([[1], [1]], LOGITS[:2, :3], [1, 0], [0, 0], 0, np.ones(2))
+    np.testing.assert_array_equal(losses, [np.inf, 0])
+    assert not gradient.any()
+
+
+def test_paths_that_there_are_not_are_empty_and_impossible() -> None:
+    found, scores = ops.ctc_decode(LOGITS[:1, :1], [1], "beam_search", beam_width=9, top_paths=6)
+    np.testing.assert_array_equal(np.asarray(found)[4:], -1)
+    assert np.isfinite(scores[0, :4]).all()
+    np.testing.assert_array_equal(scores[0, 4:], -np.inf)
+
+
 def test_decoding_against_tensorflow() -> None:
     for strategy, merge in (("greedy", True), ("greedy", False), ("beam_search", True)):
         settings = {"strategy": strategy, "merge_repeated": merge, "beam_width": 50, "top_paths": 3}
@@ -151,7 +164,9 @@ def test_symbolic() -> None:
     [
         (([1], LOGITS, [1], [1]), "takes a target of shape"),
         ((LABELS, LOGITS, [9, 1, 1, 1, 1], LENGTHS), "target_length of ctc_loss must hold 5"),
+        ((LABELS, LOGITS, [-1, 1, 1, 1, 1], LENGTHS), "target_length of ctc_loss must hold 5"),
         ((LABELS, LOGITS, LABEL_LENGTHS, [1, 2]), "output_length of ctc_loss must hold 5"),
+        ((LABELS, LOGITS, LABEL_LENGTHS, [-1, 1, 1, 1, 1]), "output_length of ctc_loss must"),
         ((LABELS + 5, LOGITS, LABEL_LENGTHS, LENGTHS), "A label of ctc_loss is outside 0..3"),
     ],
 )

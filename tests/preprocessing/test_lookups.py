@@ -151,3 +151,19 @@ def test_truth_is_hashed_as_tensorflow_writes_it() -> None:
     np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(TypeError, match="must hold strings or integers, got None"):
         rnn_engine.layers.Hashing(7)([None])
+
+
+def test_one_bin_takes_all() -> None:
+    for mask in (None, "a"):
+        x = np.array([["a"], ["b"]])
+        mine, theirs = (np.asarray(p.layers.Hashing(1, mask)(x)) for p in (rnn_engine, keras))
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_special_tokens_are_not_learned() -> None:
+    found = []
+    for package in (rnn_engine, keras):
+        lookup = package.layers.IntegerLookup(mask_token=0, oov_token=-1)
+        lookup.adapt(np.array([0, 0, -1, 5, 5, 7]))
+        found.append([int(term) for term in lookup.get_vocabulary()])
+    assert found[0] == found[1]

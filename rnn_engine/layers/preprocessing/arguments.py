@@ -55,7 +55,7 @@ def check_arguments(
         )
 
 
-def read_salt(salt: Any) -> tuple[int, int] | None:
+def read_salt(salt: Any, layer: str) -> tuple[int, int] | None:
     """Return the key of the hash; one number stands for both parts."""
     if salt is None:
         return None
@@ -63,7 +63,10 @@ def read_salt(salt: Any) -> tuple[int, int] | None:
         return salt, salt
     if isinstance(salt, tuple | list) and len(salt) == 2:
         return int(salt[0]), int(salt[1])
-    raise ValueError(f"salt must be an integer or a pair of them, got {salt!r}.")
+    raise ValueError(
+        f"The `salt` argument for `{layer}` can only be a tuple of size 2 integers, or a single "
+        f"integer. Received: salt={salt}."
+    )
 
 
 def read_file(path: str | os.PathLike[str], encoding: str) -> list[str]:

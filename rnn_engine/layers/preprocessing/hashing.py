@@ -17,6 +17,11 @@ _K1 = 0xB492B66FBE98F273
 _K2 = 0x9AE16A3B2F90404F
 
 
+def hashed(data: bytes, salt: tuple[int, int] | None) -> int:
+    """Return the hash by which unknown tokens are spread, that of the salt if there is one."""
+    return fingerprint64(data) if salt is None else siphash64(data, salt)
+
+
 def fingerprint64(data: bytes) -> int:
     """Return FarmHash's 64-bit fingerprint.
 

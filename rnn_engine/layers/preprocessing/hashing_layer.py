@@ -8,7 +8,7 @@ from rnn_engine.config import floatx
 from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.preprocessing.arguments import read_salt
 from rnn_engine.layers.preprocessing.encoding import encode_indices, encoded_shape
-from rnn_engine.layers.preprocessing.hashing import fingerprint64, siphash64
+from rnn_engine.layers.preprocessing.hashing import hashed
 
 _MODES = ("int", "one_hot", "multi_hot", "count")
 
@@ -78,16 +78,9 @@ class Hashing(Layer):
             )
         if sparse:
             raise ValueError("`sparse=True` is not offered: there are no sparse arrays here.")
-        if salt is not None and not (
-            isinstance(salt, int) or (isinstance(salt, tuple | list) and len(salt) == 2)
-        ):
-            raise ValueError(
-                "The `salt` argument for `Hashing` can only be a tuple of size 2 integers, or a "
-                f"single integer. Received: salt={salt}."
-            )
         self.num_bins = int(num_bins)
         self.mask_value = mask_value
-        self.salt = read_salt(salt)
+        self.salt = read_salt(salt, "Hashing")
         self.output_mode = output_mode
         self.sparse = False
 
@@ -144,7 +137,7 @@ class Hashing(Layer):
                 f"type {type(value).__name__}."
             )
         data = value if isinstance(value, bytes) else str(value).encode()
-        return fingerprint64(data) if self.salt is None else siphash64(data, self.salt)
+        return hashed(data, self.salt)
 
     def backward(self, dy: Any, saved: Any, need_dx: bool = True) -> Any:
         """Return None: a hash has no slope."""

@@ -64,7 +64,7 @@ class IndexLookup(Vocabulary, TextLayer):
                 "When specifying the `vocabulary` argument, in TF-IDF output mode, the "
                 "`idf_weights` argument must also be provided."
             )
-        given["salt"] = read_salt(given["salt"])
+        given["salt"] = read_salt(given["salt"], type(self).__name__)
         for argument, value in given.items():
             setattr(self, argument, value)
         from_file = isinstance(vocabulary, str | os.PathLike)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rnn_engine.layers.base import registry
-from rnn_engine.layers.preprocessing.hashing import fingerprint64, siphash64
+from rnn_engine.layers.preprocessing.hashing import hashed
 from rnn_engine.layers.preprocessing.index_lookup import IndexLookup
 from rnn_engine.layers.preprocessing.text import read_strings
 
@@ -91,6 +91,4 @@ class StringLookup(IndexLookup):
         return {**super().get_config(), "encoding": self.encoding}
 
     def _bucket(self, token: str) -> int:
-        data = token.encode("utf-8")
-        value = fingerprint64(data) if self.salt is None else siphash64(data, self.salt)
-        return value % self.num_oov_indices
+        return hashed(token.encode("utf-8"), self.salt) % self.num_oov_indices

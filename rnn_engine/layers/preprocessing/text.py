@@ -16,9 +16,9 @@ STANDARDIZE: dict[str, dict[int, Any]] = {
     "lower": _LOWER,
     "strip_punctuation": _STRIP,
 }
-_BLANKS = " \t\n\r\x0b\x0c"
-_WORDS = re.compile(f"[^{_BLANKS}]+")
-_IS_BLANK = np.isin(np.arange(128, dtype=np.uint8), np.frombuffer(_BLANKS.encode(), np.uint8))
+BLANKS = " \t\n\r\x0b\x0c"
+_WORDS = re.compile(f"[^{BLANKS}]+")
+_IS_BLANK = np.isin(np.arange(128, dtype=np.uint8), np.frombuffer(BLANKS.encode(), np.uint8))
 # What else Python takes for a blank within ASCII.
 _SEPARATORS = "\x1c\x1d\x1e\x1f"
 SPLIT: dict[str, Callable[[str], list[str]]] = {"whitespace": _WORDS.findall, "character": list}
