@@ -346,7 +346,7 @@ def opened(file: BinaryIO, path: str) -> Iterator[Content]:
                 else:
                     yield Content(arrays=keras_h5.arrays_of(h5), said=keras_h5.said_by(h5))
             return
-        if safetensors_file.is_safetensors(start) and not start.startswith(b"PK"):
+        if safetensors_file.is_safetensors(start):
             yield safetensors_file.content_of(file, path)
             return
         other = next((said for end, said in _OTHERS.items() if path.endswith(end)), None)
