@@ -24,7 +24,12 @@ if TYPE_CHECKING:  # models know this package
 
 _OLD = (".h5", ".hdf5")
 _OWN = {".npz": native, ".safetensors": safetensors_file}
-_OTHERS = {".onnx": "from_onnx", ".pt": "from_torch", ".pth": "from_torch"}
+OTHERS = {
+    ".onnx": "rnn_engine.saving.onnx:from_onnx",
+    ".pt": "rnn_engine.saving.pytorch.from_torch:from_torch",
+    ".pth": "rnn_engine.saving.pytorch.from_torch:from_torch",
+}
+"""What makes models of other programs' files, ``"module:function"`` by how their names end."""
 MODELS = (".keras", *_OLD, *_OWN)
 """How the names of files of whole models end."""
 WEIGHTS = (".weights.h5", *_OWN)
@@ -346,12 +351,13 @@ def opened(file: BinaryIO, path: str) -> Iterator[Content]:
                 else:
                     yield Content(arrays=keras_h5.arrays_of(h5), said=keras_h5.said_by(h5))
             return
-        if safetensors_file.is_safetensors(start) and not start.startswith(b"PK"):
+        if safetensors_file.is_safetensors(start):
             yield safetensors_file.content_of(file, path)
             return
-        other = next((said for end, said in _OTHERS.items() if path.endswith(end)), None)
+        other = next((place for end, place in OTHERS.items() if path.endswith(end)), None)
         if other is not None:
-            raise RefusedError(f"{path} is read by saving.{other}, or converted by saving.convert.")
+            name = other.partition(":")[2]
+            raise RefusedError(f"{path} is read by saving.{name}, or converted by saving.convert.")
         if not start.startswith(b"PK"):
             raise RefusedError(
                 f"{path} is damaged or of no format that is known here: it starts with {start!r}."

@@ -6,14 +6,9 @@ from typing import Any
 
 from rnn_engine.saving import api, sample
 
-# Formats with modules of their own, imported when a file of theirs is at hand: from the ending to
-# "module:function", `function(path)` returning a model, `function(model, path)` writing one.
-READERS: dict[str, str] = {
-    ".onnx": "rnn_engine.saving.onnx:from_onnx",
-    ".pt": "rnn_engine.saving.pytorch.from_torch:from_torch",
-    ".pth": "rnn_engine.saving.pytorch.from_torch:from_torch",
-}
-WRITERS: dict[str, str] = {
+# Formats with modules of their own, imported when a file of theirs is wanted: from the ending to
+# "module:function", `function(model, path)` writing one. Those that are read are `api.OTHERS`.
+_WRITERS = {
     ".onnx": "rnn_engine.saving.onnx:to_onnx",
     ".json": "rnn_engine.saving.rtneural:to_rtneural",
     "/": "rnn_engine.exporting:export_c",
@@ -29,7 +24,7 @@ def verify(filepath: Any, custom_objects: dict[str, Any] | None = None) -> float
     Parameters
     ----------
     filepath : str or path
-        A ``.keras``, ``.h5`` or ``.npz`` file that this library saved.
+        A ``.keras``, ``.h5``, ``.npz`` or ``.safetensors`` file that this library saved.
     custom_objects : dict, optional
         As for `load_model`.
 
@@ -72,8 +67,8 @@ def convert(source: Any, target: Any, custom_objects: dict[str, Any] | None = No
     target : str or path
         ``.keras``, ``.h5``, ``.hdf5``, ``.npz``, ``.safetensors``, ``.onnx``, ``.json`` for
         RTNeural, ``.weights.h5`` for the weights alone, or a folder, with a slash behind it, for a
-        C library. Optimizer and what the model was
-        compiled with go along where the format holds them.
+        C library. Optimizer and what the model was compiled with go along where the format holds
+        them.
     custom_objects : dict, optional
         As for `load_model`.
 
@@ -96,10 +91,10 @@ def convert(source: Any, target: Any, custom_objects: dict[str, Any] | None = No
     8
     """
     path, goal = os.fspath(source), os.fspath(target)
-    known = (".weights.h5", *api.MODELS, *WRITERS)
+    known = (".weights.h5", *api.MODELS, *_WRITERS)
     if not goal.endswith(known):
         raise ValueError(f"A model is converted into one of {', '.join(known)}, got {goal!r}.")
-    reader, writer = _of(READERS, path), _of(WRITERS, goal)
+    reader, writer = _of(api.OTHERS, path), _of(_WRITERS, goal)
     model = reader(path) if reader else api.load_model(path, custom_objects)
     if writer:
         writer(model, goal)

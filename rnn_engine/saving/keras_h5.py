@@ -30,10 +30,8 @@ def write(file: Any, groups: list[Group], said: str | None = None) -> None:
         for group in groups:
             place = h5.create_group(f"{group.path}/vars")
             place.attrs["name"] = group.name
-            for i, variable in enumerate(group.variables):
-                place[str(i)] = variable.value
-            for name, value in group.named.items():
-                place[name] = value
+            for name, value in group.arrays():
+                h5[name] = value
 
 
 def arrays_of(file: Hdf5) -> dict[str, list[Stored]]:

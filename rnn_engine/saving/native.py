@@ -39,10 +39,8 @@ def write(file: BinaryIO, groups: list[Group], config: str | None, said: str) ->
         if config is not None:
             archive.writestr("config.json", config)
         for group in groups:
-            numbered = {str(i): variable.value for i, variable in enumerate(group.variables)}
-            for key, value in {**numbered, **group.named}.items():
-                name = f"{group.path}/vars/{key}.npy".lstrip("/")
-                with archive.open(name, "w", force_zip64=True) as member:
+            for name, value in group.arrays():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     npy.write_array(member, value, allow_pickle=False)
         write_assets(archive, groups)
 

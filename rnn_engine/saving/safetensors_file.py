@@ -55,8 +55,12 @@ def safetensors() -> Any:
 
 
 def is_safetensors(start: bytes) -> bool:
-    """Whether a file that starts so is of this format: a length, then JSON."""
-    return start[_LENGTH : _LENGTH + 1] == b"{"
+    """Whether a file that starts so is of this format: a length, then JSON.
+
+    The length may begin with the letters of a zip archive, whose next two bytes it has not: as a
+    length they would be more than 64 MB.
+    """
+    return start[_LENGTH : _LENGTH + 1] == b"{" and not start.startswith(b"PK\x03\x04")
 
 
 def write(file: BinaryIO, groups: list[Group], config: str | None, said: str) -> None:
@@ -67,10 +71,8 @@ def write(file: BinaryIO, groups: list[Group], config: str | None, said: str) ->
         metadata["config"] = config
     arrays: dict[str, np.ndarray] = {}
     for group in groups:
-        numbered = {str(i): variable.value for i, variable in enumerate(group.variables)}
-        for key, value in {**numbered, **group.named}.items():
-            name = f"{group.path}/vars/{key}".lstrip("/")
-            arrays[name] = np.ascontiguousarray(value).reshape(np.shape(value))
+        for name, value in group.arrays():
+            arrays[name] = np.asarray(value, order="C")
         for name, content in group.assets.items():
             arrays[f"{FOLDER}{group.path}/{name}"] = np.frombuffer(content, "u1")
     file.write(module.numpy.save(arrays, metadata))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.saving.errors import RefusedError
+from rnn_engine.saving.state import all_layers
 
 FORMAT = "rnn_engine"
 VERSION = 1
@@ -90,14 +91,14 @@ def prove(model: Any, said: dict[str, Any] | None, source: str) -> float:
             difference = np.abs(ours.astype(np.float64) - wanted)
         difference[_same(ours, theirs)] = 0.0
         size = max(1.0, float(np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0)))
+        allowed = size * _TOLERANCES.get(_dtype(model, ours), _HALF)
         largest = float(np.max(difference, initial=0.0))
-        if not largest <= size * _TOLERANCES.get(_dtype(model, ours), _HALF):
+        if not largest <= allowed:
             made = sample.get("versions") or (said or {}).get("versions")
             raise RefusedError(
                 f"{source} is not the model that was saved: for the sample in the file its "
                 f"output differs by {largest:.3g} from the one noted at the save, where "
-                f"rounding makes {size * _TOLERANCES.get(_dtype(model, ours), _HALF):.1g} at "
-                f"most. It was saved with {made}."
+                f"rounding makes {allowed:.1g} at most. It was saved with {made}."
             )
         worst = max(worst, largest)
     return worst
@@ -108,7 +109,7 @@ def _same(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 
 def _dtype(model: Any, output: np.ndarray) -> str:
-    mixed = any("mixed" in str(getattr(la, "dtype_policy", "")) for la in _all(model))
+    mixed = any("mixed" in str(getattr(la, "dtype_policy", "")) for la in all_layers(model))
     return "half" if mixed else output.dtype.name
 
 
@@ -126,7 +127,7 @@ def _sample(model: Any) -> dict[str, Any] | None:
     """Return inputs and outputs as text, or None where there are none."""
     try:
         inputs = _inputs(model)
-        if inputs is None or not all(map(_is_ours, _all(model))):
+        if inputs is None or not all(map(_is_ours, all_layers(model))):
             return None
         outputs = _outputs(model, inputs)
         if sum(value.nbytes for value in (*inputs, *outputs)) > MOST_BYTES:
@@ -182,7 +183,7 @@ def _flat(value: Any) -> Iterator[Any]:
 @contextmanager
 def _states_put_back(model: Any) -> Iterator[None]:
     """Let stateful layers begin at zero in the block, and have their states again after it."""
-    layers = [layer for layer in _all(model) if getattr(layer, "stateful", False)]
+    layers = [layer for layer in all_layers(model) if getattr(layer, "stateful", False)]
     layers = [layer for layer in layers if hasattr(layer, "states")]
     before = [
         None if layer.states is None else [np.array(state) for state in layer.states]
@@ -199,12 +200,6 @@ def _states_put_back(model: Any) -> Iterator[None]:
             else:
                 for variable, values in zip(layer.states, states, strict=True):
                     variable.assign(values)
-
-
-def _all(layer: Any) -> Iterator[Any]:
-    yield layer
-    for inner in layer.sublayers:
-        yield from _all(inner)
 
 
 def _is_ours(layer: Any) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnn_engine.saving.errors import RefusedError
+from rnn_engine.saving.state import numbered
 from rnn_engine.saving.stored import Content, Stored
 from rnn_engine.utils.naming import to_snake_case
 
@@ -170,9 +171,7 @@ def _entries(
         if kind == "InputLayer" and settings is not None and "input_layers" not in settings:
             continue  # a Sequential's input is in no group
         group = to_snake_case(kind)
-        count = counts.get(group, 0)
-        counts[group] = count + 1
-        path = f"{place}layers/{group}_{count}" if count else f"{place}layers/{group}"
+        path = f"{place}layers/{numbered(group, counts)}"
         inner = entry.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None
         name = _text(name or entry.get("name") or group)

@@ -26,6 +26,12 @@ class Group:
     assets: Mapping[str, bytes] = field(default_factory=dict)
     named: Mapping[str, Any] = field(default_factory=dict)  # arrays that have names in files
 
+    def arrays(self) -> Iterator[tuple[str, Any]]:
+        """Yield the paths of its arrays in a file, and their values."""
+        numbers = ((str(i), variable.value) for i, variable in enumerate(self.variables))
+        for key, value in (*numbers, *self.named.items()):
+            yield _join(self.path, "vars", key), value
+
 
 def groups(model: Any, optimizer: bool = True) -> list[Group]:
     """Return the groups of a model, and with `optimizer` that of its optimizer.
@@ -72,7 +78,7 @@ def _walk(layer: Layer, path: str, seen: set[int]) -> Iterator[Group]:
             counts: dict[str, int] = {}
             for entry in value:
                 if isinstance(entry, Layer) and id(entry) in inner:
-                    place = _numbered(to_snake_case(type(entry).__name__), counts)
+                    place = numbered(to_snake_case(type(entry).__name__), counts)
                     yield from _walk(entry, _join(path, name, place), seen)
 
 
@@ -88,24 +94,25 @@ def _text_groups(layer: TextLayer, path: str) -> Iterator[Group]:
 
 def text_layers(model: Any) -> Iterator[tuple[str, TextLayer]]:
     """Yield the layers of strings in a model, with the paths of their groups."""
-    found = {id(layer): layer for layer in _all_layers(model) if isinstance(layer, TextLayer)}
+    found = {id(layer): layer for layer in all_layers(model) if isinstance(layer, TextLayer)}
     for group in groups(model, optimizer=False):
         for layer in found.values():
             if group.name == layer.name and not group.path.endswith("/_lookup_layer"):
                 yield group.path, layer
 
 
-def _all_layers(layer: Any) -> Iterator[Any]:
+def all_layers(layer: Any) -> Iterator[Any]:
+    """Yield a layer and those inside it, however deep; a shared one each time it is met."""
     yield layer
     for inner in layer.sublayers:
-        yield from _all_layers(inner)
+        yield from all_layers(inner)
 
 
 def _public_first(item: tuple[str, Any]) -> tuple[bool, str]:
     return item[0].startswith("_"), item[0]
 
 
-def _numbered(name: str, counts: dict[str, int]) -> str:
+def numbered(name: str, counts: dict[str, int]) -> str:
     """Return `name` with the number of times it was met before."""
     count = counts.get(name, 0)
     counts[name] = count + 1

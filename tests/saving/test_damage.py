@@ -115,6 +115,19 @@ def test_ways_to_pack(tmp_path):
         load_model(tmp_path / "b.npz")
 
 
+def test_one_bit_of_a_weight(tmp_path):
+    """The numbers of a stored member are read into their place, and the checksum with them."""
+    path = tmp_path / "m.npz"
+    model = rnn_engine.Sequential([rnn_engine.layers.Dense(64, input_shape=(64,))])
+    model.save(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(model.layers[0].kernel.value.tobytes())
+    content[place + 8192] ^= 1  # behind what is read with the array's own header
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"checksum of .*\.npy is wrong"):
+        load_model(path)
+
+
 def test_arrays_in_other_orders(tmp_path):
     """Fortran's order and other machines' numbers are read as what they are."""
     model = cases.small_model(rnn_engine)

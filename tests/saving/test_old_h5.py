@@ -39,6 +39,34 @@ def test_models_of_older_versions(path):
     np.testing.assert_allclose(losses, expected(path, "cont"), rtol=1e-5)
 
 
+def test_states_behind_an_input_keep_their_order():
+    """Keras 2 hands the states of an LSTM to it as second and third tensor of its call."""
+
+    def given(name, *shape):
+        config = {"batch_input_shape": [None, *shape], "dtype": "float32", "name": name}
+        return {"class_name": "InputLayer", "name": name, "config": config, "inbound_nodes": []}
+
+    calls = [[[name, 0, 0, {}] for name in "xhc"]]
+    lstm = {"class_name": "LSTM", "name": "lstm", "config": {"name": "lstm", "units": 2}}
+    graph = {
+        "name": "m",
+        "layers": [
+            given("x", 3, 1),
+            given("h", 2),
+            given("c", 2),
+            {**lstm, "inbound_nodes": calls},
+        ],
+        "input_layers": [[name, 0, 0] for name in "xhc"],
+        "output_layers": [["lstm", 0, 0]],
+    }
+    said = {"class_name": "Functional", "config": graph, "keras_version": "2.15.0"}
+    model = model_from_json(json.dumps(said))
+    rng = np.random.default_rng(0)
+    x, h, c = (rng.normal(size=shape).astype("f4") for shape in ((4, 3, 1), (4, 2), (4, 2)))
+    wanted = np.asarray(model.layers[-1](x, initial_state=[h, c]))
+    np.testing.assert_allclose(model.predict([x, h, c], verbose=0), wanted, atol=1e-6)
+
+
 def test_weights_by_order_and_by_name():
     path = WRITTEN / "2.15-names-legacyw.h5"
     text = (WRITTEN / "2.15-names-model.json").read_text()

@@ -193,3 +193,15 @@ def test_the_first_version_of_the_format():
     with np.load(path.with_suffix(".npz")) as expected:
         np.testing.assert_allclose(model(expected["x"]), expected["y"], rtol=1e-6)
     assert int(model.optimizer.iterations) == 1
+
+
+def test_a_header_whose_length_begins_as_a_zip_archive_does(model, tmp_path):
+    """Its first two bytes are PK; what tells is what comes behind them."""
+    path = tmp_path / "m.safetensors"
+    model.save(path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    wanted = int.from_bytes(b"PK\0\0", "little")
+    header = content[8 : 8 + length].ljust(wanted)
+    path.write_bytes(wanted.to_bytes(8, "little") + header + content[8 + length :])
+    assert_same(load_model(path), model)

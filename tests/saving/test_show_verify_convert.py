@@ -100,6 +100,14 @@ def test_damaged_samples_are_refused(part, model, tmp_path):
     load_model(path)
 
 
+def test_weights_that_are_no_numbers_are_found_out(model):
+    """NaN is larger than no bound."""
+    said = json.loads(sample.note(model))
+    model.layers[-1].kernel.assign(np.full(model.layers[-1].kernel.shape, np.nan))
+    with pytest.raises(ValueError, match="differs by nan"):
+        sample.prove(model, said, "m.npz")
+
+
 def test_the_sample_changes_nothing(tmp_path):
     """Random numbers, states, metrics and history go on as without a save."""
 
@@ -298,6 +306,8 @@ def test_convert_refuses_before_it_writes(model, tmp_path):
     for source, target in (("m.npz", "m.txt"), ("bad.keras", "c.npz"), ("none.npz", "c.npz")):
         with pytest.raises(ValueError, match=r"\.txt|bad|none"):
             convert(tmp_path / source, tmp_path / target)
+    with pytest.raises(ValueError, match=r"one of \.weights\.h5, .*\.onnx, \.json"):
+        convert(tmp_path / "bad.keras", tmp_path / "m.txt")  # the target is looked at first
     assert {path.name for path in tmp_path.iterdir()} == {"m.npz", "bad.keras"}
 
 

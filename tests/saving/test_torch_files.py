@@ -14,6 +14,7 @@ import pytest
 import rnn_engine
 from rnn_engine import layers
 from rnn_engine.saving import from_torch, load_model, to_torch
+from rnn_engine.saving.pytorch.to_parts import parts_of_model
 from tests.saving.torch_cases import FOLDER, GOLDENS, inputs
 
 OUTPUTS = np.load(FOLDER / "outputs.npz")
@@ -358,3 +359,13 @@ def test_archives_that_are_none(tmp_path):
     (tmp_path / "c.pt").write_bytes(pickle.dumps({"a": 1}, 2))
     with pytest.raises(ValueError, match=r"c\.pt is neither.*is a pickle, which is not read"):
         from_torch(tmp_path / "c.pt")
+
+
+def test_the_momentum_of_a_running_mean_is_what_the_other_one_keeps():
+    state = {name: np.ones(3) for name in ("weight", "bias", "running_mean", "running_var")}
+    told = {"bn": {"kind": "BatchNorm1d", "momentum": 0.3}}
+    named = {f"bn.{name}": array for name, array in state.items()}
+    model = from_torch(named, told, input_shape=(3,))
+    np.testing.assert_allclose(model.layers[-1].momentum, 0.7)
+    (part,) = parts_of_model(model)
+    np.testing.assert_allclose(part["momentum"], 0.3)

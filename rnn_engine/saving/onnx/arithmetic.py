@@ -12,11 +12,13 @@ from rnn_engine.saving.onnx.builder import Builder, handles
 from rnn_engine.saving.onnx.folding import axes_of
 from rnn_engine.saving.onnx.graph import Node
 from rnn_engine.saving.onnx.views import (
+    UNKNOWN,
     BoundBatchError,
     View,
     alone,
     check_size,
     last,
+    replaced,
     together,
 )
 
@@ -160,22 +162,21 @@ def pair(b: Builder, node: Node, one: Any, two: Any, op: str) -> View:
     function = getattr(ops, op)
     if isinstance(one, View) and isinstance(two, View):
         tensors, groups, axes = together([one, two], node)
-        sizes = [max(23 if n is None else n for n in pair) for pair in _columns(tensors)]
-        check_size(sizes)
+        _check_joined(tensors)
         return View(function(*tensors), groups, axes, one.order)
     if isinstance(one, View):
         constant, view = b.fitted(node, two, one)
-        check_size(
-            [max(23 if n is None else n for n in c) for c in _columns([view.tensor, constant])]
-        )
+        _check_joined([view.tensor, constant])
         return view.like(function(view.tensor, _short(constant, view.tensor)))
     constant, view = b.fitted(node, one, b.view(node, two))
-    check_size([max(23 if n is None else n for n in c) for c in _columns([view.tensor, constant])])
+    _check_joined([view.tensor, constant])
     return view.like(function(_short(constant, view.tensor), view.tensor))
 
 
-def _columns(tensors: list[Any]) -> Any:
-    return zip(*(t.shape for t in tensors), strict=True)
+def _check_joined(tensors: list[Any]) -> None:
+    """Refuse what tensors give under broadcasting if it would take too much memory."""
+    columns = zip(*(t.shape for t in tensors), strict=True)
+    check_size([max(UNKNOWN if n is None else n for n in sizes) for sizes in columns])
 
 
 def _short(constant: np.ndarray, tensor: Any) -> Any:
@@ -216,7 +217,7 @@ def _where(b: Builder, node: Node, v: list[Any]) -> Any:
             raise node.refuse("its condition is a constant.")
         return _where_constants(b, node, v)
     tensors, groups, axes = together(v, node)
-    check_size([max(23 if n is None else n for n in c) for c in _columns(tensors)])
+    _check_joined(tensors)
     return View(ops.where(*tensors), groups, axes, v[0].order)
 
 
@@ -253,9 +254,8 @@ def _reduce(b: Builder, node: Node, v: list[Any]) -> Any:
         if node.op in ("ReduceL2", "ReduceSumSquare") and axis == chosen[0]:
             tensor = ops.square(tensor)
         made = function(tensor, axis=place)
-        groups = [g for i, g in enumerate(groups) if i != place]
-        held = View(made, groups, [() if i == axis else a for i, a in enumerate(held.axes)],
-                    view.order)  # fmt: skip
+        groups = groups[:place] + groups[place + 1 :]
+        held = View(made, groups, replaced(held.axes, axis, ()), view.order)
     if node.op == "ReduceL2":
         held = held.like(ops.sqrt(held.tensor))
     if node.number("keepdims", 1):
@@ -271,7 +271,7 @@ def _place(b: Builder, node: Node, v: list[Any]) -> Any:
         raise node.refuse("it looks through the batch, or for the last one.")
     tensor, front = last(view, axis)
     made = getattr(ops, node.op.lower())(tensor, axis=-1)
-    axes: Any = [() if i == axis else a for i, a in enumerate(view.axes)]
+    axes = replaced(view.axes, axis, ())
     if not node.number("keepdims", 1):
         del axes[axis]
     return View(made, front, axes, view.order)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import layers
+from rnn_engine import ops as _ops
 from rnn_engine.saving.budget import Budget
 from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.onnx.folding import fold, fold_wide
@@ -20,6 +21,8 @@ from rnn_engine.saving.onnx.views import (
     check_size,
     constant_like,
 )
+
+ops: Any = _ops  # its names come from a table
 
 Handler = Callable[["Builder", Node, list[Any]], Any]
 HANDLERS: dict[str, Handler] = {}
@@ -147,11 +150,9 @@ class Builder:
             raise RefusedError(f"the rows of the output {port.name!r} are sorted by length.")
         seen = {id(f) for axis in value.axes for f in axis}
         if any(id(f) not in seen for f in value.factors()):
-            from rnn_engine import ops
-
             front = [f for f in value.factors() if id(f) not in seen]
             tensor = arranged(value, [tuple(front), *value.axes])
-            return ops.squeeze(tensor, 0)  # type: ignore[attr-defined]
+            return ops.squeeze(tensor, 0)
         return arranged(value, value.axes)
 
     # --- nodes ----------------------------------------------------------------
@@ -238,13 +239,13 @@ class Builder:
             raise node.refuse(f"its {what} is computed, and not a constant.")
         return value
 
-    def view(self, node: Node, value: Any, like: View | None = None) -> View:
+    def view(self, node: Node, value: Any) -> View:
         """Return a value as a tensor.
 
         Raises
         ------
         ValueError
-            If it is a constant, and no tensor is there to take the batch from.
+            If it is a constant.
         """
         if isinstance(value, View):
             return value

@@ -19,6 +19,7 @@ from rnn_engine.saving.onnx.folding import (
 )
 from rnn_engine.saving.onnx.graph import Node
 from rnn_engine.saving.onnx.views import (
+    UNKNOWN,
     BoundBatchError,
     Counting,
     Factor,
@@ -31,6 +32,7 @@ from rnn_engine.saving.onnx.views import (
     arranged,
     check_size,
     last,
+    replaced,
     size_of,
     together,
 )
@@ -288,22 +290,26 @@ def sliced(view: View, axis: int, start: int, end: int, step: int, node: Node) -
         if step == 1 and (start == -1 or (start, end) == (0, 1)):
             place_of_one = start
     if len(factors) == 1 and factors[0].gone:
-        return view.seen([() if i == axis else a for i, a in enumerate(view.axes)])
+        return view.seen(replaced(view.axes, axis, ()))
     tensor, groups, place = alone(view, axis)
     before = [slice(None)] * place
     if place_of_one is not None:  # the axis goes; ONNX sees one of one
         place_of_one = (
             -1 if not isinstance(size, Size) and place_of_one + 1 == size else place_of_one
         )
-        axes = [() if i == axis else a for i, a in enumerate(view.axes)]
-        picked = tensor[(*before, place_of_one)]
+        picked, axes = tensor[(*before, place_of_one)], replaced(view.axes, axis, ())
         return View(picked, groups[:place] + groups[place + 1 :], axes, view.order)
     known = factors[0] if whole and len(factors) == 1 else Factor(count)
     tensor = ops.flip(tensor, place) if whole and step == -1 else tensor[(*before, part)]
-    new = (known,)
-    groups = [new if i == place else g for i, g in enumerate(groups)]
-    axes = [new if i == axis else a for i, a in enumerate(view.axes)]
-    return View(tensor, groups, axes, view.order)
+    return _changed(view, axis, (known,), tensor, groups, place)
+
+
+def _changed(
+    view: View, axis: int, new: tuple[Factor, ...], tensor: Any, groups: Any, place: int
+) -> View:
+    """Return a tensor in which one of ONNX's axes, at a place of its own, is a new one."""
+    axes = replaced(view.axes, axis, new)
+    return View(tensor, replaced(groups, place, new), axes, view.order)
 
 
 @handles("Split")
@@ -353,10 +359,7 @@ def _gather(b: Builder, node: Node, v: list[Any]) -> Any:
     check_size((*tensor.shape[:place], indices.size, *tensor.shape[place + 1 :]))
     tensor = ops.take(tensor, indices.tolist(), place)
     new = (Factor(indices.size),) if indices.size > 1 else ()
-    groups = [new if i == place else g for i, g in enumerate(groups)]
-    return View(
-        tensor, groups, [new if i == axis else a for i, a in enumerate(view.axes)], view.order
-    )
+    return _changed(view, axis, new, tensor, groups, place)
 
 
 def _looked_up(b: Builder, node: Node, table: np.ndarray, indices: View) -> View:
@@ -462,13 +465,11 @@ def padded(view: View, axis: int, widths: tuple[int, int], value: float, node: N
         raise node.refuse("it pads the batch, or takes away.")
     tensor, groups, place = alone(view, axis)
     size = size_of(view.axes[axis])
-    check_size((*(n for i, n in enumerate(tensor.shape) if i != place), sum(widths) + 23))
+    check_size((*(n for i, n in enumerate(tensor.shape) if i != place), sum(widths) + UNKNOWN))
     new = (Factor(None if isinstance(size, Size) else size + sum(widths)),)
     pads = [list(widths) if i == place else [0, 0] for i in range(len(groups))]
     tensor = ops.pad(tensor, pads, constant_values=value)
-    groups = [new if i == place else g for i, g in enumerate(groups)]
-    axes = [new if i == axis else a for i, a in enumerate(view.axes)]
-    return View(tensor, groups, axes, view.order)
+    return _changed(view, axis, new, tensor, groups, place)
 
 
 # --- rows that are sorted by length, as torch packs sequences ---------------------------------

@@ -93,7 +93,7 @@ def _recurrent(b: Builder, node: Node, v: list[Any]) -> Any:
     places = [5, 6] if found.kind == "LSTM" else [5]
     states = [v[p] if node.has(p) else None for p in places]
     if not batch_second:
-        states = [_turned(node, s) for s in states]
+        states = [_turned(s) for s in states]
     wanted = [b.wanted(node, i) for i in range(1 + len(places))]
     sequences, *last = emit(b, node, found, x, mask, states, wanted)
     outputs: list[Any] = []
@@ -103,15 +103,11 @@ def _recurrent(b: Builder, node: Node, v: list[Any]) -> Any:
         outputs.append(sequences.seen(order if batch_second else sequences.axes))
     else:
         outputs.append(None)
-    for state in last:
-        if state is not None and batch_second:
-            state = state.seen([state.axes[1], state.axes[0], state.axes[2]])
-        outputs.append(state)
-    return outputs
+    return [*outputs, *(_turned(state) if batch_second else state for state in last)]
 
 
-def _turned(node: Node, state: Any) -> Any:
-    """Return an initial state (batch, directions, units) as (directions, batch, units)."""
+def _turned(state: Any) -> Any:
+    """Return a state (batch, directions, units) as (directions, batch, units), or back."""
     if isinstance(state, View):
         return state.seen([state.axes[1], state.axes[0], state.axes[2]])
     if isinstance(state, np.ndarray):
@@ -262,6 +258,14 @@ def _check_batch(node: Node, axis: tuple[Factor, ...]) -> None:
     raise BoundBatchError(f"{node}: its batch is not the batch of the model.")
 
 
+def _batch_of(b: Builder, node: Node, axis: tuple[Factor, ...]) -> tuple[Factor, ...]:
+    """Return an axis that is the batch, for one of one the batch of one, and check it."""
+    if not axis and b.bound and b.batch is not None and b.batch.size == 1:
+        axis = (b.batch,)
+    _check_batch(node, axis)
+    return axis
+
+
 def emit(
     b: Builder, node: Node, found: Recurrence, x: View, mask: Any, states: list[Any],
     wanted: list[bool], keeps: bool = False,
@@ -272,9 +276,7 @@ def emit(
     batch, units) or None for each state.
     """
     batch, time, features = x.axes
-    if not batch and b.bound and b.batch is not None and b.batch.size == 1:
-        batch = (b.batch,)
-    _check_batch(node, batch)
+    batch = _batch_of(b, node, batch)
     tensor = arranged(x, [batch, time, features])
     ways = len(found.weights)
     initial = _initial_states(b, node, found, tensor, states, x)
@@ -359,9 +361,7 @@ def _of_directions(
     if state.rank != 3 or state.order is not x.order:
         raise node.refuse("its initial state is not that of its rows.")
     way, batch, of_units = state.axes
-    if not batch and b.bound and b.batch is not None and b.batch.size == 1:
-        batch = (b.batch,)
-    _check_batch(node, batch)
+    batch = _batch_of(b, node, batch)
     if size_of(way) != ways or size_of(of_units) != units:
         raise node.refuse("its initial state does not fit its weights.")
     if ways == 1:

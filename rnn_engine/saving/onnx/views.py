@@ -12,11 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine import layers, ops
+from rnn_engine import layers
+from rnn_engine import ops as _ops
 from rnn_engine.saving.errors import RefusedError
 
+ops: Any = _ops  # its names come from a table
+
+UNKNOWN = 23
+"""What a size that is not known counts as."""
 LARGEST = 1 << 26
-"""So many numbers a tensor may have, where sizes that are not known count as 23."""
+"""So many numbers a tensor may have."""
 
 
 class BoundBatchError(RefusedError):
@@ -84,7 +89,7 @@ class Size:
             return False
         raise ValueError("a size that is not known is compared.")
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # so Python marks what has no hash
 
     def __gt__(self, other: Any) -> bool:
         if not isinstance(other, Size) and other < 1:
@@ -193,8 +198,13 @@ def check_size(shape: Any) -> None:
     ValueError
         If its shape is too large.
     """
-    if math.prod(23 if size is None else size for size in shape) > LARGEST:
+    if math.prod(UNKNOWN if size is None else size for size in shape) > LARGEST:
         raise RefusedError(f"a tensor of shape {tuple(shape)} is larger than is taken from a file.")
+
+
+def replaced(axes: Axes, place: int, new: tuple[Factor, ...]) -> Axes:
+    """Return axes of which one is another; none for an axis of one."""
+    return [new if i == place else axis for i, axis in enumerate(axes)]
 
 
 def arranged(view: View, order: Axes) -> Any:
@@ -217,7 +227,7 @@ def arranged(view: View, order: Axes) -> Any:
         # Axes are made one while the batch is in front: two sizes may be unknown then.
         inner = [order[place], *order[:place], *order[place + 1 :]]
         turned = [*range(1, place + 1), 0, *range(place + 1, len(order))]
-        return ops.transpose(arranged(view, inner), turned)  # type: ignore[attr-defined]
+        return ops.transpose(arranged(view, inner), turned)
     if now != flat:
         tensor = _reshaped(tensor, groups, [(f,) for f in now])
         tensor = _permuted(tensor, [now.index(f) for f in flat], now)
@@ -230,7 +240,7 @@ def _permuted(tensor: Any, axes: list[int], factors: list[Factor]) -> Any:
         return tensor
     if axes[0] == 0 and factors[0].batch:
         return layers.Permute(axes[1:])(tensor)
-    return ops.transpose(tensor, axes)  # type: ignore[attr-defined]
+    return ops.transpose(tensor, axes)
 
 
 def _reshaped(tensor: Any, groups: Axes, order: Axes) -> Any:
@@ -245,12 +255,12 @@ def _reshaped(tensor: Any, groups: Axes, order: Axes) -> Any:
         target = [-1 if size is None else size for size in rest]
         if batch_first:
             return layers.Reshape(target)(tensor)
-        return ops.reshape(tensor, target)  # type: ignore[attr-defined]
+        return ops.reshape(tensor, target)
     if [g for g in groups if g] == [g for g in order if g]:  # only axes of one come or go
         gone = [i for i, group in enumerate(groups) if not group]
-        tensor = ops.squeeze(tensor, gone) if gone else tensor  # type: ignore[attr-defined]
+        tensor = ops.squeeze(tensor, gone) if gone else tensor
         new = [i for i, group in enumerate(order) if not group]
-        return ops.expand_dims(tensor, new) if new else tensor  # type: ignore[attr-defined]
+        return ops.expand_dims(tensor, new) if new else tensor
     raise RefusedError("axes of which two have no known size are made one, or parted.")
 
 

@@ -119,7 +119,7 @@ class Writer:
 
     def layer(self, layer: Any, x: Any, options: dict[str, Any]) -> Any:
         """Return the output of a layer, or a list of them; see `exporter`."""
-        raise NotImplementedError
+        raise NotImplementedError  # of the class in `exporter`, which knows all writers
 
     # --- small pieces -------------------------------------------------------------------------
 

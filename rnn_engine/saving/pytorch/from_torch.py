@@ -146,7 +146,7 @@ def _state_of(source: Any, ordered: bool) -> dict[str, np.ndarray]:
         told = os.fspath(source)
         with open(source, "rb") as file, damage_named(told):
             start = file.read(9)
-            sort = is_safetensors(start) and not start.startswith(b"PK") and ordered
+            sort = ordered and is_safetensors(start)
             content = _content(file, start, told)
     else:
         raise ValueError(
@@ -160,6 +160,10 @@ def _state_of(source: Any, ordered: bool) -> dict[str, np.ndarray]:
 
 def _content(file: Any, start: bytes, source: str) -> dict[str, Any]:
     """Return what a file holds, tensors read."""
+    if is_safetensors(start):
+        budget = Budget(size_of(file), source)
+        _, stored = arrays_of(file, source, budget)
+        return {name: values.read() for name, values in stored.items()}
     if start.startswith(b"PK"):
         with open_archive(file, source) as archive:
             if not pickles.is_torch(archive):
@@ -169,10 +173,6 @@ def _content(file: Any, start: bytes, source: str) -> dict[str, Any]:
                 )
             state = _flat(pickles.content_of(archive), source)
             return {name: stored.read() for name, stored in state.items()}
-    if is_safetensors(start):
-        budget = Budget(size_of(file), source)
-        _, stored = arrays_of(file, source, budget)
-        return {name: values.read() for name, values in stored.items()}
     raise RefusedError(
         f"{source} is neither a .pt nor a .safetensors file: it starts with {start!r}. What "
         f"PyTorch wrote before 1.6, or with _use_new_zipfile_serialization=False, is a pickle, "

@@ -21,7 +21,7 @@ from rnn_engine.saving.pytorch.part import (
 )  # fmt: skip
 
 _LAYERS = {"RNN": layers.SimpleRNN, "GRU": layers.GRU, "LSTM": layers.LSTM}
-_CELLS = {"RNN": layers.SimpleRNNCell, "GRU": layers.GRUCell, "LSTM": layers.LSTMCell}
+CELL_CLASSES = {"RNN": layers.SimpleRNNCell, "GRU": layers.GRUCell, "LSTM": layers.LSTMCell}
 _GRU = (1, 0, 2)  # which third of PyTorch's rows stands where in Keras's columns
 
 Weighted = tuple[Any, list[np.ndarray]]
@@ -99,7 +99,7 @@ class Chain:
             top = level == levels - 1
             sequences = not top or part.how != "last"
             if part.kind in CELLS:
-                cell = _CELLS[kind](part.units, **options)
+                cell = CELL_CLASSES[kind](part.units, **options)
                 layer: Any = layers.RNN(
                     cell, return_sequences=sequences, name=label, dtype=self.dtype
                 )

@@ -8,16 +8,9 @@ import numpy as np
 from rnn_engine import activations, layers
 from rnn_engine.saving.chains import chain_of
 from rnn_engine.saving.pytorch.part import ACTIVATIONS, ALONG_AXIS, Part
-from rnn_engine.saving.pytorch.to_layers import thirds
+from rnn_engine.saving.pytorch.to_layers import CELL_CLASSES, thirds
 
-_KINDS: dict[type, tuple[str, str]] = {
-    layers.SimpleRNN: ("RNN", "SimpleRNN"),
-    layers.SimpleRNNCell: ("RNN", "SimpleRNN"),
-    layers.GRU: ("GRU", "GRU"),
-    layers.GRUCell: ("GRU", "GRU"),
-    layers.LSTM: ("LSTM", "LSTM"),
-    layers.LSTMCell: ("LSTM", "LSTM"),
-}
+_KINDS: dict[type, str] = {cls: kind for kind, cls in CELL_CLASSES.items()}
 _OF_KERAS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (kind, {}) for kind, name in ACTIVATIONS.items()},
     **{name: (kind, {"dim": -1}) for kind, name in ALONG_AXIS.items()},
@@ -107,13 +100,17 @@ def _layer_norm(layer: Any) -> Iterator[Part]:
     axes = len(layer.build_shape)
     if [a % axes for a in axis] != [axes - 1]:
         raise refused(layer, f"it normalizes the axes {list(axis)}; LayerNorm does the last ones.")
+    settings = {"eps": layer.epsilon}
+    yield Part("LayerNorm", layer.name, settings, _scale_and_shift(layer), "plain")
+
+
+def _scale_and_shift(layer: Any) -> dict[str, np.ndarray]:
+    """Return gamma and beta under PyTorch's names, ones and zeros where there is none."""
     size = layer.build_shape[-1]
-    arrays = {"weight": np.ones(size, layer.dtype), "bias": np.zeros(size, layer.dtype)}
-    if layer.scale:
-        arrays["weight"] = layer.gamma.value
-    if layer.center:
-        arrays["bias"] = layer.beta.value
-    yield Part("LayerNorm", layer.name, {"eps": layer.epsilon}, arrays, "plain")
+    return {
+        "weight": layer.gamma.value if layer.scale else np.ones(size, layer.dtype),
+        "bias": layer.beta.value if layer.center else np.zeros(size, layer.dtype),
+    }
 
 
 def _batch_norm(layer: Any) -> Iterator[Part]:
@@ -122,13 +119,7 @@ def _batch_norm(layer: Any) -> Iterator[Part]:
         raise refused(
             layer, f"it normalizes axis {layer.axis} of {axes}; here it must be the last of 2 or 3."
         )
-    size = layer.build_shape[-1]
-    arrays = {"weight": np.ones(size, layer.dtype), "bias": np.zeros(size, layer.dtype)}
-    if layer.scale:
-        arrays["weight"] = layer.gamma.value
-    if layer.center:
-        arrays["bias"] = layer.beta.value
-    arrays |= {
+    arrays = _scale_and_shift(layer) | {
         "running_mean": layer.moving_mean.value,
         "running_var": layer.moving_variance.value,
         "num_batches_tracked": np.zeros((), np.int64),
@@ -160,9 +151,8 @@ def _conv(layer: Any) -> Iterator[Part]:
 
 
 def _pad(layer: Any) -> Iterator[Part]:
-    padding = layer.padding
-    both = (padding, padding) if isinstance(padding, int) else tuple(padding)
-    yield Part("ConstantPad1d", layer.name, {"padding": both, "value": 0.0}, how="channels")
+    settings = {"padding": tuple(layer.padding), "value": 0.0}
+    yield Part("ConstantPad1d", layer.name, settings, how="channels")
 
 
 def _permute(layer: Any) -> Iterator[Part]:
@@ -253,7 +243,7 @@ def _recurrent(layer: Any, cells: list[Any], name: str, sequences: bool) -> Part
     for cell, suffix in zip(cells, ("_l0", "_l0_reverse"), strict=False):
         if type(cell) not in _KINDS:
             raise refused(layer, f"PyTorch has no {type(cell).__name__}.")
-        kind = _KINDS[type(cell)][0]
+        kind = _KINDS[type(cell)]
         settings |= _settings_of_cell(layer, cell, kind)
         arrays |= {f"{key}{suffix}": value for key, value in _arrays_of_cell(cell, kind).items()}
     return Part(kind, name, settings, arrays, "sequences" if sequences else "last")

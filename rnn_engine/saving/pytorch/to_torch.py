@@ -54,7 +54,7 @@ def to_torch(model: Any, state_dict: bool = False) -> Any:
     """
     parts = parts_of_model(model)
     arrays = {
-        f"{part.name}.{key}": np.ascontiguousarray(array).reshape(array.shape).copy()
+        f"{part.name}.{key}": np.array(array, order="C")
         for part in parts
         for key, array in part.arrays.items()
     }
@@ -77,12 +77,11 @@ def to_torch(model: Any, state_dict: bool = False) -> Any:
 
 def _module(nn: Any, part: Part, dtype: Any) -> Any:
     """Return the module of a part, with any weights."""
-    settings = {key: value for key, value in part.settings.items() if key != "proj_size"}
-    arrays = part.arrays
+    settings, arrays = part.settings, part.arrays
     if part.kind in RECURRENT:
         features, _ = part.sizes()
-        settings |= {"batch_first": True, "bias": part.bias, "dtype": dtype}
-        return getattr(nn, part.kind)(features, part.units, **settings)
+        made = getattr(nn, part.kind)
+        return made(features, part.units, batch_first=True, bias=part.bias, dtype=dtype, **settings)
     if part.kind == "Linear":
         features, units = part.sizes()
         return nn.Linear(features, units, bias=part.bias, dtype=dtype)
