@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from rnn_engine.graph.inside import with_inner
 from rnn_engine.training.arrays import ArraySource
 from rnn_engine.training.source import Batch, Source
 
@@ -88,13 +89,8 @@ def check_stateful(model: Any) -> None:
     ValueError
         If none does.
     """
-    waiting = list(model.layers)
-    while waiting:
-        layer = waiting.pop()
-        if getattr(layer, "stateful", False):
-            return
-        waiting += layer.sublayers
-    raise ValueError(
-        "window needs a recurrent layer with stateful=True: without it every window would start "
-        "from a zero state."
-    )
+    if not any(getattr(layer, "stateful", False) for layer in with_inner(model.layers)):
+        raise ValueError(
+            "window needs a recurrent layer with stateful=True: without it every window would "
+            "start from a zero state."
+        )
