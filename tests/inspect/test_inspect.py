@@ -199,6 +199,18 @@ def test_memory_length_of_indices_is_by_the_rows_of_the_table() -> None:
     )
 
 
+def test_memory_length_of_indices_read_backwards_is_in_time() -> None:
+    table, rnn = k.Embedding(5, F), k.SimpleRNN(U, go_backwards=True)
+    model = randomized(rnn_engine.Sequential([k.Input((T,)), table, rnn]))
+    index = np.random.default_rng(0).integers(0, 5, (B, T))
+    behind = rnn_engine.Sequential([k.Input((T, F)), k.SimpleRNN(U, go_backwards=True)])
+    behind.set_weights(rnn.get_weights())
+    np.testing.assert_allclose(
+        inspect.memory_length(model, index).influence,
+        inspect.memory_length(behind, np.asarray(table(index))).influence,
+    )
+
+
 def sigmoid(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-z))
 
@@ -278,6 +290,24 @@ def test_unit_activity_is_that_of_the_outputs() -> None:
         array.reshape(-1, 3, U)[..., 2] = 0  # the third unit: nothing comes in
     model.layers[0].set_weights([w, r, b])
     np.testing.assert_array_equal(inspect.unit_activity(model, x).dead["rnn"], [2])
+
+
+def test_unit_activity_is_that_of_open_steps() -> None:
+    model = rnn_engine.Sequential([k.Input((T, F)), k.Masking(), k.GRU(U, name="rnn")])
+    x = data()[0].astype("float32")
+    x[1:, 3:] = 0
+    stepwise = k.GRU(U, return_sequences=True)
+    stepwise.build((None, None, F))
+    stepwise.set_weights(model.layers[-1].get_weights())
+    h = np.asarray(stepwise(x), float)
+    h = np.concatenate([h[0], h[1:, :3].reshape(-1, U)])
+    found = inspect.unit_activity(model, x)
+    np.testing.assert_allclose(found.mean["rnn"], h.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found.std["rnn"], h.std(0), rtol=1e-5)
+    closed = np.zeros_like(x)
+    assert np.isnan(inspect.unit_activity(model, closed).mean["rnn"]).all()
+    for shares in inspect.saturation(model, closed).shares["rnn"].values():
+        np.testing.assert_array_equal(shares, 0)
 
 
 def test_spectral_radius_of_weights_known_beforehand() -> None:

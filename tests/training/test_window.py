@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rnn_engine import Sequential, layers
 from tests.training.standin import DenseModel
 
 
@@ -55,3 +56,14 @@ def test_a_window_needs_state_and_targets_for_every_step():
         plain.fit(x, y, window=3, verbose=0)
     with pytest.raises(ValueError, match="window must be at least 1"):
         make_model().fit(x, y, window=0, verbose=0)
+
+
+def test_the_layer_with_the_state_may_be_inside_another_model():
+    """Its state goes from window to window there, too."""
+    rows = [layers.SimpleRNN(2, return_sequences=True, stateful=True)]
+    inner = Sequential([layers.Input(batch_shape=(4, None, 3)), *rows])
+    model = Sequential([layers.Input(batch_shape=(4, None, 3)), Sequential([inner])])
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 7, 3), "float32"), np.zeros((4, 7, 2), "float32")
+    history = model.fit(x, y, batch_size=4, window=3, verbose=0)
+    assert history.params["steps"] == 3
