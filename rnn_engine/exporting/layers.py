@@ -359,8 +359,6 @@ def _distributed(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
     _needs_time(layer, has_time)
     inside = list(_flat(layer.layer)) if hasattr(layer.layer, "layers") else [layer.layer]
     for inner in inside:
-        if isinstance(inner, CellRNN | layers.Conv1D):
-            raise _refuse(layer, f"{inner.name!r} inside of it steps through an axis of its own.")
         for operation in _operations(inner, size, False):
             yield operation
             size = operation.size

@@ -111,6 +111,41 @@ def test_gradient_flow_sees_every_kind_of_row() -> None:
     assert all(norm.shape == (T,) and (norm > 0).all() for norm in norms.values())
 
 
+def test_a_layer_called_twice_has_two_records() -> None:
+    x = k.Input((T, U))
+    rnn = k.SimpleRNN(U, return_sequences=True, name="rnn")
+    model = rnn_engine.Model(x, rnn(rnn(x)))
+    model.compile("sgd", "mse")
+    values = np.random.default_rng(0).normal(size=(B, T, U)).astype("float32")
+    assert list(inspect.gradient_flow(model, values, values).norms) == ["rnn", "rnn#2"]
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_outputs_that_a_mask_makes_zeros_are_zeros_while_watched(sequences: bool) -> None:
+    rnn = k.LSTM(U, return_sequences=sequences, zero_output_for_mask=True)
+    model = randomized(rnn_engine.Sequential([k.Input((T, F)), k.Masking(), rnn, k.Dense(2)]))
+    model.compile("sgd", "mse")
+    x, y = data()
+    x[0, 2:4] = x[1, 5:] = 0
+    y = y if sequences else y[:, -1]
+    before = model.gradients(x, y, training=False)
+    with inspect.watching.watched(model):
+        seen = model.gradients(x, y, training=False)
+    assert seen.loss == pytest.approx(before.loss, rel=1e-6)
+    for one, other in zip(before, seen, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
+
+
+def test_memory_length_leaves_no_gradient_behind() -> None:
+    model, (x, y) = build("lstm", False), data()
+    inspect.memory_length(model, x)
+    other = build("lstm", False)
+    for each in (model, other):
+        each.train_on_batch(x, y[:, -1])
+    for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 def test_a_layer_that_reads_backwards_is_told_in_time() -> None:
     model, (x, y) = build("simple", False, go_backwards=True), data()
     turned = build("simple", False)

@@ -1,7 +1,9 @@
 """A stream has the bits of `predict`, however the sequence is cut."""
 
+import copy
 import ctypes
 import gc
+import pickle
 import threading
 import tracemalloc
 from typing import Any
@@ -199,6 +201,12 @@ def test_models_that_cannot_stream() -> None:
         rnn_engine.Sequential([k.LSTM(3)]).stream()
     with pytest.raises(ValueError, match="no axis of time"):
         rnn_engine.Sequential([k.Dense(3, input_shape=(4,))]).stream()
+
+    with pytest.raises(ValueError, match=r"called with \['training'\]"):
+        rnn_engine.Model(x, k.LSTM(2)(x, training=True)).stream()
+    behind = [k.Reshape((2, 1)), k.LSTM(2, stateful=True)]
+    with pytest.raises(ValueError, match="stateful behind"):
+        rnn_engine.Sequential([k.Input(batch_shape=(1, 4, 3)), k.LSTM(2), *behind]).stream()
 
     class Own(k.Layer):
         def call(self, x: Any) -> Any:
@@ -619,6 +627,13 @@ def test_one_row_of_whole_registers_has_code_of_its_own(
             np.testing.assert_array_equal(fast, walked)
             np.testing.assert_array_equal(fast[:, -1], model.predict(x, verbose=0))
             assert np.isfinite(fast[:, 0]).all()
+
+
+def test_a_session_is_not_copied() -> None:
+    session = make("lstm").stream()
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="get_state"):
+            copied(session)
 
 
 def test_states_that_are_no_list_are_named() -> None:
