@@ -1,9 +1,10 @@
 """`Model`: what models share, whatever their layers are joined by."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rnn_engine.checks import as_gradient
+from rnn_engine.graph.inside import with_inner
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.logits import LogitsPath
 from rnn_engine.random import Place
@@ -131,17 +132,8 @@ class Model(Trainer, Saveable, Layer):
         """Whether a weight or an activity is penalized, or a layer may call `add_loss`."""
         weights = any(v.regularizer is not None for v in self.weights)
         return weights or any(
-            layer._traced or layer.activity_regularizer is not None
-            for layer in [self, *self._inner()]
+            layer._traced or layer.activity_regularizer is not None for layer in with_inner([self])
         )
-
-    def _inner(self) -> Iterator[Layer]:
-        """Yield all layers, those inside others too."""
-        waiting = self.layers
-        while waiting:
-            layer = waiting.pop()
-            yield layer
-            waiting += layer.sublayers
 
     def regularization(self, saved: Any = None) -> float:
         """Add the gradients of the weights' penalties; return the sum of all penalties.

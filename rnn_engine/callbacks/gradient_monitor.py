@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.callbacks.callback import Callback, Logs
+from rnn_engine.checks import positive_int
 
 _VANISHING = (
     "what the first steps saw hardly teaches it. What helps: LSTM or GRU instead of SimpleRNN, "
@@ -74,8 +75,7 @@ class GradientMonitor(Callback):
         exploding: float = 1e4,
     ) -> None:
         super().__init__()
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every must be a positive integer, got {every!r}.")
+        every = positive_int(every, "every")
         if not 0 <= vanishing < exploding:
             raise ValueError(
                 "vanishing must be at least 0 and below exploding, got "

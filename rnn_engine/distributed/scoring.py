@@ -7,8 +7,8 @@ import numpy as np
 
 from rnn_engine.distributed.extras import load
 from rnn_engine.distributed.shipping import from_bytes, name_of, to_bytes
+from rnn_engine.layers.base import is_stateful
 from rnn_engine.training.arguments import check_count
-from rnn_engine.training.window import is_stateful
 
 _BATCH = 256
 
@@ -94,7 +94,7 @@ def _check(model: Any) -> None:
             f"The model must have one input and one output to score a collection, it has "
             f"{len(form.inputs)} and {len(form.outputs)}."
         )
-    if is_stateful(model):
+    if any(map(is_stateful, model.layers)):
         raise ValueError(
             "The model is stateful: what a chunk gives would depend on those before it. Make it "
             "with stateful=False."

@@ -150,8 +150,8 @@ class Program:
             raise _refuse(layer, "it joins a sequence and the last output of one.")
         if not side_by_side and any(value.size != first.size for value in values):
             raise _refuse(layer, "its inputs have different numbers of features.")
-        if side_by_side and not _is_last(layer, layer.axis, first.has_time):
-            raise _refuse(layer, f"axis={layer.axis} is not that of the features.")
+        if side_by_side:
+            _needs_last_axis(layer, first.has_time)
         made, index, size = [], first.index, first.size
         for value in values[1:]:
             sizes = {"left": size, "right": value.size} if side_by_side else {}
@@ -251,13 +251,23 @@ def _activation_layer(layer: Any, size: int, has_time: bool) -> Iterator[Operati
 # --- layers -------------------------------------------------------------------------
 
 
+def _needs_time(layer: Any, has_time: bool) -> None:
+    if not has_time:
+        raise _refuse(layer, "it stands behind a layer that returns its last output only.")
+
+
+def _needs_last_axis(layer: Any, has_time: bool) -> None:
+    axes = layer.axis if isinstance(layer.axis, list) else [layer.axis]
+    if len(axes) != 1 or axes[0] not in (-1, 2 if has_time else 1):
+        raise _refuse(layer, f"axis={layer.axis} is not that of the features.")
+
+
 def _nothing(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
     return iter(())
 
 
 def _recurrent(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
-    if not has_time:
-        raise _refuse(layer, "it stands behind a layer that returns its last output only.")
+    _needs_time(layer, has_time)
     if layer.return_state:
         raise _refuse(layer, "return_state=True: there is one output.")
     if layer.go_backwards:
@@ -287,8 +297,7 @@ def _dense(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
 
 def _convolution(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
     (taps,), (stride,), (dilation,) = layer.kernel_size, layer.strides, layer.dilation_rate
-    if not has_time:
-        raise _refuse(layer, "it stands behind a layer that returns its last output only.")
+    _needs_time(layer, has_time)
     if stride != 1:
         raise _refuse(layer, f"strides={stride}: a stream has an output for each step.")
     if layer.data_format != "channels_last":
@@ -310,15 +319,8 @@ def _convolution(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
         yield from _activated(layer, layer.activation, layer.filters)
 
 
-def _is_last(layer: Any, axis: Any, has_time: bool) -> bool:
-    """Whether an axis is that of the features."""
-    axes = axis if isinstance(axis, list) else [axis]
-    return len(axes) == 1 and axes[0] in (-1, 2 if has_time else 1)
-
-
 def _batch_normalization(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
-    if not _is_last(layer, layer.axis, has_time):
-        raise _refuse(layer, f"axis={layer.axis} is not that of the features.")
+    _needs_last_axis(layer, has_time)
     # As the layer itself does.
     variance = layer.moving_variance.value.astype(np.float64)
     gamma, beta = layer._affine(size)
@@ -330,8 +332,7 @@ def _batch_normalization(layer: Any, size: int, has_time: bool) -> Iterator[Oper
 
 
 def _layer_normalization(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
-    if not _is_last(layer, layer.axis, has_time):
-        raise _refuse(layer, f"axis={layer.axis} is not that of the features.")
+    _needs_last_axis(layer, has_time)
     gamma, beta = layer._affine(size)
     arrays = {"gamma": gamma, "beta": beta}
     yield Operation("normalize", size, {"epsilon": layer.epsilon}, arrays)
@@ -355,12 +356,9 @@ def _parametric(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
 
 
 def _distributed(layer: Any, size: int, has_time: bool) -> Iterator[Operation]:
-    if not has_time:
-        raise _refuse(layer, "it stands behind a layer that returns its last output only.")
+    _needs_time(layer, has_time)
     inside = list(_flat(layer.layer)) if hasattr(layer.layer, "layers") else [layer.layer]
     for inner in inside:
-        if isinstance(inner, CellRNN | layers.Conv1D):
-            raise _refuse(layer, f"{inner.name!r} inside of it steps through an axis of its own.")
         for operation in _operations(inner, size, False):
             yield operation
             size = operation.size

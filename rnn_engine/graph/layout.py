@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.graph.inside import with_inner
 from rnn_engine.graph.order import nodes_between
 from rnn_engine.graph.steps import Step, add, make_step, numpy_dtype
 from rnn_engine.graph.tensor import KerasTensor
@@ -171,17 +172,10 @@ def _learns(operation: Any) -> bool:
 
 def _penalized(operation: Any) -> bool:
     """Whether a layer, or one inside it, has a penalty on its output."""
-    return any(layer.activity_regularizer is not None for layer in _inside(operation))
-
-
-def _inside(operation: Any) -> list[Any]:
-    found, waiting = [], [operation]
-    while waiting:
-        layer = waiting.pop()
-        if hasattr(layer, "activity_regularizer"):
-            found.append(layer)
-            waiting += layer.sublayers
-    return found
+    if not hasattr(operation, "activity_regularizer"):  # no layer
+        return False
+    layers = with_inner([operation])
+    return any(layer.activity_regularizer is not None for layer in layers)
 
 
 def empty(shape: Any, dtype: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import compact
+from rnn_engine.graph.inside import with_inner
 from rnn_engine.layers import RNN
 from rnn_engine.layers.kernel_loop import KernelLoop
 
@@ -128,14 +129,7 @@ class Watched:
 
 def layers_of(model: Any) -> list[RNN]:
     """Return the recurrent layers of a model, those inside others too, each once."""
-    found: dict[int, RNN] = {}
-    waiting = [model]
-    while waiting:
-        layer = waiting.pop()
-        if isinstance(layer, RNN):
-            found[id(layer)] = layer
-        waiting += reversed(layer.sublayers)
-    return list(found.values())
+    return [layer for layer in with_inner(model.layers) if isinstance(layer, RNN)]
 
 
 @contextmanager

@@ -420,7 +420,7 @@ class Layer(Operation):
     @property
     def _repeats(self) -> bool:
         """Whether a prediction can be made again: a stateful layer has moved on."""
-        return not _is_stateful(self)
+        return not is_stateful(self)
 
     def _too_large(self, error: MemoryError, x: Any) -> MemoryError:
         """Return the error that says which layer there is no memory for."""
@@ -473,7 +473,7 @@ class Layer(Operation):
 
     def _check_symbolic(self, inputs: Any) -> None:
         """Check the shapes of symbolic inputs, as far as they are known, as `forward` would."""
-        stateful = _is_stateful(self)
+        stateful = is_stateful(self)
 
         def sample(tensor: Any) -> Any:
             known = None not in tensor.shape[-1:] and (tensor.shape[:1] != (None,) or not stateful)
@@ -493,7 +493,7 @@ class Layer(Operation):
         """
         if self.several_inputs:
             return [(None, *part.shape[1:]) for part in x]  # type: ignore[return-value]  # one each
-        return (len(x) if _is_stateful(self) else None, *x.shape[1:])
+        return (len(x) if is_stateful(self) else None, *x.shape[1:])
 
     def convert(self, inputs: Any) -> Any:
         """Return the inputs as arrays of the layer's type: one, or a list of them."""
@@ -804,9 +804,9 @@ def _checked_name(name: Any) -> str:
     return name
 
 
-def _is_stateful(layer: Layer) -> bool:
+def is_stateful(layer: Layer) -> bool:
     """Whether a layer, or one inside it, carries a state from batch to batch."""
-    return bool(getattr(layer, "stateful", False)) or any(map(_is_stateful, layer.sublayers))
+    return bool(getattr(layer, "stateful", False)) or any(map(is_stateful, layer.sublayers))
 
 
 def _unique(variables: Iterable[Variable]) -> list[Variable]:

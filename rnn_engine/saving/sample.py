@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.graph.inside import with_inner
 from rnn_engine.saving.errors import RefusedError
-from rnn_engine.saving.state import all_layers
 
 FORMAT = "rnn_engine"
 VERSION = 1
@@ -109,7 +109,8 @@ def _same(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 
 def _dtype(model: Any, output: np.ndarray) -> str:
-    mixed = any("mixed" in str(getattr(la, "dtype_policy", "")) for la in all_layers(model))
+    layers = with_inner([model])
+    mixed = any("mixed" in str(getattr(layer, "dtype_policy", "")) for layer in layers)
     return "half" if mixed else output.dtype.name
 
 
@@ -127,7 +128,7 @@ def _sample(model: Any) -> dict[str, Any] | None:
     """Return inputs and outputs as text, or None where there are none."""
     try:
         inputs = _inputs(model)
-        if inputs is None or not all(map(_is_ours, all_layers(model))):
+        if inputs is None or not all(map(_is_ours, with_inner([model]))):
             return None
         outputs = _outputs(model, inputs)
         if sum(value.nbytes for value in (*inputs, *outputs)) > MOST_BYTES:
@@ -183,7 +184,7 @@ def _flat(value: Any) -> Iterator[Any]:
 @contextmanager
 def _states_put_back(model: Any) -> Iterator[None]:
     """Let stateful layers begin at zero in the block, and have their states again after it."""
-    layers = [layer for layer in all_layers(model) if getattr(layer, "stateful", False)]
+    layers = [la for la in with_inner([model]) if getattr(la, "stateful", False)]
     layers = [layer for layer in layers if hasattr(layer, "states")]
     before = [
         None if layer.states is None else [np.array(state) for state in layer.states]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnn_engine.graph.inside import with_inner
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.preprocessing.text_layer import TextLayer
 from rnn_engine.utils.naming import to_snake_case
@@ -94,18 +95,11 @@ def _text_groups(layer: TextLayer, path: str) -> Iterator[Group]:
 
 def text_layers(model: Any) -> Iterator[tuple[str, TextLayer]]:
     """Yield the layers of strings in a model, with the paths of their groups."""
-    found = {id(layer): layer for layer in all_layers(model) if isinstance(layer, TextLayer)}
+    found = [layer for layer in with_inner([model]) if isinstance(layer, TextLayer)]
     for group in groups(model, optimizer=False):
-        for layer in found.values():
+        for layer in found:
             if group.name == layer.name and not group.path.endswith("/_lookup_layer"):
                 yield group.path, layer
-
-
-def all_layers(layer: Any) -> Iterator[Any]:
-    """Yield a layer and those inside it, however deep; a shared one each time it is met."""
-    yield layer
-    for inner in layer.sublayers:
-        yield from all_layers(inner)
 
 
 def _public_first(item: tuple[str, Any]) -> tuple[bool, str]:

@@ -7,6 +7,7 @@ from rnn_engine import layers as public
 from rnn_engine.activations.base import Activation, BoundActivation, CustomActivation
 from rnn_engine.functional import Functional
 from rnn_engine.layers import RNN, Layer
+from rnn_engine.layers.base import is_stateful
 from rnn_engine.layers.guard import is_ours
 from rnn_engine.layers.input_layer import InputLayer
 from rnn_engine.layers.recurrent import Recurrent
@@ -33,6 +34,8 @@ _REASONS = {
     "GroupNormalization": "its statistics are those of all steps",
     "Lambda": "what its function does with the steps is not known; `TimeDistributed` around it "
     "says that it takes them one by one",
+    "Pooling": "it pools over the steps",
+    "GlobalPooling": "it pools over the steps",
 }
 
 
@@ -154,7 +157,7 @@ def _check(link: Link) -> None:
             "`TimeDistributed` around it says that it takes them one by one",
         )  # fmt: skip
     if not link.in_time:
-        if _remembers(layer):
+        if is_stateful(layer):
             raise refusal(layer, "it is stateful behind a layer without `return_sequences`")
         return
     if isinstance(layer, RNN):
@@ -174,12 +177,9 @@ def _check(link: Link) -> None:
         if 1 not in (layer.shared_axes or ()):
             raise refusal(layer, "each step has weights of its own; shared_axes=[1] has not")
     elif not names & STEPWISE:
-        kind = next((n for n in _REASONS if n in names), None)
-        reason = "it may need other steps than the one at hand"
-        if {"Pooling", "GlobalPooling"} & names:
-            reason = "it pools over the steps"
-        raise refusal(layer, _REASONS[kind] if kind else reason)
-    elif "TimeDistributed" in names and _remembers(layer):
+        known = (reason for name, reason in _REASONS.items() if name in names)
+        raise refusal(layer, next(known, "it may need other steps than the one at hand"))
+    elif "TimeDistributed" in names and is_stateful(layer):
         raise refusal(layer, "the layer inside is stateful")
     elif type(layer).__name__ == "Activation" and not _is_known(layer.activation):
         raise refusal(
@@ -211,8 +211,3 @@ def _is_known(activation: Any) -> bool:
         return False
     axis = getattr(activation, "axis", -1)
     return axis in (-1, (-1,), [-1])
-
-
-def _remembers(layer: Any) -> bool:
-    """Whether a layer, or one inside it, is stateful."""
-    return bool(getattr(layer, "stateful", False)) or any(map(_remembers, layer.sublayers))

@@ -74,7 +74,7 @@ class Compiled:
         self.states: list[np.ndarray] = []
         self.variables: list[Variable] = []
         self._kept: list[Any] = []  # what the table points to
-        self._weights: list[tuple[int, Callable[[], np.ndarray], np.ndarray | None]] = []
+        self._weights: list[tuple[int, Callable[[], np.ndarray]]] = []
         self._held: list[np.ndarray] = []
         links = list(links)
         self.most = _steps(links, batch, features)
@@ -132,7 +132,7 @@ class Compiled:
         self, rows: list[np.ndarray], pack: Callable[[], np.ndarray], variables: Any
     ) -> None:
         place = H.SIZE + (len(rows) - 1) * O.SIZE + O.WEIGHTS
-        self._weights.append((int(place), pack, None))
+        self._weights.append((int(place), pack))
         self.variables += [variable for variable in variables if variable is not None]
 
     def _add_recurrence(self, rows: list[np.ndarray], packed: Any, features: int) -> int:
@@ -193,8 +193,8 @@ class Compiled:
         with writes.lock:
             before = None
             while before != (before := sum(v.version for v in self.variables)):
-                packed = [pack() for _, pack, _ in self._weights]
-        for (place, _, _), weights in zip(self._weights, packed, strict=True):
+                packed = [pack() for _, pack in self._weights]
+        for (place, _), weights in zip(self._weights, packed, strict=True):
             self.table[place] = weights.ctypes.data
         self._held, self.version = packed, before
 

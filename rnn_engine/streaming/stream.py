@@ -81,7 +81,7 @@ class Stream:
         self.compiled = (
             len(self._parts) == 1
             and isinstance(only, Compiled)
-            and not (only.empty or self._halved or self._takes_integers)
+            and not (self._halved or self._takes_integers)
         )
         self._out_dtype = np.dtype(np.float16 if self._halved else links[-1].layer.output_dtype)
         self._lock = Lock()

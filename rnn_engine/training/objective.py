@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import losses as losses_module
+from rnn_engine.graph.inside import with_inner
 from rnn_engine.graph.nest import map_structure
 from rnn_engine.training.form import DataForm
 from rnn_engine.training.tracking import LossTracker
@@ -272,13 +273,10 @@ def has_own_losses(model: Any) -> bool:
     """Whether there may be something to make small without a loss of `compile`."""
     if any(v.regularizer is not None for v in model.trainable_variables):
         return True
-    waiting = list(model.layers)
-    while waiting:
-        layer = waiting.pop()
-        if layer._traced or layer.activity_regularizer is not None:
-            return True
-        waiting += layer.sublayers
-    return bool(getattr(model, "_traced", False))
+    layers = with_inner(model.layers)
+    return bool(getattr(model, "_traced", False)) or any(
+        layer._traced or layer.activity_regularizer is not None for layer in layers
+    )
 
 
 def make_objective(model: Any, losses: Losses, training: bool) -> Any:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from rnn_engine.graph.inside import with_inner
 from rnn_engine.training.interrupt import InterruptGuard
 from rnn_engine.training.objective import Losses, make_objective
 from rnn_engine.training.protocol import Trainable
@@ -101,10 +102,7 @@ def moved_in_forward(model: Trainable) -> list[Any]:
     A step that does not reach its end puts them back.
     """
     found: dict[int, Any] = {}
-    waiting = list(model.layers)
-    while waiting:
-        layer = waiting.pop()
-        waiting += layer.sublayers
+    for layer in with_inner(model.layers):
         states = [v for v in getattr(layer, "states", None) or () if isinstance(v, Variable)]
         own = [v for v in layer.weights if not v.trainable]
         found.update((id(v), v) for v in own + states)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from rnn_engine.layers.base import is_stateful
 from rnn_engine.training.arrays import ArraySource
 from rnn_engine.training.source import Batch, Source
 
@@ -88,19 +89,8 @@ def check_stateful(model: Any) -> None:
     ValueError
         If none does.
     """
-    if not is_stateful(model):
+    if not any(map(is_stateful, model.layers)):
         raise ValueError(
             "window needs a recurrent layer with stateful=True: without it every window would "
             "start from a zero state."
         )
-
-
-def is_stateful(model: Any) -> bool:
-    """Whether a layer of a model, or one inside another, keeps states between batches."""
-    waiting = list(model.layers)
-    while waiting:
-        layer = waiting.pop()
-        if getattr(layer, "stateful", False):
-            return True
-        waiting += layer.sublayers
-    return False

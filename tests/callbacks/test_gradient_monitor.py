@@ -75,6 +75,16 @@ def test_training_goes_on_as_without_it() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_second_training_begins_anew() -> None:
+    model, (x, y) = model_of(0.5), data()
+    monitor = GradientMonitor(x, y)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="vanishes"):
+            model.fit(x, y, epochs=2, verbose=0, callbacks=[monitor])
+        assert monitor.epochs == [0, 1]
+        assert len(monitor.norms["rnn"]) == len(monitor.ratios["rnn"]) == 2
+
+
 def test_wrong_arguments() -> None:
     for arguments, message in (
         ({"every": 0}, "every"), ({"every": 1.5}, "every"),

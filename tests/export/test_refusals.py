@@ -19,6 +19,7 @@ from rnn_engine.layers import (
     LayerNormalization,
     Masking,
     PReLU,
+    ReLU,
     Rescaling,
     SimpleRNN,
     Softmax,
@@ -49,6 +50,8 @@ LAYERS = {
     "same": (lambda: Conv1D(2, 3, padding="same", name="it"), 'not "causal"'),
     "valid": (lambda: Conv1D(2, 3, name="it"), 'not "causal"'),
     "strides": (lambda: Conv1D(2, 1, strides=2, name="it"), "strides"),
+    "channels": (lambda: Conv1D(2, 1, data_format="channels_first", name="it"), "channels_first"),
+    "threshold": (lambda: ReLU(threshold=0.5, name="it"), "'relu' with"),
     "over time": (lambda: Softmax(axis=1, name="it"), "axis 1"),
     "norm": (lambda: LayerNormalization(axis=[1, 2], name="it"), "axis"),
     "batch norm": (lambda: BatchNormalization(axis=1, name="it"), "axis"),
@@ -85,6 +88,7 @@ def test_a_model(tmp_path):
     refused(Model(x, x + Dense(2)(x)), tmp_path / "net", "operation between tensors")
     refused(Model(x, Add()([h, it])), tmp_path / "net", "'(it|lstm.*)' .*another layer")
     refused(Model(x, Add(name="it")([Dense(1)(x), x])), tmp_path / "net", "'it' .*different")
+    refused(Model(x, Add(name="it")([x, h])), tmp_path / "net", "'it' .*joins a sequence")
     refused(Model(x, Mine(1, name="it")(x)), tmp_path / "net", "'it' .*no C code")
     refused(Users(x, Dense(1)(x)), tmp_path / "net", "Only a Sequential")
     refused(Sequential([LSTM(2)]), tmp_path / "net", "not built")

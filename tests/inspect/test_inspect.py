@@ -111,6 +111,41 @@ def test_gradient_flow_sees_every_kind_of_row() -> None:
     assert all(norm.shape == (T,) and (norm > 0).all() for norm in norms.values())
 
 
+def test_a_layer_called_twice_has_two_records() -> None:
+    x = k.Input((T, U))
+    rnn = k.SimpleRNN(U, return_sequences=True, name="rnn")
+    model = rnn_engine.Model(x, rnn(rnn(x)))
+    model.compile("sgd", "mse")
+    values = np.random.default_rng(0).normal(size=(B, T, U)).astype("float32")
+    assert list(inspect.gradient_flow(model, values, values).norms) == ["rnn", "rnn#2"]
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_outputs_that_a_mask_makes_zeros_are_zeros_while_watched(sequences: bool) -> None:
+    rnn = k.LSTM(U, return_sequences=sequences, zero_output_for_mask=True)
+    model = randomized(rnn_engine.Sequential([k.Input((T, F)), k.Masking(), rnn, k.Dense(2)]))
+    model.compile("sgd", "mse")
+    x, y = data()
+    x[0, 2:4] = x[1, 5:] = 0
+    y = y if sequences else y[:, -1]
+    before = model.gradients(x, y, training=False)
+    with inspect.watching.watched(model):
+        seen = model.gradients(x, y, training=False)
+    assert seen.loss == pytest.approx(before.loss, rel=1e-6)
+    for one, other in zip(before, seen, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
+
+
+def test_memory_length_leaves_no_gradient_behind() -> None:
+    model, (x, y) = build("lstm", False), data()
+    inspect.memory_length(model, x)
+    other = build("lstm", False)
+    for each in (model, other):
+        each.train_on_batch(x, y[:, -1])
+    for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 def test_a_layer_that_reads_backwards_is_told_in_time() -> None:
     model, (x, y) = build("simple", False, go_backwards=True), data()
     turned = build("simple", False)
@@ -199,6 +234,18 @@ def test_memory_length_of_indices_is_by_the_rows_of_the_table() -> None:
     )
 
 
+def test_memory_length_of_indices_read_backwards_is_in_time() -> None:
+    table, rnn = k.Embedding(5, F), k.SimpleRNN(U, go_backwards=True)
+    model = randomized(rnn_engine.Sequential([k.Input((T,)), table, rnn]))
+    index = np.random.default_rng(0).integers(0, 5, (B, T))
+    behind = rnn_engine.Sequential([k.Input((T, F)), k.SimpleRNN(U, go_backwards=True)])
+    behind.set_weights(rnn.get_weights())
+    np.testing.assert_allclose(
+        inspect.memory_length(model, index).influence,
+        inspect.memory_length(behind, np.asarray(table(index))).influence,
+    )
+
+
 def sigmoid(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-z))
 
@@ -278,6 +325,24 @@ def test_unit_activity_is_that_of_the_outputs() -> None:
         array.reshape(-1, 3, U)[..., 2] = 0  # the third unit: nothing comes in
     model.layers[0].set_weights([w, r, b])
     np.testing.assert_array_equal(inspect.unit_activity(model, x).dead["rnn"], [2])
+
+
+def test_unit_activity_is_that_of_open_steps() -> None:
+    model = rnn_engine.Sequential([k.Input((T, F)), k.Masking(), k.GRU(U, name="rnn")])
+    x = data()[0].astype("float32")
+    x[1:, 3:] = 0
+    stepwise = k.GRU(U, return_sequences=True)
+    stepwise.build((None, None, F))
+    stepwise.set_weights(model.layers[-1].get_weights())
+    h = np.asarray(stepwise(x), float)
+    h = np.concatenate([h[0], h[1:, :3].reshape(-1, U)])
+    found = inspect.unit_activity(model, x)
+    np.testing.assert_allclose(found.mean["rnn"], h.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found.std["rnn"], h.std(0), rtol=1e-5)
+    closed = np.zeros_like(x)
+    assert np.isnan(inspect.unit_activity(model, closed).mean["rnn"]).all()
+    for shares in inspect.saturation(model, closed).shares["rnn"].values():
+        np.testing.assert_array_equal(shares, 0)
 
 
 def test_spectral_radius_of_weights_known_beforehand() -> None:

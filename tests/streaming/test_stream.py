@@ -1,7 +1,9 @@
 """A stream has the bits of `predict`, however the sequence is cut."""
 
+import copy
 import ctypes
 import gc
+import pickle
 import threading
 import tracemalloc
 from typing import Any
@@ -200,6 +202,12 @@ def test_models_that_cannot_stream() -> None:
     with pytest.raises(ValueError, match="no axis of time"):
         rnn_engine.Sequential([k.Dense(3, input_shape=(4,))]).stream()
 
+    with pytest.raises(ValueError, match=r"called with \['training'\]"):
+        rnn_engine.Model(x, k.LSTM(2)(x, training=True)).stream()
+    behind = [k.Reshape((2, 1)), k.LSTM(2, stateful=True)]
+    with pytest.raises(ValueError, match="stateful behind"):
+        rnn_engine.Sequential([k.Input(batch_shape=(1, 4, 3)), k.LSTM(2), *behind]).stream()
+
     class Own(k.Layer):
         def call(self, x: Any) -> Any:
             return x * 2
@@ -277,6 +285,18 @@ def test_readable_layouts_are_taken() -> None:
     session = model.stream(2)
     steps = [session.step(frozen[:, t]) for t in range(6)]
     np.testing.assert_array_equal(np.stack(steps, axis=1), whole)
+
+
+def test_a_block_that_is_not_finite_is_refused_as_a_step_is() -> None:
+    for name in ("lstm", "masked"):
+        session = make(name).stream(2, nan="raise")
+        block = np.ones((2, 5, 3), "float32")
+        session.process(block)
+        before = session.get_state()
+        block[1, 3, 2] = np.nan
+        with pytest.raises(ValueError, match=r"block.*nan at index \(1, 3, 2\)"):
+            session.process(block)
+        same(before, session.get_state())
 
 
 def test_nan_goes_through_unless_refused() -> None:
@@ -460,6 +480,47 @@ def test_a_failure_in_the_middle_puts_the_states_back() -> None:
     np.testing.assert_array_equal(session.process(x[:, 3:]), model.predict(x, verbose=0)[:, 3:])
 
 
+def infinite(*behind: Any) -> Any:
+    """Return a model whose recurrent weights no first step may meet: zero times them is NaN."""
+    rows = [k.SimpleRNN(3, return_sequences=True, input_shape=(None, 3)), *behind]
+    model = rnn_engine.Sequential(rows)
+    model.layers[0].recurrent_kernel.assign(np.full((3, 3), np.inf))
+    return model
+
+
+def test_the_first_step_after_a_reset_does_not_meet_the_recurrent_weights() -> None:
+    session, x = infinite().stream(), np.ones((1, 4, 3), "float32")
+    first = session.step(x[:, 0])
+    assert np.isfinite(first).all()
+    session.process(x)
+    session.reset()
+    np.testing.assert_array_equal(session.step(x[:, 0]), first)
+
+
+def test_a_first_call_that_fails_is_as_none() -> None:
+    """Also for the recurrent weights, which the next call must not meet either."""
+    model = infinite(k.LayerNormalization(), k.Embedding(7, 2))
+    model.layers[1].beta.assign(np.full(3, 50.0))  # no index
+    session, x = model.stream(), np.ones((1, 4, 3), "float32")
+    with pytest.raises(ValueError, match="7"):
+        session.process(x)
+    model.layers[1].beta.assign(np.full(3, 3.0))
+    model.layers[1].gamma.assign(np.zeros(3))
+    assert np.isfinite(session.process(x[:, :1])).all()
+
+
+def test_states_are_taken_as_a_copy() -> None:
+    for name in ("masked", "groups"):
+        session, x = make(name).stream(), np.ones((1, 6, 3), "float32")
+        session.process(x)
+        states = session.get_state()
+        wanted = session.process(x)
+        session.set_state(states)
+        for state in states:
+            state[...] = 7
+        np.testing.assert_array_equal(session.process(x), wanted)
+
+
 # --- memory -----------------------------------------------------------------------------
 
 
@@ -566,6 +627,13 @@ def test_one_row_of_whole_registers_has_code_of_its_own(
             np.testing.assert_array_equal(fast, walked)
             np.testing.assert_array_equal(fast[:, -1], model.predict(x, verbose=0))
             assert np.isfinite(fast[:, 0]).all()
+
+
+def test_a_session_is_not_copied() -> None:
+    session = make("lstm").stream()
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="get_state"):
+            copied(session)
 
 
 def test_states_that_are_no_list_are_named() -> None:

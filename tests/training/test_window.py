@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-import rnn_engine
-from rnn_engine import layers
-from rnn_engine.training.window import is_stateful
+from rnn_engine import Sequential, layers
 from tests.training.standin import DenseModel
 
 
@@ -60,13 +58,12 @@ def test_a_window_needs_state_and_targets_for_every_step():
         make_model().fit(x, y, window=0, verbose=0)
 
 
-def test_states_of_layers_inside_others_are_seen():
-    def inner(stateful):
-        return rnn_engine.Sequential(
-            [layers.Input(batch_shape=(4, 6, 3)), layers.GRU(2, stateful=stateful)]
-        )
-
-    for stateful in (True, False):
-        x = layers.Input(batch_shape=(4, 6, 3))
-        model = rnn_engine.Model(x, layers.Dense(1)(inner(stateful)(x)))
-        assert is_stateful(model) == stateful
+def test_the_layer_with_the_state_may_be_inside_another_model():
+    """Its state goes from window to window there, too."""
+    rows = [layers.SimpleRNN(2, return_sequences=True, stateful=True)]
+    inner = Sequential([layers.Input(batch_shape=(4, None, 3)), *rows])
+    model = Sequential([layers.Input(batch_shape=(4, None, 3)), Sequential([inner])])
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 7, 3), "float32"), np.zeros((4, 7, 2), "float32")
+    history = model.fit(x, y, batch_size=4, window=3, verbose=0)
+    assert history.params["steps"] == 3

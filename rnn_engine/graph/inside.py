@@ -1,0 +1,19 @@
+"""Layers, and the layers inside them."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def with_inner(layers: Iterable[Any]) -> Iterator[Any]:
+    """Yield layers or models and those inside them, to any depth, once each.
+
+    In their order, each before those inside it.
+    """
+    seen = set()
+    waiting = list(layers)[::-1]
+    while waiting:
+        layer = waiting.pop()
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer
+            waiting += reversed(layer.sublayers)
