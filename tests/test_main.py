@@ -19,7 +19,7 @@ from rnn_engine.system import info, information, warmup
 from tests.kernels.process import environment, run
 
 ROWS = ("rnn_engine", "versions", "platform", "CPU", "CPU features", "vector width", "threads",
-        "threading layer", "kernel cache", "settings")  # fmt: skip
+        "kernel cache", "settings")  # fmt: skip
 
 
 def table(text):
@@ -65,17 +65,6 @@ def test_user_names_in_paths(monkeypatch, text, wanted):
     monkeypatch.setenv("HOME", "/home/eve")
     monkeypatch.setattr(getpass, "getuser", lambda: "eve")
     assert information._without_user(text) == wanted
-
-
-@pytest.mark.parametrize(
-    ("layer", "wanted"),
-    [("omp", "omp, safe"), ("workqueue", "workqueue, not safe"), (None, "none found")],
-)
-def test_info_on_the_threading_layer(monkeypatch, layer, wanted):
-    monkeypatch.setattr(threads, "threading_layer", lambda: layer)
-    text = table(info())["threading layer"]
-    assert text.startswith(wanted)
-    assert ("one thread" in text) is (layer != "omp")
 
 
 def test_info_on_a_quota_and_a_missing_cache(monkeypatch):

@@ -18,7 +18,7 @@ from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.gemm import gemm_two
 from rnn_engine.kernels.options import c_function
 from rnn_engine.kernels.recurrent import cells, lone, steps, walker
-from rnn_engine.kernels.recurrent.tables import TABLE
+from rnn_engine.kernels.tables import TABLE
 from rnn_engine.kernels.vector import cpu_features
 
 _FLOAT = types.float32

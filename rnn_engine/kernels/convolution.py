@@ -16,15 +16,14 @@ Every sum runs over the taps and channels in one order, whatever the batch, plac
 
 from typing import Any
 
-from numba import prange
-
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import gemm
-from rnn_engine.kernels.options import inlined_kernel, kernel, linked, parallel_kernel
+from rnn_engine.kernels.options import inlined_kernel, kernel, linked
 from rnn_engine.kernels.outer import STRIP, add_outer
 from rnn_engine.kernels.outer import scratch_size as outer_scratch_size
 from rnn_engine.kernels.panels import pack, packed_size, whole_registers
 from rnn_engine.kernels.pointers import address, copy_rows, lane_count, offset, store
+from rnn_engine.kernels.pool import share
 
 # Entries of `sizes`: lines and chunks of a line in the output, length of a line of the input,
 # distances in it, length of a line of the output, channels of a group and of its output, sets of
@@ -159,15 +158,14 @@ def convolve(
     restore(before)
 
 
-@parallel_kernel
+@kernel
 def convolve_tasks(
     x: Any, panels: Any, sets: Any, bias: Any, y: Any, z: Any, act: int, sizes: Any, outer: Any,
     chunks: Any, scratch: Any, begin: int, stop: int, tasks: int,
 ) -> None:  # fmt: skip
     """Do what `convolve` does, shared out between `tasks` threads."""
-    for task in prange(tasks):
-        convolve(x, panels, sets, bias, y, z, act, sizes, outer, chunks, scratch, begin, stop,
-                 task, tasks)  # fmt: skip
+    share(convolve, (x, panels, sets, bias, y, z, act, sizes, outer, chunks, scratch, begin, stop),
+          tasks)  # fmt: skip
 
 
 @kernel
@@ -224,14 +222,22 @@ def weight_products(
     restore(before)
 
 
-@parallel_kernel
+@kernel
+def _some_weight_products(
+    x: Any, dz: Any, dw: Any, db: Any, sizes: Any, outer: Any, chunks: Any, scratch: Any,
+    pieces: int, call: int, calls: int, task: int, tasks: int,
+) -> None:  # fmt: skip
+    parts = dw.shape[0]
+    for part in range(parts * task // tasks, parts * (task + 1) // tasks):
+        weight_products(x, dz, dw, db, sizes, outer, chunks, scratch[task], pieces, call, calls,
+                        part)  # fmt: skip
+
+
+@kernel
 def weight_products_tasks(
     x: Any, dz: Any, dw: Any, db: Any, sizes: Any, outer: Any, chunks: Any, scratch: Any,
     pieces: int, call: int, calls: int, tasks: int,
 ) -> None:  # fmt: skip
     """Do what `weight_products` does for all parts; `scratch` has a row a task."""
-    parts = dw.shape[0]
-    for task in prange(tasks):
-        for part in range(parts * task // tasks, parts * (task + 1) // tasks):
-            weight_products(x, dz, dw, db, sizes, outer, chunks, scratch[task], pieces, call, calls,
-                            part)  # fmt: skip
+    share(_some_weight_products,
+          (x, dz, dw, db, sizes, outer, chunks, scratch, pieces, call, calls), tasks)  # fmt: skip

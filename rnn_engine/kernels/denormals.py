@@ -21,7 +21,8 @@ from rnn_engine.kernels.vector import INT32, INT64, POINTER
 _DENORMALS_ARE_ZERO, _FLUSH_TO_ZERO = 0x40, 0x8000
 
 
-def _is_x86() -> bool:
+def is_x86() -> bool:
+    """Whether the code is for a CPU with x86's instructions."""
     return binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
 
 
@@ -39,7 +40,7 @@ def flush_denormals(typingctx: Any) -> Any:
     """Have this thread compute without denormals; return what `restore` wants."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        if not _is_x86():  # others compute with them at full speed
+        if not is_x86():  # others compute with them at full speed
             return INT32(0)
         slot = cgutils.alloca_once(builder, INT32)
         _control(builder, "stmxcsr", slot)
@@ -56,7 +57,7 @@ def restore(typingctx: Any, before: Any) -> Any:
     """Put back the mode that `flush_denormals` found."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        if _is_x86():
+        if is_x86():
             slot = cgutils.alloca_once(builder, INT32)
             builder.store(args[0], slot)
             _control(builder, "ldmxcsr", slot)

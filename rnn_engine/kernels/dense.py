@@ -10,14 +10,13 @@ units read and wrote three times as much otherwise.
 import functools
 from typing import Any
 
-from numba import prange
-
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import BLOCK_K, gemm
-from rnn_engine.kernels.options import inlined_kernel, kernel, linked, parallel_kernel
+from rnn_engine.kernels.options import inlined_kernel, kernel, linked
 from rnn_engine.kernels.outer import STRIP, add_outer, scratch_size
 from rnn_engine.kernels.panels import pack, packed_size, whole_registers
 from rnn_engine.kernels.pointers import address, lane_count, offset, store
+from rnn_engine.kernels.pool import share
 
 
 def weights_size(features: int, units: int, dtype: Any) -> int:
@@ -59,17 +58,23 @@ def pack_weights(w: Any, b: Any, weights: Any) -> None:
         store(bias, j, b[j] if b.size else 0.0)
 
 
-@parallel_kernel
-def pack_weights_tasks(w: Any, b: Any, weights: Any, tasks: int) -> None:
-    """Do what `pack_weights` does, panels shared out between `tasks` threads."""
+@kernel
+def _pack_panels(w: Any, weights: Any, task: int, tasks: int) -> None:
     f, u = w.shape
     width = lane_count(address(weights))
     panels = (u + width - 1) // width
-    for task in prange(tasks):
-        first, end = panels * task // tasks * width, panels * (task + 1) // tasks * width
-        pack(offset(address(w), first), u, 0, f, min(end, u) - first,
-             offset(address(weights), f * first))  # fmt: skip
-    bias = offset(address(weights), f * panels * width)
+    first, end = panels * task // tasks * width, panels * (task + 1) // tasks * width
+    pack(offset(address(w), first), u, 0, f, min(end, u) - first,
+         offset(address(weights), f * first))  # fmt: skip
+
+
+@kernel
+def pack_weights_tasks(w: Any, b: Any, weights: Any, tasks: int) -> None:
+    """Do what `pack_weights` does, panels shared out between `tasks` threads."""
+    share(_pack_panels, (w, weights), tasks)
+    f, u = w.shape
+    width = lane_count(address(weights))
+    bias = offset(address(weights), f * ((u + width - 1) // width * width))
     for j in range(u):
         store(bias, j, b[j] if b.size else 0.0)
 
@@ -109,11 +114,10 @@ def forward_packed(x: Any, weights: Any, y: Any, z: Any, act: int, task: int, ta
     restore(before)
 
 
-@parallel_kernel
+@kernel
 def forward_packed_tasks(x: Any, weights: Any, y: Any, z: Any, act: int, tasks: int) -> None:
     """Do what `forward_packed` does, shared out between `tasks` threads."""
-    for task in prange(tasks):
-        forward_packed(x, weights, y, z, act, task, tasks)
+    share(forward_packed, (x, weights, y, z, act), tasks)
 
 
 @kernel
@@ -143,13 +147,12 @@ def forward_new(
     restore(before)
 
 
-@parallel_kernel
+@kernel
 def forward_new_tasks(
     x: Any, w: Any, b: Any, y: Any, z: Any, act: int, scratch: Any, tasks: int
 ) -> None:
     """Do what `forward_new` does, shared out between `tasks` threads."""
-    for task in prange(tasks):
-        forward_new(x, w, b, y, z, act, scratch, task, tasks)
+    share(forward_new, (x, w, b, y, z, act, scratch), tasks)
 
 
 @linked
@@ -213,10 +216,9 @@ def backward(
     restore(before)
 
 
-@parallel_kernel
+@kernel
 def backward_tasks(
     w: Any, x: Any, dz: Any, dw: Any, db: Any, dx: Any, work: Any, overwrites: bool, tasks: int
 ) -> None:
     """Do what `backward` does, shared out between `tasks` threads."""
-    for task in prange(tasks):
-        backward(w, x, dz, dw, db, dx, work, overwrites, task, tasks)
+    share(backward, (w, x, dz, dw, db, dx, work, overwrites), tasks)

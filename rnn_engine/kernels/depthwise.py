@@ -10,10 +10,9 @@ of summation, and dw one float64 sum a sample, added up sample by sample.
 
 from typing import Any
 
-from numba import prange
-
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import kernel
 from rnn_engine.kernels.pointers import address, load
+from rnn_engine.kernels.pool import share_range
 
 
 @kernel
@@ -46,14 +45,12 @@ def depthwise(
                         out[c] += load(source, at + c) * factors[c]
 
 
-@parallel_kernel
+@kernel
 def depthwise_tasks(
     x: Any, strides: Any, places: Any, w: Any, bias: Any, y: Any, tasks: int
 ) -> None:
     """Do what `depthwise` does for all samples."""
-    for task in prange(tasks):
-        depthwise(x, strides, places, w, bias, y, len(y) * task // tasks,
-                  len(y) * (task + 1) // tasks)  # fmt: skip
+    share_range(depthwise, (x, strides, places, w, bias, y), len(y), tasks)
 
 
 @kernel
@@ -89,11 +86,9 @@ def depthwise_back(
                             target[c] += slope[c] * factors[c]
 
 
-@parallel_kernel
+@kernel
 def depthwise_back_tasks(
     x: Any, strides: Any, places: Any, w: Any, dy: Any, dw: Any, dx: Any, tasks: int
 ) -> None:
     """Do what `depthwise_back` does for all samples."""
-    for task in prange(tasks):
-        depthwise_back(x, strides, places, w, dy, dw, dx, len(dy) * task // tasks,
-                       len(dy) * (task + 1) // tasks)  # fmt: skip
+    share_range(depthwise_back, (x, strides, places, w, dy, dw, dx), len(dy), tasks)

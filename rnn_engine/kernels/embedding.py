@@ -5,9 +5,8 @@ forward: y[n] = E[index[n]]; backward: dE[index[n]] += dy[n].
 
 from typing import Any
 
-from numba import prange
-
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import kernel
+from rnn_engine.kernels.pool import share_range
 
 
 @kernel
@@ -28,12 +27,10 @@ def gather(index: Any, table: Any, out: Any, first: int, end: int) -> None:
             out[n, d] = table[row, d]
 
 
-@parallel_kernel
+@kernel
 def gather_tasks(index: Any, table: Any, out: Any, tasks: int) -> None:
     """Do what `gather` does for all rows, shared out between `tasks` threads."""
-    n = index.size
-    for task in prange(tasks):
-        gather(index, table, out, n * task // tasks, n * (task + 1) // tasks)
+    share_range(gather, (index, table, out), index.size, tasks)
 
 
 @kernel

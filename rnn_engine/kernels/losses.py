@@ -12,11 +12,11 @@ A row stays in cache between its passes; for its sums see `kernels.rows`.
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import kernel
 from rnn_engine.kernels.pointers import address
+from rnn_engine.kernels.pool import share
 from rnn_engine.kernels.rows import exponentials, largest, sum_of, target_value
 
 
@@ -57,15 +57,22 @@ def cross_entropy_rows(
     restore(before)
 
 
-@parallel_kernel
+@kernel
+def _cross_entropy_task(
+    x: Any, t: Any, upstream: Any, exp: int, values: Any, dx: Any, space: Any, task: int,
+    tasks: int,
+) -> None:  # fmt: skip
+    n = x.shape[0]
+    cross_entropy_rows(x, t, upstream, exp, values, dx, space[task], n * task // tasks,
+                       n * (task + 1) // tasks)  # fmt: skip
+
+
+@kernel
 def cross_entropy_tasks(
     x: Any, t: Any, upstream: Any, exp: int, values: Any, dx: Any, space: Any, tasks: int
 ) -> None:  # fmt: skip
     """Do what `cross_entropy_rows` does for all rows on `tasks` threads; space (tasks, C)."""
-    n = x.shape[0]
-    for task in prange(tasks):
-        cross_entropy_rows(x, t, upstream, exp, values, dx, space[task], n * task // tasks,
-                           n * (task + 1) // tasks)  # fmt: skip
+    share(_cross_entropy_task, (x, t, upstream, exp, values, dx, space), tasks)
 
 
 @kernel

@@ -16,9 +16,8 @@ bits depend neither on the vector width nor on the threads, which share out bloc
 import math
 from typing import Any
 
-from numba import prange
-
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import kernel
+from rnn_engine.kernels.pool import share, share_range
 
 LANES = 16
 BLOCK = 256
@@ -75,15 +74,22 @@ def layer_forward(
         stats[i, 0], stats[i, 1] = mean, inv
 
 
-@parallel_kernel
+@kernel
+def _layer_forward_task(
+    x: Any, gamma: Any, beta: Any, epsilon: float, y: Any, stats: Any, scratch: Any, blocks: int,
+    task: int, tasks: int,
+) -> None:  # fmt: skip
+    layer_forward(x, gamma, beta, epsilon, y, stats, scratch[task], blocks * task // tasks,
+                  blocks * (task + 1) // tasks)  # fmt: skip
+
+
+@kernel
 def layer_forward_tasks(
     x: Any, gamma: Any, beta: Any, epsilon: float, y: Any, stats: Any, scratch: Any,
     blocks: int, tasks: int,
 ) -> None:  # fmt: skip
     """Do what `layer_forward` does for all blocks; `scratch` has a row a task."""
-    for task in prange(tasks):
-        layer_forward(x, gamma, beta, epsilon, y, stats, scratch[task],
-                      blocks * task // tasks, blocks * (task + 1) // tasks)  # fmt: skip
+    share(_layer_forward_task, (x, gamma, beta, epsilon, y, stats, scratch, blocks), tasks)
 
 
 @kernel
@@ -126,15 +132,22 @@ def layer_backward(
                     out[j] = inv * (g[j] - mean_g - (row[j] - mean) * inv * mean_gx)
 
 
-@parallel_kernel
+@kernel
+def _layer_backward_task(
+    x: Any, dy: Any, gamma: Any, stats: Any, dx: Any, partial: Any, scratch: Any, blocks: int,
+    task: int, tasks: int,
+) -> None:  # fmt: skip
+    layer_backward(x, dy, gamma, stats, dx, partial, scratch[task], blocks * task // tasks,
+                   blocks * (task + 1) // tasks)  # fmt: skip
+
+
+@kernel
 def layer_backward_tasks(
     x: Any, dy: Any, gamma: Any, stats: Any, dx: Any, partial: Any, scratch: Any,
     blocks: int, tasks: int,
 ) -> None:  # fmt: skip
     """Do what `layer_backward` does for all blocks; `scratch` has a row a task."""
-    for task in prange(tasks):
-        layer_backward(x, dy, gamma, stats, dx, partial, scratch[task],
-                       blocks * task // tasks, blocks * (task + 1) // tasks)  # fmt: skip
+    share(_layer_backward_task, (x, dy, gamma, stats, dx, partial, scratch, blocks), tasks)
 
 
 @kernel
@@ -180,14 +193,12 @@ def column_sums(
                     products[j] += centred * centred
 
 
-@parallel_kernel
+@kernel
 def column_sums_tasks(
     x: Any, other: Any, shift: Any, is_open: Any, partial: Any, blocks: int, tasks: int
 ) -> None:
     """Do what `column_sums` does for all blocks."""
-    for task in prange(tasks):
-        column_sums(x, other, shift, is_open, partial,
-                    blocks * task // tasks, blocks * (task + 1) // tasks)  # fmt: skip
+    share_range(column_sums, (x, other, shift, is_open, partial), blocks, tasks)
 
 
 @kernel
@@ -210,14 +221,12 @@ def affine(x: Any, shift: Any, factor: Any, offset: Any, y: Any, first: int, end
             out[j] = (row[j] - shift[j]) * factor[j] + offset[j]
 
 
-@parallel_kernel
+@kernel
 def affine_tasks(
     x: Any, shift: Any, factor: Any, offset: Any, y: Any, blocks: int, tasks: int
 ) -> None:
     """Do what `affine` does for all blocks."""
-    for task in prange(tasks):
-        affine(x, shift, factor, offset, y,
-               blocks * task // tasks, blocks * (task + 1) // tasks)  # fmt: skip
+    share_range(affine, (x, shift, factor, offset, y), blocks, tasks)
 
 
 @kernel
@@ -242,12 +251,10 @@ def batch_dx(
                 out[j] = factor[j] * slope[j] + (along[j] * (row[j] - shift[j]) + constant[j])
 
 
-@parallel_kernel
+@kernel
 def batch_dx_tasks(
     x: Any, dy: Any, is_open: Any, shift: Any, factor: Any, along: Any, constant: Any, dx: Any,
     blocks: int, tasks: int,
 ) -> None:  # fmt: skip
     """Do what `batch_dx` does for all blocks."""
-    for task in prange(tasks):
-        batch_dx(x, dy, is_open, shift, factor, along, constant, dx,
-                 blocks * task // tasks, blocks * (task + 1) // tasks)  # fmt: skip
+    share_range(batch_dx, (x, dy, is_open, shift, factor, along, constant, dx), blocks, tasks)

@@ -28,11 +28,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import kernel
 from rnn_engine.kernels.pointers import array_at
+from rnn_engine.kernels.pool import share
 
 SCALE, LIMIT, DECAY, RATE = 0, 1, 2, 3
 HYPER_SIZE = 16
@@ -52,29 +52,36 @@ def for_all(update: Any, slots: int, parallel: bool) -> Any:
     parameter, its gradient, `q` and its slots, see `table_of`. One call instead of one a
     variable: of a model of a few hundred weights the calls are most of the time.
     """
+    width = 4 + slots
+
+    def rows(table: Any, hyper: Any, task: int, tasks: int) -> None:
+        for at in range(task * width, table.size, tasks * width):
+            size = table[at]
+            w, g = array_at(table, at + 1, hyper, size), array_at(table, at + 2, hyper, size)
+            q = array_at(table, at + 3, hyper, size)
+            if slots == 0:
+                update(w, g, q, hyper)
+            elif slots == 1:
+                update(w, g, q, array_at(table, at + 4, hyper, size), hyper)
+            elif slots == 2:
+                update(w, g, q, array_at(table, at + 4, hyper, size),
+                       array_at(table, at + 5, hyper, size), hyper)  # fmt: skip
+            elif slots == 3:
+                update(w, g, q, array_at(table, at + 4, hyper, size),
+                       array_at(table, at + 5, hyper, size),
+                       array_at(table, at + 6, hyper, size), hyper)  # fmt: skip
 
     def run(table: Any, hyper: Any, tasks: int) -> None:
-        width = 4 + slots
-        for task in prange(tasks):
-            for at in range(task * width, table.size, tasks * width):
-                size = table[at]
-                w, g = array_at(table, at + 1, hyper, size), array_at(table, at + 2, hyper, size)
-                q = array_at(table, at + 3, hyper, size)
-                if slots == 0:
-                    update(w, g, q, hyper)
-                elif slots == 1:
-                    update(w, g, q, array_at(table, at + 4, hyper, size), hyper)
-                elif slots == 2:
-                    update(w, g, q, array_at(table, at + 4, hyper, size),
-                           array_at(table, at + 5, hyper, size), hyper)  # fmt: skip
-                elif slots == 3:
-                    update(w, g, q, array_at(table, at + 4, hyper, size),
-                           array_at(table, at + 5, hyper, size),
-                           array_at(table, at + 6, hyper, size), hyper)  # fmt: skip
+        if parallel:
+            share(each, (table, hyper), tasks)
+        else:
+            each(table, hyper, 0, 1)
 
-    # The two are kept in files of their own names.
+    # Each is kept in a file of its own name.
+    rows.__qualname__ = f"rows_{update.py_func.__name__}_{slots}"
     run.__qualname__ = f"{'parallel' if parallel else 'serial'}_{slots}"
-    return parallel_kernel(run) if parallel else kernel(run)
+    each = kernel(rows)
+    return kernel(run)
 
 
 def table_of(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:

@@ -48,11 +48,6 @@ def inlined_kernel(function: Callable[..., Any]) -> Any:
     return njit(inline="always", no_cpython_wrapper=True, **_OPTIONS)(function)
 
 
-def parallel_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel whose `prange` runs on Numba's threading layer."""
-    return _cached(njit(parallel=True, **_OPTIONS)(function))
-
-
 def _cached(dispatcher: Any) -> Any:
     _equip(dispatcher, dispatcher.py_func)
     return dispatcher

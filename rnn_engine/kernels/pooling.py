@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from numba import prange
-
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import kernel
 from rnn_engine.kernels.pointers import address, load
+from rnn_engine.kernels.pool import share_range
 
 
 @kernel
@@ -144,35 +143,29 @@ def pool_mean_back(dy: Any, bounds: Any, dx: Any, first: int, end: int) -> None:
                             target[c] += slope[c] / count
 
 
-@parallel_kernel
+@kernel
 def pool_max_tasks(
     x: Any, strides: Any, bounds: Any, sizes: Any, y: Any, where: Any, tasks: int
 ) -> None:
     """Do what `pool_max` does for all samples."""
-    for task in prange(tasks):
-        pool_max(x, strides, bounds, sizes, y, where, len(y) * task // tasks,
-                 len(y) * (task + 1) // tasks)  # fmt: skip
+    share_range(pool_max, (x, strides, bounds, sizes, y, where), len(y), tasks)
 
 
-@parallel_kernel
+@kernel
 def pool_mean_tasks(
     x: Any, strides: Any, bounds: Any, sizes: Any, y: Any, where: Any, tasks: int
 ) -> None:
     """Do what `pool_mean` does for all samples."""
-    for task in prange(tasks):
-        pool_mean(x, strides, bounds, sizes, y, where, len(y) * task // tasks,
-                  len(y) * (task + 1) // tasks)  # fmt: skip
+    share_range(pool_mean, (x, strides, bounds, sizes, y, where), len(y), tasks)
 
 
-@parallel_kernel
+@kernel
 def pool_max_back_tasks(dy: Any, where: Any, dx: Any, tasks: int) -> None:
     """Do what `pool_max_back` does for all samples."""
-    for task in prange(tasks):
-        pool_max_back(dy, where, dx, len(dy) * task // tasks, len(dy) * (task + 1) // tasks)
+    share_range(pool_max_back, (dy, where, dx), len(dy), tasks)
 
 
-@parallel_kernel
+@kernel
 def pool_mean_back_tasks(dy: Any, bounds: Any, dx: Any, tasks: int) -> None:
     """Do what `pool_mean_back` does for all samples."""
-    for task in prange(tasks):
-        pool_mean_back(dy, bounds, dx, len(dy) * task // tasks, len(dy) * (task + 1) // tasks)
+    share_range(pool_mean_back, (dy, bounds, dx), len(dy), tasks)

@@ -7,13 +7,12 @@ lies, the right one packed first.
 from enum import IntEnum
 from typing import Any
 
-from numba import prange
-
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import gemm
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import kernel
 from rnn_engine.kernels.panels import pack, packed_size, whole_registers
 from rnn_engine.kernels.pointers import address, offset, store
+from rnn_engine.kernels.pool import share
 
 
 class At(IntEnum):
@@ -70,8 +69,7 @@ def products(a: Any, b: Any, out: Any, plan: Any, scratch: Any, task: int, tasks
     restore(before)
 
 
-@parallel_kernel
+@kernel
 def products_tasks(a: Any, b: Any, out: Any, plan: Any, scratch: Any, tasks: int) -> None:
     """Do what `products` does, shared out between `tasks` threads."""
-    for task in prange(tasks):
-        products(a, b, out, plan, scratch, task, tasks)
+    share(products, (a, b, out, plan, scratch), tasks)

@@ -11,12 +11,12 @@ in cache between its passes; for its sums see `kernels.rows`.
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.elementwise import apply
-from rnn_engine.kernels.options import kernel, parallel_kernel
+from rnn_engine.kernels.options import kernel
 from rnn_engine.kernels.pointers import address
+from rnn_engine.kernels.pool import share_range
 from rnn_engine.kernels.rows import exponentials, largest, sum_of
 
 
@@ -64,18 +64,13 @@ def backward_rows(
     restore(before)
 
 
-@parallel_kernel
+@kernel
 def forward_tasks(x: Any, exp: int, logarithm: bool, y: Any, tasks: int) -> None:
     """Fill all rows of y, shared out between `tasks` threads."""
-    n = x.shape[0]
-    for task in prange(tasks):
-        forward_rows(x, exp, logarithm, y, n * task // tasks, n * (task + 1) // tasks)
+    share_range(forward_rows, (x, exp, logarithm, y), len(x), tasks)
 
 
-@parallel_kernel
+@kernel
 def backward_tasks(dy: Any, y: Any, exp: int, logarithm: bool, dx: Any, tasks: int) -> None:
     """Fill all rows of dx, shared out between `tasks` threads."""
-    n = y.shape[0]
-    for task in prange(tasks):
-        first, end = n * task // tasks, n * (task + 1) // tasks
-        backward_rows(dy, y, exp, logarithm, dx, first, end)
+    share_range(backward_rows, (dy, y, exp, logarithm, dx), len(y), tasks)

@@ -22,7 +22,7 @@ from rnn_engine.kernels.gemm import gemm
 from rnn_engine.kernels.options import Table, inlined_kernel, kernel, linked
 from rnn_engine.kernels.pointers import address, copy, copy_rows, offset
 from rnn_engine.kernels.recurrent.places import P
-from rnn_engine.kernels.recurrent.tables import call_body, number, pointer, put, table_of
+from rnn_engine.kernels.tables import call_body, number, pointer, put, table_of
 
 
 class H(IntEnum):

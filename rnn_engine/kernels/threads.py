@@ -1,22 +1,14 @@
 """How many threads a piece of work gets."""
 
-import contextlib
-import importlib
 import operator
 import os
-import re
 import reprlib
-import sys
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import numba
 from llvmlite.binding import ffi
 from numba.core import config
 from numba.core.compiler_lock import global_compiler_lock
-from numba.np.ufunc import parallel
 
 from rnn_engine.kernels.cores import available_cores
 
@@ -61,115 +53,9 @@ def _from_environment() -> int:
     return number
 
 
-def threading_layer() -> str | None:
-    """Return the threading layer that Numba uses, or would choose; None if none loads."""
-    try:
-        return str(numba.threading_layer())
-    except ValueError:  # not chosen yet: what Numba would do at the first launch
-        return next((name for name in _candidates() if _loads(name)), None)
-
-
-def _candidates() -> list[str]:
-    """Return the layers that Numba's settings admit, in its order of preference."""
-    wanted = str(config.THREADING_LAYER).lower()
-    names = [str(name) for name in config.THREADING_LAYER_PRIORITY]
-    if wanted == "default":
-        return names
-    if wanted in names:
-        return [wanted]
-    safe_to_fork = [] if sys.platform.startswith("linux") else ["omp"]
-    return {
-        "safe": ["tbb"],
-        "threadsafe": ["tbb", "omp"],
-        "forksafe": ["tbb", *safe_to_fork, "workqueue"],
-    }.get(wanted, [])
-
-
-def _loads(name: str) -> bool:
-    try:
-        if name == "tbb":
-            parallel._check_tbb_version_compatible()
-        with _sleeping_soon():
-            importlib.import_module(f"numba.np.ufunc.{_MODULES[name]}")
-    except (ImportError, KeyError):
-        return False
-    return True
-
-
-# Rounds that a thread of GNU's OpenMP looks for work before it sleeps; some 300,000 else. Beside
-# two busy processes on two cores a thread that looks uses up its time doing so, and is not there
-# when there is work: 20 to 50 ms a launch, where sleeping it is woken at once.
-_ROUNDS = "300"
-
-
-@contextlib.contextmanager
-def _sleeping_soon() -> Iterator[None]:
-    """Have an OpenMP runtime that is loaded inside wait asleep, unless the user has decided."""
-    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-    if any(name in os.environ for name in names):
-        yield
-        return
-    os.environ[names[0]] = _ROUNDS  # read once, when the library is loaded
-    try:
-        yield
-    finally:
-        del os.environ[names[0]]
-
-
-_MODULES = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
-
-
-def is_safe(layer: str | None) -> bool:
-    """Whether several Python threads may enter a threading layer at once.
-
-    Numba's own workqueue aborts the process when two do.
-    """
-    return layer in ("tbb", "omp")
-
-
-def _began_as_fork() -> bool:
-    """Whether this process was forked from one that may have used threads, before the import."""
-    method = _start_method()
-    if method in ("fork", "forkserver"):  # that server runs nothing itself
-        return method == "fork"
-    # A bare fork? Linux marks a process that has run no program of its own, and what ran threads
-    # before the fork is still loaded on both sides.
-    try:
-        flags = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[6])
-        if not flags & _FORKED_WITHOUT_EXEC or not _has_threading_library("self"):
-            return False
-    except (OSError, ValueError, IndexError):  # not Linux
-        return False
-    try:
-        return _has_threading_library(str(os.getppid()))
-    except OSError:  # the parent is gone, or another user's
-        return True
-
-
-# PF_FORKNOEXEC of Linux's include/linux/sched.h.
-_FORKED_WITHOUT_EXEC = 0x40
-
-
-def _start_method() -> str | None:
-    """Return how multiprocessing started this process, or None if it did not."""
-    multiprocessing = sys.modules.get("multiprocessing")
-    if multiprocessing is None or multiprocessing.parent_process() is None:
-        return None
-    # A context's processes know their method, plain ones have the default one.
-    own = getattr(multiprocessing.current_process(), "_start_method", None)
-    return str(own or multiprocessing.get_start_method(allow_none=True))
-
-
-def _has_threading_library(process: str) -> bool:
-    """Whether an OpenMP runtime or TBB is loaded into a process."""
-    maps = Path("/proc", process, "maps").read_bytes()
-    return re.search(rb"/lib(gomp|omp|iomp|tbb)[^/\n]*$", maps, flags=re.MULTILINE) is not None
-
-
 _threads = _from_environment()
 _tasks = min(_threads, _MOST_TASKS)
-_safe: bool | None = None
-_forked = _began_as_fork()
+_started = 0
 
 
 def set_num_threads(n: int) -> None:
@@ -181,10 +67,8 @@ def set_num_threads(n: int) -> None:
     joblib, Dask or Ray has its share). More than Numba has threads
     (``numba.config.NUMBA_NUM_THREADS``) is no gain.
 
-    A child of ``fork`` stays on one thread. Outside Linux one that is the first to import
-    `rnn_engine` cannot know that it is one, unless `multiprocessing` started it: there, where
-    the parent uses OpenMP, import `rnn_engine` before ``os.fork``, or set
-    `RNN_ENGINE_NUM_THREADS` to 1.
+    A child of ``fork`` begins with one thread, since whoever forks has his cores at work in
+    processes; it may set another number.
 
     Raises
     ------
@@ -222,17 +106,23 @@ def get_num_threads() -> int:
 def tasks(work: int, most: int) -> int:
     """Return in how many tasks to split `work` multiply-adds that have `most` parts.
 
-    One, if the work is small, the threading layer is unsafe, or this process was
-    forked from one that may have used it. Never many more than Numba has threads.
+    One, if the work is small. Never many more than Numba has threads. Those that help the
+    caller are there after this call.
     """
-    global _safe
-    if work < SERIAL_WORK or _tasks == 1 or most < 2 or _forked:
+    if work < SERIAL_WORK or _tasks == 1 or most < 2:
         return 1
-    if _safe is None:
-        _safe = is_safe(threading_layer())
-    if not _safe:
-        return 1
+    if _started < _tasks:
+        _start()
     return _tasks if _tasks < most else most  # half the time of `min`: 0.1 us of each call
+
+
+def _start() -> None:
+    """Have threads that help, as many as are asked for; more than Numba has are no gain."""
+    global _started
+    from rnn_engine.kernels import pool  # which is made of kernels
+
+    pool.start(min(_tasks, config.NUMBA_NUM_THREADS) - 1)
+    _started = _tasks
 
 
 def calls(steps: int, chunk: int, work: int) -> list[tuple[int, int]]:
@@ -260,9 +150,10 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
-    # GNU OpenMP kills a forked child that enters a parallel region.
-    global _forked
-    _forked = True
+    # Its parent's threads are not there.
+    global _threads, _tasks, _started
+    _threads = _tasks = 1
+    _started = 0
     if _llvm_lock is not None:
         if _llvm_lock._lock.acquire(blocking=False):
             _llvm_lock._lock.release()

@@ -559,7 +559,7 @@ mark_gone(Optimizer, "Optimizer", "lr get_gradients")
 
 
 def _most_threads() -> int:
-    """Return on how many threads a large variable may be updated now: one after a fork."""
+    """Return on how many threads a large variable may be updated now."""
     return threads.tasks(threads.SERIAL_WORK, threads.get_num_threads())
 
 

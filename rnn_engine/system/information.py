@@ -41,7 +41,6 @@ def info() -> str:
         "CPU features": _features(),
         "vector width": _width(),
         "threads": _threads(),
-        "threading layer": _layer(),
         "kernel cache": _cache(),
     }
     settings = [f"{key}={_without_user(value)}" for key, value in sorted(os.environ.items())
@@ -124,15 +123,6 @@ def _threads() -> str:
         f"{threads.get_num_threads()} (cores this process may use: {cores.available_cores()}, "
         f"of {os.cpu_count()}{limit}; Numba's threads: {config.NUMBA_NUM_THREADS})"
     )
-
-
-def _layer() -> str:
-    layer = threads.threading_layer()
-    if threads.is_safe(layer):
-        return f"{layer}, safe to enter from several Python threads"
-    if layer is None:
-        return "none found: kernels run on one thread"
-    return f"{layer}, not safe to enter from several Python threads: kernels run on one thread"
 
 
 def _cache() -> str:

@@ -64,7 +64,7 @@ def warmup(dtypes: Sequence[str] = ("float32",), parallel: bool = True) -> None:
     with _no_traces():
         for name in names:
             _run_programs(name)
-            if parallel and threads.is_safe(threads.threading_layer()):
+            if parallel:
                 with _everything_parallel():
                     _fit(name, "sgd", *_LOSSES[0])
                     _run_masked(name)

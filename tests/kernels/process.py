@@ -15,13 +15,11 @@ _DROPPED = ("RNN_ENGINE_NUM_THREADS", "NUMBA_", "OMP_NUM_THREADS", "PYTHONWARNIN
 def environment(**changes: str | None) -> dict[str, str]:
     """Return this process's environment without settings of Numba and of the engine.
 
-    None takes a variable out. The interpreter's folder of libraries is searched, where
-    pip puts TBB.
+    None takes a variable out.
     """
     env = {key: value for key, value in os.environ.items() if not key.startswith(_DROPPED)}
     env["PYTHONPATH"] = str(ROOT)
     env["PYTHONDONTWRITEBYTECODE"] = "1"
-    env["LD_LIBRARY_PATH"] = f"{sys.prefix}/lib:{env.get('LD_LIBRARY_PATH', '')}".rstrip(":")
     for key, value in changes.items():
         if value is None:
             env.pop(key, None)

@@ -1,12 +1,10 @@
-"""Threads and processes: right answers and no abort, whatever Numba finds to run threads on."""
+"""Threads and processes: right answers and no abort, however they are started and mixed."""
 
 import importlib.util
 import multiprocessing
 import os
 import subprocess
 import sys
-import types
-from pathlib import Path
 
 import numba
 import numpy as np
@@ -92,49 +90,12 @@ for _ in range(3):
     got = at_once(calls[:5])
     assert got == wanted[:5]
 assert at_once(calls) == wanted
-print(threads.threading_layer(), threads.tasks(10**9, 8))
+assert threads.tasks(10**9, 8) == 2
 """
 
-LAYERS = {
-    "omp": ({"NUMBA_THREADING_LAYER": "omp"}, "omp 2"),
-    "tbb": ({"NUMBA_THREADING_LAYER": "tbb"}, "tbb 2"),
-    "workqueue": ({"NUMBA_THREADING_LAYER": "workqueue"}, "workqueue 1"),
-    "default": ({}, None),
-    "safe": ({"NUMBA_THREADING_LAYER": "safe"}, None),
-    "threadsafe": ({"NUMBA_THREADING_LAYER": "threadsafe"}, None),
-    "forksafe": ({"NUMBA_THREADING_LAYER": "forksafe"}, None),
-    "unknown": ({"NUMBA_THREADING_LAYER": "abacus"}, "None 1"),
-    "workqueue first": ({"NUMBA_THREADING_LAYER_PRIORITY": "workqueue omp tbb"}, "workqueue 1"),
-}
-HAS_TBB = sys.platform != "linux" or (Path(sys.prefix) / "lib" / "libtbb.so.12").exists()
 
-
-def block(*modules):
-    """Return code after which these modules cannot be imported."""
-    return f"import sys\nfor name in {modules!r}: sys.modules[name] = None\n"
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_many_python_threads(layer):
-    if layer == "tbb" and not HAS_TBB:
-        pytest.skip("TBB has no package for this platform")
-    changes, wanted = LAYERS[layer]
-    found = run(PREPARE + MANY_THREADS, **changes).strip()
-    name, tasks = found.split()
-    assert tasks == ("2" if name in ("tbb", "omp") else "1")
-    if wanted:
-        assert found == wanted
-
-
-def test_no_threading_layer_at_all():
-    modules = [f"numba.np.ufunc.{name}" for name in ("tbbpool", "omppool", "workqueue")]
-    assert run(block(*modules) + PREPARE + MANY_THREADS).strip() == "None 1"
-
-
-def test_only_the_workqueue():
-    """Two threads at once in it end the process: kernels stay serial."""
-    modules = ["numba.np.ufunc.tbbpool", "numba.np.ufunc.omppool"]
-    assert run(block(*modules) + PREPARE + MANY_THREADS).strip() == "workqueue 1"
+def test_many_python_threads():
+    run(PREPARE + MANY_THREADS)
 
 
 def test_first_calls_of_all_threads_at_once():
@@ -166,21 +127,20 @@ if os.environ.get("PARENT_USED_THREADS"):
     assert threads.tasks(10**9, 8) == 2
 
 def child(_=None):
-    assert threads.tasks(10**9, 8) == 1
-    return predicted(model) == answer and trained(3) == wanted
+    assert rnn_engine.get_num_threads() == threads.tasks(10**9, 8) == 1
+    alone = predicted(model) == answer and trained(3) == wanted
+    rnn_engine.set_num_threads(2)
+    assert threads.tasks(10**9, 8) == 2
+    shared = predicted(model) == answer and trained(3) == wanted
+    rnn_engine.set_num_threads(1)
+    return alone and shared
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 class TestFork:
-    @pytest.mark.parametrize("layer", ["default", "omp", "tbb", "workqueue"])
     @pytest.mark.parametrize("used", ["", "1"])
-    def test_child(self, layer, used):
-        if layer == "tbb" and not HAS_TBB:
-            pytest.skip("TBB has no package for this platform")
-        changes = LAYERS[layer][0]
-        if layer == "workqueue" and used:
-            pytest.skip("a parent on the workqueue never uses threads")
+    def test_child(self, used):
         code = """
 pid = os.fork()
 if pid == 0:
@@ -191,7 +151,7 @@ if os.environ.get("PARENT_USED_THREADS"):
     assert trained(3) == wanted  # and the parent goes on with its threads
     assert threads.tasks(10**9, 8) == 2
 """
-        run(PREPARE + FORKED + code, PARENT_USED_THREADS=used, **changes)
+        run(PREPARE + FORKED + code, PARENT_USED_THREADS=used)
 
     def test_pool(self):
         code = """
@@ -200,9 +160,8 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 """
         run(PREPARE + FORKED + code, PARENT_USED_THREADS="1")
 
-    @pytest.mark.parametrize("layer", ["default", "omp"])
     @pytest.mark.parametrize("how", ["fork", "pool"])
-    def test_child_that_imports_first(self, how, layer):
+    def test_child_that_imports_first(self, how):
         """Its parent, without the engine, ran a parallel function of its own."""
         code = """
 import multiprocessing, os, sys, warnings
@@ -217,13 +176,12 @@ def total(x):
     return result
 
 assert total(np.ones(1000)) == 1000
-used = numba.threading_layer()
 
 def child(_=None):
     import rnn_engine
     from rnn_engine.kernels import threads
     rnn_engine.set_num_threads(2)
-    assert threads.tasks(10**9, 8) == 1
+    assert threads.tasks(10**9, 8) == 2
     threads.SERIAL_WORK = 0
     layer = rnn_engine.layers.SimpleRNN(40, kernel_initializer="zeros", bias_initializer="zeros")
     return not layer(np.ones((64, 10, 40), np.float32)).any()
@@ -237,25 +195,8 @@ else:
     if pid == 0:
         os._exit(0 if child() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-print(used)
 """
-        used = run(f"HOW = {how!r}\n{code}", **LAYERS[layer][0]).strip()
-        assert used == ("omp" if layer == "omp" else used)
-
-    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a bare fork")
-    def test_child_of_a_parent_without_threads_keeps_its_own(self):
-        code = """
-import os, sys
-pid = os.fork()
-if pid == 0:
-    import rnn_engine
-    from rnn_engine.kernels import threads
-    rnn_engine.set_num_threads(2)
-    safe = threads.is_safe(threads.threading_layer())
-    os._exit(0 if threads.tasks(10**9, 8) == (2 if safe else 1) else 1)
-assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-"""
-        run(code)
+        run(f"HOW = {how!r}\n{code}")
 
     def test_child_need_not_import_what_numba_does_at_its_first_array(self):
         """Another thread may be in the middle of that import, and is not in the child.
@@ -270,18 +211,6 @@ if pid == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 """
         run(code)
-
-    @pytest.mark.parametrize(
-        ("own", "default", "wanted"),
-        [("fork", "spawn", True), ("spawn", "fork", False), ("forkserver", "fork", False),
-         (None, "fork", True), (None, "spawn", False)],
-    )  # fmt: skip
-    def test_ways_to_start_a_process(self, monkeypatch, own, default, wanted):
-        monkeypatch.setattr(multiprocessing, "parent_process", object)
-        process = types.SimpleNamespace(_start_method=own)
-        monkeypatch.setattr(multiprocessing, "current_process", lambda: process)
-        monkeypatch.setattr(multiprocessing, "get_start_method", lambda allow_none: default)
-        assert threads._began_as_fork() is wanted
 
     def test_fork_while_another_thread_compiles(self, tmp_path):
         """A lock that this thread holds would stay locked in the child for ever."""
@@ -302,8 +231,7 @@ for _ in range(3):
 thread.join()
 assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
 """
-        # TBB would say that not the thread which loaded it forks.
-        changes = {"RNN_ENGINE_CACHE_DIR": str(tmp_path / "cold"), "NUMBA_THREADING_LAYER": "omp"}
+        changes = {"RNN_ENGINE_CACHE_DIR": str(tmp_path / "cold")}
         finish(start(PREPARE + code, **changes), seconds=120)
 
     def test_fork_waits_for_a_thread_that_frees_what_llvm_made(self):
@@ -329,7 +257,7 @@ if pid == 0:
 thread.join()
 assert os.waitpid(pid, 0)[1] == 0
 """
-        finish(start(PREPARE + code, NUMBA_THREADING_LAYER="omp"), seconds=120)
+        finish(start(PREPARE + code), seconds=120)
 
     def test_fork_while_a_thread_takes_the_lock_of_llvm_after_all(self):
         """A hook that was there before the engine's comes after it, and may wait for others."""
@@ -361,13 +289,12 @@ done.set()
 assert os.waitpid(pid, 0)[1] == 0
 make(1)(x)
 """
-        finish(start(before + PREPARE + code, NUMBA_THREADING_LAYER="omp"), seconds=120)
+        finish(start(before + PREPARE + code), seconds=120)
 
 
 SCRIPT = """
 def child(_=None):
-    safe = threads.is_safe(threads.threading_layer())
-    assert threads.tasks(10**9, 8) == (2 if safe else 1)
+    assert threads.tasks(10**9, 8) == 2
     return trained(3)
 
 if __name__ == "__main__":
@@ -484,16 +411,15 @@ class TestSetting:
         rnn_engine.set_num_threads(4)
         assert threads.tasks(threads.SERIAL_WORK - 1, 100) == 1
         assert threads.tasks(threads.SERIAL_WORK, 1) == 1
-        if threads.is_safe(threads.threading_layer()):
-            assert threads.tasks(threads.SERIAL_WORK, 3) == 3
-            assert threads.tasks(threads.SERIAL_WORK, 100) == 4
+        assert threads.tasks(threads.SERIAL_WORK, 3) == 3
+        assert threads.tasks(threads.SERIAL_WORK, 100) == 4
 
     def test_tasks_are_not_as_many_as_one_likes(self):
         """Each takes scratch: ten thousand of them would take all memory."""
         rnn_engine.set_num_threads(10**19)
         assert rnn_engine.get_num_threads() == 10**19
         limit = max(32, numba.config.NUMBA_NUM_THREADS)
-        assert threads.tasks(10**12, 10**6) in (1, limit)
+        assert threads.tasks(10**12, 10**6) == limit
 
     def test_more_threads_than_numba_has(self):
         code = """
@@ -594,24 +520,3 @@ class TestQuota:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
         monkeypatch.setattr(cores, "cgroup_quota", lambda: quota)
         assert cores.available_cores() == wanted
-
-
-WAITING = """
-import os
-from rnn_engine.kernels import threads
-
-before = dict(os.environ)
-print(threads.threading_layer(), before == dict(os.environ))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP is Linux's")
-@pytest.mark.parametrize(("given", "rounds"), [(None, "300"), ("77", "77")])
-def test_idle_threads_sleep_soon_unless_the_user_has_decided(given, rounds):
-    """OpenMP tells what it has read; nothing of it stays in the environment."""
-    process = start(
-        WAITING, NUMBA_THREADING_LAYER="omp", OMP_DISPLAY_ENV="VERBOSE", GOMP_SPINCOUNT=given
-    )
-    out, err = process.communicate(timeout=300)
-    assert out == "omp True\n", err
-    assert f"GOMP_SPINCOUNT = '{rounds}'" in err

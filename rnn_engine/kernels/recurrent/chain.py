@@ -16,8 +16,8 @@ from rnn_engine.kernels.gemm import gemm_two
 from rnn_engine.kernels.options import Table, inlined_kernel, linked
 from rnn_engine.kernels.pointers import copy, copy_rows, lane_count, load, offset, store
 from rnn_engine.kernels.recurrent.places import F, P, S
-from rnn_engine.kernels.recurrent.tables import byte, call_part, call_step, number, pointer, put
 from rnn_engine.kernels.recurrent.walker import reach_of, step_open_rows
+from rnn_engine.kernels.tables import byte, call_part, call_step, number, pointer, put
 
 
 @inlined_kernel

@@ -13,8 +13,8 @@ from rnn_engine.kernels.gemm import gemm, gemm_two
 from rnn_engine.kernels.options import Table, inlined_kernel, linked
 from rnn_engine.kernels.pointers import copy_rows, lane_count, load, offset, store
 from rnn_engine.kernels.recurrent.places import F, P, S
-from rnn_engine.kernels.recurrent.tables import number, pointer, put
 from rnn_engine.kernels.recurrent.walker import step_open_rows
+from rnn_engine.kernels.tables import number, pointer, put
 
 
 @inlined_kernel

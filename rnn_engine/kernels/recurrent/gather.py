@@ -13,7 +13,7 @@ from rnn_engine.kernels.outer import add_outer
 from rnn_engine.kernels.pointers import copy, lane_count, load, offset, store
 from rnn_engine.kernels.recurrent.gradients import add_runs
 from rnn_engine.kernels.recurrent.places import F, P, S
-from rnn_engine.kernels.recurrent.tables import byte, number, pointer, word
+from rnn_engine.kernels.tables import byte, number, pointer, word
 
 
 @inlined_kernel

@@ -16,7 +16,9 @@ from rnn_engine.kernels.outer import BLOCK, add_outer
 from rnn_engine.kernels.pointers import copy_rows, lane_count, load, offset, store
 from rnn_engine.kernels.recurrent.chain import chain
 from rnn_engine.kernels.recurrent.places import F, P, S
-from rnn_engine.kernels.recurrent.tables import (
+from rnn_engine.kernels.recurrent.walker import FRAME
+from rnn_engine.kernels.recurrent.weights import pack_transposed
+from rnn_engine.kernels.tables import (
     call_part,
     new_table,
     number,
@@ -24,8 +26,6 @@ from rnn_engine.kernels.recurrent.tables import (
     put,
     word,
 )
-from rnn_engine.kernels.recurrent.walker import FRAME
-from rnn_engine.kernels.recurrent.weights import pack_transposed
 
 # Registers of a step of dx from which on it is a product of its own: one of the largest tiles.
 DX_REGISTERS = 2 * TALLEST

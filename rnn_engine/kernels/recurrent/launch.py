@@ -9,18 +9,17 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from numba import prange
 from numba.core import types
 
 from rnn_engine.kernels.options import (
     c_function,
     inlined_kernel,
     kernel,
-    parallel_kernel,
 )
 from rnn_engine.kernels.pointers import address, offset, stack
+from rnn_engine.kernels.pool import share
 from rnn_engine.kernels.recurrent.places import P
-from rnn_engine.kernels.recurrent.tables import (
+from rnn_engine.kernels.tables import (
     TABLE,
     call_body,
     like_of,
@@ -46,11 +45,15 @@ def address_of(body: Callable[..., None], dtype: types.Float, part: bool = False
     return int(compiled.address)
 
 
-@parallel_kernel
+@kernel
+def _run_task(plan: Any, like: Any, task: int, tasks: int) -> None:
+    call_body(table_of(plan), P.BODY, like_of(like), task)
+
+
+@kernel
 def launch(plan: Any, like: Any, tasks: int) -> None:
     """Run a plan's body on `tasks` threads; `like` is an array of the float type."""
-    for task in prange(tasks):
-        call_body(table_of(plan), P.BODY, like_of(like), task)
+    share(_run_task, (plan, like), tasks)
 
 
 @kernel

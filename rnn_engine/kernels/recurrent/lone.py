@@ -26,7 +26,8 @@ from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy
 from rnn_engine.kernels.recurrent.places import F, P, S
 from rnn_engine.kernels.recurrent.plan import Sizes
 from rnn_engine.kernels.recurrent.steps import version_of
-from rnn_engine.kernels.recurrent.tables import (
+from rnn_engine.kernels.recurrent.walker import FRAME, enter, project
+from rnn_engine.kernels.tables import (
     TABLE,
     call_step,
     new_table,
@@ -35,7 +36,6 @@ from rnn_engine.kernels.recurrent.tables import (
     pointer,
     put,
 )
-from rnn_engine.kernels.recurrent.walker import FRAME, enter, project
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
 
 # Sums side by side: each waits four cycles for its next addition.

@@ -19,7 +19,7 @@ from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.options import c_function
 from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy, Stage
 from rnn_engine.kernels.recurrent.places import F
-from rnn_engine.kernels.recurrent.tables import TABLE, place_in
+from rnn_engine.kernels.tables import TABLE, place_in
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
 
 

@@ -20,7 +20,7 @@ from rnn_engine.kernels.gemm import gemm, gemm_two
 from rnn_engine.kernels.options import inlined_kernel
 from rnn_engine.kernels.pointers import copy, copy_rows, lane_count, offset, store
 from rnn_engine.kernels.recurrent.places import F, P, S
-from rnn_engine.kernels.recurrent.tables import (
+from rnn_engine.kernels.tables import (
     byte,
     call_part,
     call_step,

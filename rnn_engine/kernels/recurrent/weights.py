@@ -19,7 +19,7 @@ from rnn_engine.kernels.panels import pack, packed_size, whole_registers
 from rnn_engine.kernels.pointers import address, lane_count, load, offset, store
 from rnn_engine.kernels.recurrent.cells import Cell
 from rnn_engine.kernels.recurrent.places import P, S
-from rnn_engine.kernels.recurrent.tables import number, table_of
+from rnn_engine.kernels.tables import number, table_of
 from rnn_engine.kernels.vector import REGISTER_BYTES
 
 

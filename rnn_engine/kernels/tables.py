@@ -24,7 +24,8 @@ def place_in(builder: ir.IRBuilder, table: Any, place: Any) -> Any:
     return where
 
 
-def _index(context: Any, builder: ir.IRBuilder, value: Any, kind: Any) -> Any:
+def index_of(context: Any, builder: ir.IRBuilder, value: Any, kind: Any) -> Any:
+    """Return a place, a number or a member of an `IntEnum`, as LLVM value."""
     if isinstance(kind, types.IntEnumMember):
         kind = kind.dtype
     return context.cast(builder, value, kind, types.intp)
@@ -37,7 +38,7 @@ def number(typingctx: Any, table: Any, place: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        index = _index(context, builder, args[1], sig.args[1])
+        index = index_of(context, builder, args[1], sig.args[1])
         return builder.load(place_in(builder, args[0], index), typ=INT64, align=8)
 
     return types.intp(TABLE, place), codegen
@@ -50,7 +51,7 @@ def pointer(typingctx: Any, table: Any, place: Any, like: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        index = _index(context, builder, args[1], sig.args[1])
+        index = index_of(context, builder, args[1], sig.args[1])
         kind = context.get_value_type(sig.return_type)
         return builder.load(place_in(builder, args[0], index), typ=kind, align=8)
 
@@ -65,7 +66,7 @@ def put(typingctx: Any, table: Any, place: Any, value: Any) -> Any:
     kind = value if isinstance(value, types.CPointer) else types.intp
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        index = _index(context, builder, args[1], sig.args[1])
+        index = index_of(context, builder, args[1], sig.args[1])
         builder.store(args[2], place_in(builder, args[0], index), align=8)
         return context.get_dummy_value()
 
@@ -77,7 +78,7 @@ def byte(typingctx: Any, table: Any, place: Any, index: Any) -> Any:
     """Return a byte of the array whose address is at a place."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        at = _index(context, builder, args[1], sig.args[1])
+        at = index_of(context, builder, args[1], sig.args[1])
         kind = ir.IntType(8)
         array = builder.load(place_in(builder, args[0], at), typ=POINTER, align=8)
         where = builder.gep(array, [args[2]], source_etype=kind)
@@ -91,7 +92,7 @@ def word(typingctx: Any, table: Any, place: Any, index: Any) -> Any:
     """Return a number of the array of int64 whose address is at a place."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        at = _index(context, builder, args[1], sig.args[1])
+        at = index_of(context, builder, args[1], sig.args[1])
         array = builder.load(place_in(builder, args[0], at), typ=POINTER, align=8)
         return builder.load(place_in(builder, array, args[2]), typ=INT64, align=8)
 
@@ -141,7 +142,7 @@ def call_body(typingctx: Any, table: Any, place: Any, like: Any, task: Any) -> A
     """Call the body whose address is at a place of a plan: body(plan, like, task)."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        index = _index(context, builder, args[1], sig.args[1])
+        index = index_of(context, builder, args[1], sig.args[1])
         body = builder.load(place_in(builder, args[0], index), typ=POINTER, align=8)
         kinds = [context.get_value_type(kind) for kind in (TABLE, sig.args[2], types.intp)]
         body.type = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
@@ -158,7 +159,7 @@ def call_step(
     """Call a step of a cell whose address is at a place of a plan: step(frame, like, low, high)."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        index = _index(context, builder, args[1], sig.args[1])
+        index = index_of(context, builder, args[1], sig.args[1])
         step = builder.load(place_in(builder, args[0], index), typ=POINTER, align=8)
         kinds = [context.get_value_type(kind) for kind in sig.args[2:]]
         step.type = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
@@ -173,7 +174,7 @@ def call_part(typingctx: Any, plan: Any, place: Any, frame: Any, like: Any, stag
     """Call what a pass has chosen, at a place of its plan: part(plan, frame, like, stage)."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        index = _index(context, builder, args[1], sig.args[1])
+        index = index_of(context, builder, args[1], sig.args[1])
         part = builder.load(place_in(builder, args[0], index), typ=POINTER, align=8)
         kinds = [context.get_value_type(kind) for kind in (TABLE, *sig.args[2:])]
         part.type = ir.FunctionType(ir.VoidType(), kinds).as_pointer()

@@ -1,0 +1,318 @@
+"""The threads that share a kernel's tasks: whoever is free takes the next one.
+
+The caller takes tasks as the others do. So a thread that does not get a core holds up nothing
+that it has not begun: on a busy machine the caller does all of the work, in the time of one
+thread. A thread that finds no task looks out for some microseconds and then sleeps.
+
+One kernel at a time has the others' help; a second one, which another thread of Python calls
+meanwhile, runs alone.
+"""
+
+import _thread
+import contextlib
+import ctypes
+import functools
+import os
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from rnn_engine.kernels.atomics import add, pause, read, replace, write
+from rnn_engine.kernels.cache import provides_symbols
+from rnn_engine.kernels.options import c_function, inlined_kernel, kernel
+from rnn_engine.kernels.tables import TABLE, pointer, put, table_of
+from rnn_engine.kernels.vector import INT64, POINTER
+
+# Rounds, of some 20 to 50 ns, that a thread looks out before it sleeps: for tasks, and for the
+# end of those that others have begun.
+ROUNDS = 400
+# Words of a cache line, which only one thread at a time can write.
+_LINE = 8
+
+
+class At(IntEnum):
+    """Places in the table that all threads know; what is written often has a cache line."""
+
+    TAKEN = 0  # 1 while a kernel has the pool
+    STATE = _LINE  # 2^32 times the number of tasks, plus that of the next one
+    LEFT = 2 * _LINE  # tasks that have not ended, plus _WAITS if the caller sleeps
+    BODY = 3 * _LINE  # body(arguments, task, tasks)
+    ARGUMENTS = 3 * _LINE + 1
+    WANTED = 3 * _LINE + 2  # how many of the threads
+    WORKERS = 3 * _LINE + 3  # how many there are
+    END = 3 * _LINE + 4  # what the caller sleeps on
+    FIRST = 4 * _LINE  # the threads, each a line: what it sleeps on, whether it does
+
+
+MOST_WORKERS = 255
+_ASLEEP = 1
+_TASKS, _WAITS = 2**32, 2**32
+(_TAKEN, _STATE, _LEFT, _BODY, _ARGUMENTS, _WANTED, _WORKERS, _END, _FIRST) = map(int, At)
+
+
+def _new_lock() -> int:
+    """Return the address of a lock that is held: who takes it sleeps until it is released."""
+    make, take = ctypes.pythonapi.PyThread_allocate_lock, ctypes.pythonapi.PyThread_acquire_lock
+    make.restype, take.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_int)
+    lock = make()
+    take(lock, 1)
+    return int(lock)
+
+
+def _new_table() -> np.ndarray:
+    numbers = np.zeros(At.FIRST + (MOST_WORKERS + 1) * _LINE, np.int64)
+    skip = -numbers.ctypes.data // 8 % _LINE
+    table = numbers[skip : numbers.size - _LINE + skip]
+    # Threads look at it until the process ends, after Python has gone.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(numbers))
+    table[At.END] = _new_lock()
+    return table
+
+
+_table = _new_table()
+
+
+# --- what LLVM calls by name -------------------------------------------------------
+
+
+@intrinsic
+def _pool(typingctx: Any) -> Any:
+    """Return the table."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        found = builder.module.globals.get(_TABLE_SYMBOL)
+        if found is None:
+            found = ir.GlobalVariable(builder.module, INT64, _TABLE_SYMBOL)
+        return builder.bitcast(found, context.get_value_type(TABLE))
+
+    return TABLE(), codegen
+
+
+def _called(name: str) -> Any:
+    """Return ``f(table, place, wait)``, which has a function of Python's C interface called."""
+
+    def typing(typingctx: Any, table: Any, place: Any) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+            where = builder.gep(args[0], [args[1]], source_etype=INT64)
+            where.type = POINTER
+            lock = builder.load(where, typ=POINTER, align=8)
+            wait = [ir.IntType(32)(1)] if name == _SLEEP else []
+            kind = ir.FunctionType(
+                ir.IntType(32) if wait else ir.VoidType(), [POINTER, *(w.type for w in wait)]
+            )
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [lock, *wait])
+            return context.get_dummy_value()
+
+        return types.void(TABLE, types.intp), codegen
+
+    return intrinsic(typing)
+
+
+_TABLE_SYMBOL = "rnn_engine_pool"
+_SHARE_SYMBOL = "rnn_engine_share"
+# Python's locks, which need no Python: semaphores on Linux, what is there elsewhere.
+_SLEEP, _WAKE = "PyThread_acquire_lock", "PyThread_release_lock"
+_sleep, _wake = _called(_SLEEP), _called(_WAKE)
+
+
+@intrinsic
+def _call(typingctx: Any, body: Any, arguments: Any, task: Any, tasks: Any) -> Any:
+    """Call body(arguments, task, tasks)."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        body = builder.bitcast(args[0], _BODY_TYPE.as_pointer())
+        given = builder.bitcast(args[1], POINTER)
+        builder.call(body, [given, *args[2:]])
+        return context.get_dummy_value()
+
+    return types.void(TABLE, TABLE, types.intp, types.intp), codegen
+
+
+_BODY_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64, INT64])
+
+
+# --- the threads -------------------------------------------------------------------
+
+
+@inlined_kernel
+def _has_tasks(pool: Any) -> bool:
+    state = read(pool, _STATE)
+    return state % _TASKS < state // _TASKS
+
+
+@inlined_kernel
+def _take(pool: Any) -> None:
+    """Run tasks until all of them are taken."""
+    while _has_tasks(pool):
+        state = add(pool, _STATE, 1)
+        task, tasks = state % _TASKS, state // _TASKS
+        # Between the look and the addition another may have taken the last one. Whoever has a
+        # task holds up the caller, so that what is read here belongs to it.
+        if task < tasks:
+            _call(pointer(pool, _BODY, pool), pointer(pool, _ARGUMENTS, pool), task, tasks)
+            if add(pool, _LEFT, -1) == _WAITS + 1:
+                _wake(pool, _END)
+
+
+@inlined_kernel
+def _rouse(pool: Any, node: int) -> None:
+    """Wake two threads, each of which wakes two: the caller is node 0, thread n node n + 1."""
+    for other in range(2 * node, 2 * node + 2):
+        if other < read(pool, _WANTED):
+            place = _FIRST + other * _LINE
+            if read(pool, place + _ASLEEP) == 1 and replace(pool, place + _ASLEEP, 1, 0):
+                _wake(pool, place)
+
+
+def _share(body: Any, arguments: Any, tasks: int) -> None:
+    """Run the tasks of one kernel on as many threads as come."""
+    pool = _pool()
+    if not replace(pool, _TAKEN, 0, 1):
+        for task in range(tasks):
+            _call(body, arguments, task, tasks)
+        return
+    put(pool, _BODY, body)
+    put(pool, _ARGUMENTS, arguments)
+    write(pool, _WANTED, min(tasks - 1, read(pool, _WORKERS)))
+    write(pool, _LEFT, tasks)
+    write(pool, _STATE, tasks * _TASKS)
+    _rouse(pool, 0)
+    _take(pool)
+    rounds = 0
+    while rounds < ROUNDS and read(pool, _LEFT) != 0:
+        pause()
+        rounds += 1
+    if rounds == ROUNDS and add(pool, _LEFT, _WAITS) != 0:
+        _sleep(pool, _END)
+    write(pool, _TAKEN, 0)
+
+
+@kernel
+def _serve(table: Any, worker: int) -> None:
+    """Take tasks for ever."""
+    pool, place = table_of(table), _FIRST + worker * _LINE
+    while True:
+        rounds = 0
+        while rounds < ROUNDS and not _has_tasks(pool):
+            pause()
+            rounds += 1
+        if rounds == ROUNDS:
+            write(pool, place + _ASLEEP, 1)
+            # A task that came meanwhile may have found this thread awake. Where its caller
+            # was in time to wake it, that is still to be taken.
+            if not _has_tasks(pool) or not replace(pool, place + _ASLEEP, 1, 0):
+                _sleep(pool, place)
+        _rouse(pool, worker + 1)
+        _take(pool)
+
+
+# --- what kernels and Python call --------------------------------------------------
+
+
+@intrinsic
+def share(typingctx: Any, kernel: Any, arguments: Any, tasks: Any) -> Any:
+    """Call ``kernel(*arguments, task, tasks)`` for each task, in any order and side by side."""
+    return _shared(kernel, arguments, lambda ops, task, tasks: (task, tasks))
+
+
+@intrinsic
+def share_range(typingctx: Any, kernel: Any, arguments: Any, size: Any, tasks: Any) -> Any:
+    """Call ``kernel(*arguments, first, end)`` for each task's part of 0..size, side by side."""
+
+    def bounds(ops: ir.IRBuilder, size: Any, task: Any, tasks: Any) -> tuple[Any, Any]:
+        def edge(n: Any) -> Any:
+            return ops.sdiv(ops.mul(size, n), tasks)
+
+        return edge(task), edge(ops.add(task, INT64(1)))
+
+    return _shared(kernel, arguments, bounds, types.intp)
+
+
+def _shared(kernel: Any, arguments: Any, last: Callable[..., Any], *more: Any) -> Any:
+    """Return what an intrinsic does: `last` gives a call's last two arguments."""
+    if not isinstance(kernel, types.Dispatcher) or not isinstance(arguments, types.BaseTuple):
+        return None
+    kinds = (*map(types.unliteral, arguments), types.intp, types.intp)
+    kernel.dispatcher.compile(kinds)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        _, given, *more, tasks = args
+        compiled = kernel.dispatcher.overloads[kinds]
+        context.add_linking_libs([compiled.library])
+        env = cgutils.pack_struct(builder, [given, *more])
+        body, inside = _body(builder)
+        where, task, of = body.args
+        kept = inside.load(inside.bitcast(where, env.type.as_pointer()), typ=env.type)
+        parts = inside.extract_value(kept, 0)
+        values = [inside.extract_value(parts, i) for i in range(len(arguments))]
+        others = [inside.extract_value(kept, 1 + i) for i in range(len(more))]
+        context.call_conv.call_function(
+            inside,
+            context.declare_function(builder.module, compiled.fndesc),
+            compiled.signature.return_type,
+            compiled.signature.args,
+            [*values, *last(inside, *others, task, of)],
+        )
+        inside.ret_void()
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, INT64])
+        target = cgutils.get_or_insert_function(builder.module, kind, _SHARE_SYMBOL)
+        place = builder.bitcast(cgutils.alloca_once_value(builder, env), POINTER)
+        builder.call(target, [builder.bitcast(body, POINTER), place, tasks])
+        return context.get_dummy_value()
+
+    return types.void(kernel, arguments, *more, types.intp), codegen
+
+
+def _body(builder: ir.IRBuilder) -> tuple[ir.Function, ir.IRBuilder]:
+    """Return a new function body(arguments, task, tasks) of a module, and what writes it."""
+    name = builder.module.get_unique_name(f"{builder.function.name}_task")
+    body = ir.Function(builder.module, _BODY_TYPE, name)
+    body.linkage = "internal"
+    return body, ir.IRBuilder(body.append_basic_block())
+
+
+@provides_symbols
+def _provide(dtype: Any) -> None:
+    _provide_once()
+
+
+@functools.cache
+def _provide_once() -> None:
+    for name in (_SLEEP, _WAKE):
+        address = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+        binding.add_symbol(name, address)
+    binding.add_symbol(_TABLE_SYMBOL, _table.ctypes.data)
+    compiled = c_function(types.void(TABLE, TABLE, types.intp), _share)
+    binding.add_symbol(_SHARE_SYMBOL, compiled.address)
+
+
+_starting = _thread.allocate_lock()
+
+
+def start(count: int) -> None:
+    """See that at least so many threads, where they can be had, take tasks beside the caller."""
+    with _starting:
+        _serve.compile((types.int64[::1], types.intp))
+        # A process that may have no more threads has those it has.
+        with contextlib.suppress(RuntimeError):
+            for worker in range(int(_table[At.WORKERS]), min(count, MOST_WORKERS)):
+                _table[At.FIRST + worker * _LINE] = _new_lock()
+                _thread.start_new_thread(_serve, (_table, worker))
+                _table[At.WORKERS] = worker + 1
+
+
+def _forget() -> None:
+    """Have no threads, in a process that was forked from one that may have some."""
+    global _starting
+    _starting = _thread.allocate_lock()
+    _table[:] = 0
+    _table[At.END] = _new_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
