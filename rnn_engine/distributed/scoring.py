@@ -7,7 +7,7 @@ import numpy as np
 
 from rnn_engine.distributed.extras import load
 from rnn_engine.distributed.shipping import from_bytes, name_of, to_bytes
-from rnn_engine.layers.base import is_stateful
+from rnn_engine.graph.inside import is_stateful
 from rnn_engine.training.arguments import check_count
 
 _BATCH = 256

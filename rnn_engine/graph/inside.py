@@ -17,3 +17,8 @@ def with_inner(layers: Iterable[Any]) -> Iterator[Any]:
             seen.add(id(layer))
             yield layer
             waiting += reversed(layer.sublayers)
+
+
+def is_stateful(layer: Any) -> bool:
+    """Whether a layer, or one inside it, carries a state from batch to batch."""
+    return bool(getattr(layer, "stateful", False)) or any(map(is_stateful, layer.sublayers))

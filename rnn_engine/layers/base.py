@@ -31,6 +31,7 @@ from rnn_engine.checks import (
 )
 from rnn_engine.config import MIXED, policy_name, standardize_dtype
 from rnn_engine.graph import KerasTensor, Node, Operation, is_symbolic, map_structure
+from rnn_engine.graph.inside import is_stateful
 from rnn_engine.initializers.deferred import blank
 from rnn_engine.initializers.initializer import check_shape
 from rnn_engine.layers.calls import call_in_context, is_special, stand_below
@@ -802,11 +803,6 @@ def _checked_name(name: Any) -> str:
             f"name={name!r} (of type {type(name)})"
         )
     return name
-
-
-def is_stateful(layer: Layer) -> bool:
-    """Whether a layer, or one inside it, carries a state from batch to batch."""
-    return bool(getattr(layer, "stateful", False)) or any(map(is_stateful, layer.sublayers))
 
 
 def _unique(variables: Iterable[Variable]) -> list[Variable]:

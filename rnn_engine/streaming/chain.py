@@ -6,8 +6,8 @@ from typing import Any
 from rnn_engine import layers as public
 from rnn_engine.activations.base import Activation, BoundActivation, CustomActivation
 from rnn_engine.functional import Functional
+from rnn_engine.graph.inside import is_stateful
 from rnn_engine.layers import RNN, Layer
-from rnn_engine.layers.base import is_stateful
 from rnn_engine.layers.guard import is_ours
 from rnn_engine.layers.input_layer import InputLayer
 from rnn_engine.layers.recurrent import Recurrent

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rnn_engine.layers.base import is_stateful
+from rnn_engine.graph.inside import is_stateful
 from rnn_engine.training.arrays import ArraySource
 from rnn_engine.training.source import Batch, Source
 
