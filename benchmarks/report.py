@@ -101,7 +101,7 @@ def table(run: Run, rows: Sequence[Row], *, ratios: bool) -> Table:
     for row in rows:
         fastest = row.fastest_peer()
         ratio = row.ratio(fastest)
-        line = [_place(row), *(_cell(row, key, ratios=ratios) for key in keys)]
+        line = [place_of(row), *(cell_of(row, key, ratios=ratios) for key in keys)]
         line += [label(fastest) if fastest else ABSENT, times(ratio) if ratio else ABSENT]
         if throughput:
             speed = row.samples_per_second(ENGINE)
@@ -119,8 +119,12 @@ def side_table(run: Run, rows: Sequence[Row]) -> Table:
     body = []
     for row in rows:
         speed, share = row.rate(ENGINE), run.share(row, ENGINE)
-        figures = [rate(speed) if speed else ABSENT, percent(share) if share else ABSENT]
-        body.append([_place(row), WHY[row.case.tag], _cell(row, ENGINE, ratios=False), *figures])
+        figures = [
+            cell_of(row, ENGINE, ratios=False),
+            rate(speed) if speed else ABSENT,
+            percent(share) if share else ABSENT,
+        ]
+        body.append([place_of(row), WHY[row.case.tag], *figures])
     return ["B × T × F × U", "why", label(ENGINE), "rate", "of peak"], body
 
 
@@ -139,7 +143,7 @@ def tables(run: Run, kind: str, *, ratios: bool) -> list[tuple[str, Table]]:
     return found
 
 
-def _place(row: Row) -> str:
+def place_of(row: Row) -> str:
     """Return the first cell of a row."""
     case = row.case
     text = case.size.replace("x", " × ") if case.size else case.kind.replace("_", " ")
@@ -148,7 +152,8 @@ def _place(row: Row) -> str:
     return text if case.dtype == "float32" else f"{text}, {case.dtype}"
 
 
-def _cell(row: Row, key: str, *, ratios: bool) -> str:
+def cell_of(row: Row, key: str, *, ratios: bool) -> str:
+    """Return a side's figure in a row, or why there is none."""
     side, value = row.sides.get(key), row.value(key)
     if side is None:
         return ABSENT
