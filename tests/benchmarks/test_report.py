@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import report
+from benchmarks import report, summary
 from benchmarks.results import from_json
 
 
@@ -99,6 +99,19 @@ def test_files(run, tmp_path):
     data, text = report.write(run, tmp_path / "new", None)
     assert from_json(json.loads(data.read_text(encoding="utf-8"))) == run
     assert text.read_text(encoding="utf-8") == report.markdown(run, None)
+
+
+def test_short_table(run, tmp_path, capsys, monkeypatch):
+    data, _ = report.write(run, tmp_path, None)
+    monkeypatch.setattr(summary.sys, "argv", ["summary", str(data), "forward/64x128x64x128"])
+    summary.main()
+    head, _, line = capsys.readouterr().out.splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert dict(zip([c.strip() for c in head.strip("|").split("|")], cells, strict=True)) == {
+        "work": "SimpleRNN, Forward, last output", "B × T × F × U": "64 × 128 × 64 × 128",
+        "rnn_engine": "1.00 ms", "fastest peer": "JAX", "ratio": "2.00×", "Keras": "8.00×",
+        "of peak": "201%",
+    }  # fmt: skip
 
 
 def test_chart(run, tmp_path):
