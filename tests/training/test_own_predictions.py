@@ -42,28 +42,28 @@ def test_predictions(rows, several):
     )
 
 
+@pytest.mark.parametrize("package", [rnn_engine, keras])
 @pytest.mark.parametrize(("rows", "batches"), [(32, [32]), (33, [32, 1]), (64, [32, 32])])
-def test_rows_of_a_step(rows, batches):
+def test_rows_of_a_step(package, rows, batches):
     """A step gets 32 rows unless told otherwise, also where nothing else is asked for."""
-    for package in (rnn_engine, keras):
-        seen = []
+    seen = []
 
-        class Counting(package.Model):
-            def __init__(self):
-                super().__init__()
-                self.out = package.layers.Dense(1)
+    class Counting(package.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = package.layers.Dense(1)
 
-            def call(self, x):
-                return self.out(x)
+        def call(self, x):
+            return self.out(x)
 
-            def predict_step(self, data, seen=seen):
-                seen.append(len(data[0] if isinstance(data, tuple) else data))
-                return self(data)
+        def predict_step(self, data):
+            seen.append(len(data[0] if isinstance(data, tuple) else data))
+            return self(data)
 
-        model = Counting()
-        model.compile(run_eagerly=True)
-        x = np.zeros((rows, 2), "f4")
-        model.predict(x[:1], verbose=0)  # both build themselves
-        seen.clear()
-        assert len(model.predict(x, verbose=0)) == rows
-        assert seen == batches, package.__name__
+    model = Counting()
+    model.compile(run_eagerly=True)
+    x = np.zeros((rows, 2), "f4")
+    model.predict(x[:1], verbose=0)  # both build themselves
+    seen.clear()
+    assert len(model.predict(x, verbose=0)) == rows
+    assert seen == batches
