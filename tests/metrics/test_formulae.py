@@ -271,3 +271,23 @@ def test_layout_of_the_arrays_does_not_matter(dtype: str) -> None:
         metric.update_state(*one)
         results.append(metric.result())
     np.testing.assert_allclose(results, results[0], rtol=1e-6)
+
+
+def test_a_bound_that_is_met_exactly_counts() -> None:
+    metric = metrics.SensitivityAtSpecificity(0.5)
+    metric.update_state([0, 0, 1, 1], [0.2, 0.6, 0.4, 0.8])
+    assert float(metric.result()) == 1.0  # any threshold between 0.2 and 0.4 will do
+    other = metrics.PrecisionAtRecall(0.5)
+    other.update_state([0, 0, 1, 1], [0.2, 0.6, 0.4, 0.8])
+    assert float(other.result()) == 1.0  # one of the two, above 0.6
+
+
+def test_classes_are_counted_from_the_end_too() -> None:
+    y = np.eye(3)[[1, 2, 0, 2]]
+    scores = np.array([[0.1, 0.8, 0.7], [0.2, 0.3, 0.9], [0.6, 0.2, 0.1], [0.6, 0.3, 0.2]])
+    for cls in (metrics.Recall, metrics.Precision):
+        for class_id, column in ((-1, 2), (-3, 0)):
+            metric, alone = cls(class_id=class_id), cls()
+            metric.update_state(y, scores)
+            alone.update_state(y[:, column], scores[:, column])
+            assert 0 < float(metric.result()) == float(alone.result())
