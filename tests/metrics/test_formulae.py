@@ -291,3 +291,22 @@ def test_classes_are_counted_from_the_end_too() -> None:
             metric.update_state(y, scores)
             alone.update_state(y[:, column], scores[:, column])
             assert 0 < float(metric.result()) == float(alone.result())
+
+
+def test_a_score_of_zero_passes_the_first_threshold_of_a_curve_and_nan_none() -> None:
+    metric = metrics.AUC(num_thresholds=3)
+    metric.update_state([1, 1, 1, 0, 0], [np.nan, 0.0, 0.9, 0.0, np.nan])
+    assert np.asarray(metric.true_positives.value).tolist() == [2, 1, 0]
+    assert np.asarray(metric.false_negatives.value).tolist() == [1, 2, 3]
+    assert np.asarray(metric.false_positives.value).tolist() == [1, 0, 0]
+    assert np.asarray(metric.true_negatives.value).tolist() == [1, 2, 2]
+
+
+def test_weights_of_labels_and_of_samples_are_multiplied() -> None:
+    rng = np.random.default_rng(0)
+    y, scores = rng.random((12, 3)) < 0.5, rng.random((12, 3))
+    labels, samples = np.array([1.0, 2.0, 5.0]), rng.uniform(0.1, 3, 12)
+    metric, alone = metrics.AUC(label_weights=labels), metrics.AUC()
+    metric.update_state(y, scores, samples)
+    alone.update_state(y, scores, samples[:, None] * labels)
+    assert float(metric.result()) == pytest.approx(float(alone.result()), rel=1e-5)
