@@ -194,7 +194,8 @@ class Optimizer(OptimizerState):
         for position, (gradient, variable) in enumerate(zip(grads, variables, strict=True)):
             plan = plans.get(id(variable))
             if plan is None or plan.array is not variable._value:
-                plan = self._replan(variable)
+                self._replan(variable)
+                return self._match(grads, variables)  # all plans are new
             if gradient is None:
                 missing.append(variable.path)
                 continue
@@ -527,16 +528,14 @@ class Optimizer(OptimizerState):
             decays=not (named or listed),
         )
 
-    def _replan(self, variable: Variable) -> Plan:
-        """Return the plan of a variable whose array is new, or say that it is unknown."""
+    def _replan(self, variable: Variable) -> None:
+        """Make the plans anew for a variable whose array is new, or say that it is unknown."""
         self._plans = None
-        plan = self._lookup().get(id(variable))
-        if plan is None:
+        if id(variable) not in self._lookup():
             raise ValueError(
                 f"Unknown variable: {variable!r}. This optimizer can only be called for the "
                 "variables it was built with; make a new optimizer for new ones."
             )
-        return plan
 
     def __dir__(self) -> list[str]:
         """Return the names for programs: what completion shows."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rnn_engine
 from rnn_engine import Sequential, layers
 from rnn_engine.layers import Dense, Embedding, GlobalAveragePooling1D, Masking, SimpleRNN
 
@@ -57,6 +58,31 @@ def test_the_mask_goes_where_it_goes_in_keras(name: str) -> None:
             for found in (mine, theirs)]  # fmt: skip
     assert len(lost[0]) == len(lost[1])
     assert layer.supports_masking == twin.supports_masking
+
+
+@pytest.mark.parametrize("name", ["Add", "Concatenate", "Average", "Attention"])
+@pytest.mark.parametrize("masked", [(0, 1), (0,), (1,)])
+def test_tensors_in_a_list_bring_their_masks(name: str, masked: tuple[int, ...]) -> None:
+    """Outside of a model, as in Keras."""
+    keras = pytest.importorskip("keras")
+    ids = np.array([[1, 2, 0, 2], [2, 0, 0, 0]])
+    table = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+
+    def give(kit: Any) -> Any:
+        inputs = []
+        for i in range(2):
+            embedding = kit.layers.Embedding(3, 2, mask_zero=i in masked)
+            embedding.build((None, 4))
+            embedding.set_weights([table])
+            inputs.append(embedding(ids[::-1] if i else ids))
+        return getattr(kit.layers, name)()(inputs)
+
+    ours, theirs = give(rnn_engine), give(keras)
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, atol=1e-6)
+    mask, wanted = (getattr(y, "_keras_mask", None) for y in (ours, theirs))
+    assert (mask is None) == (wanted is None)
+    if wanted is not None:
+        np.testing.assert_array_equal(mask, np.asarray(wanted))
 
 
 @pytest.mark.parametrize("mask_zero", [True, False])

@@ -271,3 +271,42 @@ def test_layout_of_the_arrays_does_not_matter(dtype: str) -> None:
         metric.update_state(*one)
         results.append(metric.result())
     np.testing.assert_allclose(results, results[0], rtol=1e-6)
+
+
+def test_a_bound_that_is_met_exactly_counts() -> None:
+    metric = metrics.SensitivityAtSpecificity(0.5)
+    metric.update_state([0, 0, 1, 1], [0.2, 0.6, 0.4, 0.8])
+    assert float(metric.result()) == 1.0  # any threshold between 0.2 and 0.4 will do
+    other = metrics.PrecisionAtRecall(0.5)
+    other.update_state([0, 0, 1, 1], [0.2, 0.6, 0.4, 0.8])
+    assert float(other.result()) == 1.0  # one of the two, above 0.6
+
+
+def test_classes_are_counted_from_the_end_too() -> None:
+    y = np.eye(3)[[1, 2, 0, 2]]
+    scores = np.array([[0.1, 0.8, 0.7], [0.2, 0.3, 0.9], [0.6, 0.2, 0.1], [0.6, 0.3, 0.2]])
+    for cls in (metrics.Recall, metrics.Precision):
+        for class_id, column in ((-1, 2), (-3, 0)):
+            metric, alone = cls(class_id=class_id), cls()
+            metric.update_state(y, scores)
+            alone.update_state(y[:, column], scores[:, column])
+            assert 0 < float(metric.result()) == float(alone.result())
+
+
+def test_a_score_of_zero_passes_the_first_threshold_of_a_curve_and_nan_none() -> None:
+    metric = metrics.AUC(num_thresholds=3)
+    metric.update_state([1, 1, 1, 0, 0], [np.nan, 0.0, 0.9, 0.0, np.nan])
+    assert np.asarray(metric.true_positives.value).tolist() == [2, 1, 0]
+    assert np.asarray(metric.false_negatives.value).tolist() == [1, 2, 3]
+    assert np.asarray(metric.false_positives.value).tolist() == [1, 0, 0]
+    assert np.asarray(metric.true_negatives.value).tolist() == [1, 2, 2]
+
+
+def test_weights_of_labels_and_of_samples_are_multiplied() -> None:
+    rng = np.random.default_rng(0)
+    y, scores = rng.random((12, 3)) < 0.5, rng.random((12, 3))
+    labels, samples = np.array([1.0, 2.0, 5.0]), rng.uniform(0.1, 3, 12)
+    metric, alone = metrics.AUC(label_weights=labels), metrics.AUC()
+    metric.update_state(y, scores, samples)
+    alone.update_state(y, scores, samples[:, None] * labels)
+    assert float(metric.result()) == pytest.approx(float(alone.result()), rel=1e-5)

@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -285,6 +286,56 @@ def test_the_variables_own_gradient_buffers() -> None:
         other.apply(gradients(seed), theirs)
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_array_equal(a.value, b.value)
+
+
+@pytest.mark.parametrize(
+    "between",
+    ["other gradients", "other variables", "another order", "fewer", "one missing", "a new array"],
+)
+@pytest.mark.parametrize("cls", [SGD, Adam])
+def test_each_step_goes_by_what_it_is_given(cls: type, between: str) -> None:
+    """Also after steps by the variables' own buffers, which the optimizer knows again."""
+    rng = np.random.default_rng(0)
+    starts = rng.normal(size=(3, 4)).astype("f")
+    mine, theirs = ([Variable(w, name=f"w{i}") for i, w in enumerate(starts)] for _ in range(2))
+    one, other = cls(0.1), cls(0.1)  # the other one only ever sees arrays that it does not know
+    for step in range(5):
+        given = [v.grad for v in mine]
+        for g in given:
+            g[...] = rng.normal(size=4)
+        order = [0, 1, 2]
+        if step == 2:
+            if between == "other gradients":
+                given = list(rng.normal(size=(3, 4)).astype("f"))
+            elif between == "one missing":
+                given[1] = None
+            elif between == "a new array":
+                mine[1]._value = mine[1].numpy()
+            elif between == "other variables":
+                order = [2, 0, 1]
+            else:
+                order = [2, 0, 1] if between == "another order" else [0, 1]
+                given = [given[i] for i in order]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Gradients do not exist")
+            one.apply(given, [mine[i] for i in order])
+            other.apply([g if g is None else g.copy() for g in given], [theirs[i] for i in order])
+        for a, b in zip((*mine, *one.variables), (*theirs, *other.variables), strict=True):
+            np.testing.assert_array_equal(a.value, b.value, err_msg=f"step {step}")
+
+
+def test_weight_decay_is_left_out_from_the_next_step_on() -> None:
+    w = [Variable([1.0], name=name, dtype="float32") for name in ("kernel", "bias")]
+    optimizer = SGD(0.5, weight_decay=0.5)
+    own = [v.grad for v in w]
+    for _ in range(2):
+        optimizer.apply(own, w)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.apply(own, w)
+    assert [float(v.value[0]) for v in w] == [0.75**3, 0.75**2]
+    optimizer.learning_rate = 0.25
+    optimizer.apply(own, w)
+    assert [float(v.value[0]) for v in w] == [0.75**3 * 0.875, 0.75**2]
 
 
 def test_scale_loss() -> None:

@@ -40,3 +40,30 @@ def test_predictions(rows, several):
     np.testing.assert_array_equal(
         rnn_engine.Model.predict(plain, x, verbose=0), 2.0 * np.asarray(plain(x))
     )
+
+
+@pytest.mark.parametrize("package", [rnn_engine, keras])
+@pytest.mark.parametrize(("rows", "batches"), [(32, [32]), (33, [32, 1]), (64, [32, 32])])
+def test_rows_of_a_step(package, rows, batches):
+    """A step gets 32 rows unless told otherwise, also where nothing else is asked for."""
+    seen = []
+
+    class Counting(package.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = package.layers.Dense(1)
+
+        def call(self, x):
+            return self.out(x)
+
+        def predict_step(self, data):
+            seen.append(len(data[0] if isinstance(data, tuple) else data))
+            return self(data)
+
+    model = Counting()
+    model.compile(run_eagerly=True)
+    x = np.zeros((rows, 2), "f4")
+    model.predict(x[:1], verbose=0)  # both build themselves
+    seen.clear()
+    assert len(model.predict(x, verbose=0)) == rows
+    assert seen == batches

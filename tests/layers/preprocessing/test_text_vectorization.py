@@ -115,6 +115,27 @@ def test_one_hot_is_filled_up():
     assert layer(["a", "b"]).shape == (2, 1, 3)
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["ab c", "ccc ab"],
+        ["a  b", " c\t", "", "   "],
+        ["a\nb", "c"],
+        ["a", "\n", "b\n\nc"],
+        ["a\x1cb c", "d"],
+        ["A\x1fB", "c.\x1dd e"],
+        ["é a", "b\u00a0c d"],
+    ],
+)
+@pytest.mark.parametrize("standardize", [None, "lower"])
+def test_tokens_stay_in_their_text(texts, standardize):
+    """Line breaks, several blanks, and separators that are none for TensorFlow."""
+    words = ["a", "b", "c", "d", "e", "ab", "ccc"]
+    arguments = {"standardize": standardize, "vocabulary": words, "output_sequence_length": 5}
+    ours, theirs = TextVectorization(**arguments), keras.layers.TextVectorization(**arguments)
+    same(ours(texts), theirs(tf.constant(texts)))
+
+
 def test_empty_texts():
     layer = TextVectorization(vocabulary=["a"])
     assert layer([]).shape == (0, 0)
