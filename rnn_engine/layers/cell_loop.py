@@ -104,11 +104,12 @@ class CellLoop:
         for begin in range(0, steps, length):
             starts.append((previous, states))
             stop = min(begin + length, steps)
-            for t, previous, states, saved in self._walk(given, begin, stop, previous, states):
+            for t, output, new_states, step in self._walk(given, begin, stop, *starts[-1]):
+                previous, states = output, new_states
                 if outputs is not None:
-                    outputs[t] = previous
+                    outputs[t] = output
                 if keep and length == steps:
-                    kept.append(saved)
+                    kept.append(step)
         masks = {name: getattr(self.cell, name, None) for name in _MASKS}
         self._reset_dropout()
         y = previous if outputs is None else outputs.transpose(1, 0, 2)
@@ -198,7 +199,8 @@ class CellLoop:
             for given, n in zip(dlast, self.sizes, strict=True)
         ]
         none = np.zeros((batch, output_size(self.cell)), self.dtype)
-        carried, dx, segment = none, None, []
+        carried, dx = none, None
+        segment: list[Kept] = []
         for t in range(steps - 1, -1, -1):
             begin = t // saved.length * saved.length
             if t == min(begin + saved.length, steps) - 1:

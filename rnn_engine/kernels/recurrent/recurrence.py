@@ -442,9 +442,7 @@ class Recurrence:
         bounds = shares(rules.mask, sizes.batch, group_count(sizes))
         return backward_plan(sizes, tasks, int(np.diff(bounds).max()), rules.drops), bounds
 
-    def _run_segments_back(
-        self, plan: Plan, table: np.ndarray, tasks: int, saved: Saved
-    ) -> None:
+    def _run_segments_back(self, plan: Plan, table: np.ndarray, tasks: int, saved: Saved) -> None:
         """Run a pass back from kept states: each segment, the last one first, forward and back."""
         checkpoints, rules, cell = saved.checkpoints, saved.rules, self.cell
         assert checkpoints is not None
@@ -502,9 +500,7 @@ class Recurrence:
         out = self._buffers.empty(array.shape, self.dtype)
         return np.take(array, order, axis=-2, out=out, mode="clip")
 
-    def _run_back(
-        self, plan: Plan, table: np.ndarray, tasks: int, first: int, end: int
-    ) -> None:
+    def _run_back(self, plan: Plan, table: np.ndarray, tasks: int, first: int, end: int) -> None:
         """Run a pass back that is not brief through the steps from `end` to `first`."""
         from rnn_engine.kernels.recurrent import gradients as bodies
 

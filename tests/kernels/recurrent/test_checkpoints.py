@@ -40,9 +40,7 @@ def assert_same_bits(found, wanted):
 
 def segments_of(case, asked, sequence=False):
     """Return in how many segments a pass keeps its states, 1 where it keeps all."""
-    *_, saved = case.recurrence.forward(
-        case.packed, case.x, *case.arguments, sequence, True, asked
-    )
+    *_, saved = case.recurrence.forward(case.packed, case.x, *case.arguments, sequence, True, asked)
     return 1 if saved.checkpoints is None else len(saved.checkpoints.segments)
 
 
