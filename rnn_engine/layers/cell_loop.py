@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.kernels.checkpoint_steps import checkpoint_steps
 from rnn_engine.kernels.recurrent.checkpoints import segment_steps
 from rnn_engine.layers.called_cell import CalledCell, stepper
 from rnn_engine.layers.cell import as_state, check_count, output_size, state_sizes
-from rnn_engine.layers.checkpoint_steps import checkpoint_steps
 from rnn_engine.layers.guard import is_ours
 from rnn_engine.layers.kernel_cell import KernelCell
 

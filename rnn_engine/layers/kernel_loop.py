@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import compact, input_axes
+from rnn_engine.kernels.checkpoint_steps import checkpoint_steps
 from rnn_engine.layers.cell import state_sizes
-from rnn_engine.layers.checkpoint_steps import checkpoint_steps
 from rnn_engine.layers.kernel_cell import KernelCell
 
 

@@ -7,7 +7,7 @@ from rnn_engine import losses as losses_module
 from rnn_engine import metrics as metrics_module
 from rnn_engine import optimizers
 from rnn_engine.callbacks.callback_list import sort_logs
-from rnn_engine.layers.checkpoint_steps import CheckpointSteps, keeping_states
+from rnn_engine.kernels.checkpoint_steps import CheckpointSteps, keeping_states
 from rnn_engine.tensor import Tensor
 from rnn_engine.training.arguments import check_checkpoint_steps, check_count
 from rnn_engine.training.custom import is_custom, make_custom_step

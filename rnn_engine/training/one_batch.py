@@ -6,7 +6,7 @@ import numpy as np
 
 from rnn_engine.callbacks.callback_list import sort_logs
 from rnn_engine.graph import map_structure
-from rnn_engine.layers.checkpoint_steps import keeping_states
+from rnn_engine.kernels.checkpoint_steps import keeping_states
 from rnn_engine.training import arguments as check
 from rnn_engine.training.compilation import in_order, results_of
 from rnn_engine.training.data import weights_of_classes

@@ -7,7 +7,7 @@ import pytest
 
 import rnn_engine
 from rnn_engine import Model, Sequential, layers
-from rnn_engine.layers.checkpoint_steps import checkpoint_steps
+from rnn_engine.kernels.checkpoint_steps import checkpoint_steps
 from rnn_engine.optimizers import SGD
 from tests.kernels.plans import planned
 from tests.kernels.recurrent.test_checkpoints import SHORT_CHUNKS
