@@ -40,7 +40,7 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("RaggedTensor SparseTensor ragged sparse", "Use utils.pad_sequences and a mask."),
         **_each("applications", f"There are no pretrained models of images. {_ELSEWHERE}"),
         **_each("Quantizer quantizers distillation", "Weights are float32 or float64."),
-        **_each("RematScope remat", "Training keeps little: see docs/kernels.md. Leave it out."),
+        **_each("RematScope remat", "Use compile(checkpoint_steps=...): docs/long_sequences.md."),
         **_each("StatelessScope SymbolicScope", "Layers and models keep their own state."),
         "wrappers": _WRAPPER,
         "objectives": "Use losses.",

@@ -1,12 +1,31 @@
 """The loop over time for a cell of which only a step is known."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rnn_engine.kernels.checkpoint_steps import checkpoint_steps
+from rnn_engine.kernels.recurrent.checkpoints import segment_steps
 from rnn_engine.layers.called_cell import CalledCell, stepper
 from rnn_engine.layers.cell import as_state, check_count, output_size, state_sizes
+from rnn_engine.layers.guard import is_ours
+from rnn_engine.layers.kernel_cell import KernelCell
+
+Kept = tuple[Any, np.ndarray | None]
+"""What a cell saved of a step, and the step's closed rows (B,) or None."""
+
+
+@dataclass(slots=True)
+class Pass:
+    """What a pass through a sequence is given: see `CellLoop.forward`."""
+
+    x: np.ndarray
+    mask: np.ndarray | None
+    training: bool
+    zero_output: bool
+    keep: bool
 
 
 @dataclass(slots=True)
@@ -15,16 +34,20 @@ class SavedLoop:
 
     Attributes
     ----------
-    steps : for each step what the cell saved, and its closed rows (B,) or None
-    batch : rows
+    steps : what is kept of each step; none with checkpoints
+    given : Pass
     sequences : whether the output of every step was returned
-    zero_output : whether the output of closed rows was zero
+    length : steps of a segment, at whose beginning the states are kept; all without checkpoints
+    starts : output and states before each segment
+    masks : the cell's dropout masks
     """
 
-    steps: list[tuple[Any, np.ndarray | None]]
-    batch: int
+    steps: list[Kept]
+    given: Pass
     sequences: bool
-    zero_output: bool
+    length: int
+    starts: list[tuple[np.ndarray, list[np.ndarray]]]
+    masks: dict[str, Any]
 
 
 class CellLoop:
@@ -69,27 +92,69 @@ class CellLoop:
         zero_output : whether a closed row's output is zero, not that of the step before
         """
         batch, steps = x.shape[:2]
+        given = Pass(x, mask, training, zero_output, keep)
         if states is None:
             states = [np.zeros((batch, n), self.dtype) for n in self.sizes]
         previous = np.zeros((batch, output_size(self.cell)), self.dtype)
         outputs = np.empty((steps, *previous.shape), self.dtype) if sequences else None
-        kept: list[tuple[Any, np.ndarray | None]] = []
+        length = self._segment_steps(steps) if keep else steps
+        kept: list[Kept] = []
+        starts = []
         self._reset_dropout()
-        for t in range(steps):
+        for begin in range(0, steps, length):
+            starts.append((previous, states))
+            stop = min(begin + length, steps)
+            for t, output, new_states, step in self._walk(given, begin, stop, *starts[-1]):
+                previous, states = output, new_states
+                if outputs is not None:
+                    outputs[t] = output
+                if keep and length == steps:
+                    kept.append(step)
+        masks = {name: getattr(self.cell, name, None) for name in _MASKS}
+        self._reset_dropout()
+        y = previous if outputs is None else outputs.transpose(1, 0, 2)
+        return y, states, SavedLoop(kept, given, sequences, length, starts, masks) if keep else None
+
+    def _segment_steps(self, steps: int) -> int:
+        """Return after how many steps the states are kept, all where every step is.
+
+        A cell of the user's is: nobody knows whether its step would be the same again.
+        """
+        asked = checkpoint_steps.get()
+        if asked is None or not isinstance(self.cell, KernelCell) or not is_ours(type(self.cell)):
+            return steps
+        return min(steps, segment_steps(asked, steps, 1))
+
+    def _walk(
+        self, given: Pass, begin: int, stop: int, previous: np.ndarray, states: list[np.ndarray]
+    ) -> Iterator[tuple[int, np.ndarray, list[np.ndarray], Kept]]:
+        """Yield each step from `begin` to `stop`, its output, its states, and what is kept of it.
+
+        `previous` and `states` are output and states of the step before.
+        """
+        mask, shape = given.mask, previous.shape
+        for t in range(begin, stop):
             closed = None if mask is None or mask[t].all() else ~mask[t]
-            output, new_states, saved = self._step(x[:, t], states, training, previous.shape, keep)
+            output, new_states, saved = self._step(
+                given.x[:, t], states, given.training, shape, given.keep
+            )
             if closed is not None:
-                output[closed] = 0 if zero_output else previous[closed]
+                output[closed] = 0 if given.zero_output else previous[closed]
                 for new, old in zip(new_states, states, strict=True):
                     new[closed] = old[closed]
             previous, states = output, new_states
-            if outputs is not None:
-                outputs[t] = output
-            if keep:
-                kept.append((saved, closed))
+            yield t, output, new_states, (saved, closed)
+
+    def _steps_from(self, saved: SavedLoop, begin: int, stop: int) -> list[Kept]:
+        """Return what is kept of the steps of a segment, gone again where nothing is."""
+        if saved.steps:
+            return saved.steps
+        for name, mask in saved.masks.items():
+            setattr(self.cell, name, mask)
+        start = saved.starts[begin // saved.length]
+        kept = [step for *_, step in self._walk(saved.given, begin, stop, *start)]
         self._reset_dropout()
-        y = previous if outputs is None else outputs.transpose(1, 0, 2)
-        return y, states, SavedLoop(kept, batch, sequences, zero_output) if keep else None
+        return kept
 
     def _step(
         self, x: np.ndarray, states: Any, training: bool, shape: tuple[int, ...], keep: bool
@@ -128,22 +193,27 @@ class CellLoop:
 
         `dy` and each of `dlast`, the gradients by output and last states, may be None.
         """
-        batch, steps = saved.batch, len(saved.steps)
+        batch, steps = saved.given.x.shape[:2]
         dstates = [
             np.zeros((batch, n), self.dtype) if given is None else given
             for given, n in zip(dlast, self.sizes, strict=True)
         ]
         none = np.zeros((batch, output_size(self.cell)), self.dtype)
         carried, dx = none, None
+        segment: list[Kept] = []
         for t in range(steps - 1, -1, -1):
-            kept, closed = saved.steps[t]
+            begin = t // saved.length * saved.length
+            if t == min(begin + saved.length, steps) - 1:
+                segment.clear()  # before the next one is made
+                segment = self._steps_from(saved, begin, t + 1)
+            kept, closed = segment[t - begin]
             doutput = carried
             if dy is not None and (saved.sequences or t == steps - 1):
                 doutput = carried + (dy[:, t] if saved.sequences else dy)
             carried, passed = none, None
             if closed is not None:
                 rows = closed[:, None]
-                if not saved.zero_output:
+                if not saved.given.zero_output:
                     carried = np.where(rows, doutput, 0)
                 passed = [np.where(rows, d, 0) for d in dstates]
                 doutput = np.where(rows, 0, doutput)
@@ -173,3 +243,6 @@ class CellLoop:
             as_state(d, (batch, n), self.dtype, name, "dstates_before")
             for d, n in zip(before, self.sizes, strict=True)
         ]
+
+
+_MASKS = ("_dropout_mask", "_recurrent_dropout_mask")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import compact, input_axes
+from rnn_engine.kernels.checkpoint_steps import checkpoint_steps
 from rnn_engine.layers.cell import state_sizes
 from rnn_engine.layers.kernel_cell import KernelCell
 
@@ -70,8 +71,9 @@ class KernelLoop:
             drop_h = factors.h
             if shared is not None:
                 x = x * shared[:, None]
+        apart = checkpoint_steps.get() if keep else None
         h, last, walk = packed.recurrence.forward(
-            packed.current(), x, states, mask, drop_x, drop_h, sequences, keep
+            packed.current(), x, states, mask, drop_x, drop_h, sequences, keep, apart
         )
         y: Any = h if sequences else last[0]
         shown = None

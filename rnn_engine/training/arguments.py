@@ -35,6 +35,23 @@ def check_optional_count(value: Any, argument: str) -> int | None:
     return None if value is None else check_count(value, argument)
 
 
+def check_checkpoint_steps(value: Any) -> int | str | None:
+    """Return None, "auto" or a positive int.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+    """
+    if value is None or (isinstance(value, str) and value == "auto"):
+        return value
+    if isinstance(value, str):
+        raise ValueError(
+            f"checkpoint_steps must be 'auto', None or a number of steps, got {value!r}."
+        )
+    return check_count(value, "checkpoint_steps")
+
+
 def check_verbose(verbose: Any) -> int:
     """Return 0, 1 or 2; ``"auto"`` is 1, as in Keras. 0 where interactive logging is off.
 

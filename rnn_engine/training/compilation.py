@@ -7,8 +7,9 @@ from rnn_engine import losses as losses_module
 from rnn_engine import metrics as metrics_module
 from rnn_engine import optimizers
 from rnn_engine.callbacks.callback_list import sort_logs
+from rnn_engine.kernels.checkpoint_steps import CheckpointSteps, keeping_states
 from rnn_engine.tensor import Tensor
-from rnn_engine.training.arguments import check_count
+from rnn_engine.training.arguments import check_checkpoint_steps, check_count
 from rnn_engine.training.custom import is_custom, make_custom_step
 from rnn_engine.training.interrupt import InterruptGuard
 from rnn_engine.training.objective import Losses, has_own_losses
@@ -29,7 +30,11 @@ class Compilation:
     guard : InterruptGuard
     settings : dict
         What is in force, by the names of the arguments of `compile`.
+    checkpoint_steps : int, "auto" or None
+        Steps between the states that recurrent layers keep.
     """
+
+    checkpoint_steps: CheckpointSteps = None
 
     def __init__(
         self, losses: Losses | None, metrics: CompileMetrics | None, settings: dict[str, Any]
@@ -80,6 +85,12 @@ class Compilation:
         As in Keras, `trainable` counts as it was when the step was made: compile
         again after changing it.
         """
+        step = self._step(model, kind, x, y)
+        if kind == "train" and self.checkpoint_steps is not None:
+            return _keeping_states(step, self.checkpoint_steps)
+        return step
+
+    def _step(self, model: Trainable, kind: str, x: Any, y: Any) -> Step:
         key = tuple(map(id, model.layers))
         if self.parallel is not None and self.parallel.divides(x):  # else a callback evaluates
             return self.parallel.step(self.losses, self.metrics, kind, key)
@@ -106,6 +117,16 @@ class Compilation:
         return step
 
 
+def _keeping_states(step: Step, steps: CheckpointSteps) -> Step:
+    """Return a step in which recurrent layers keep their states once in so many steps."""
+
+    def run(x: Any, y: Any, weight: Any) -> float:
+        with keeping_states(steps):
+            return step(x, y, weight)
+
+    return run
+
+
 def compile_model(
     model: Trainable,
     *,
@@ -118,6 +139,7 @@ def compile_model(
     steps_per_execution: int,
     jit_compile: Any,
     auto_scale_loss: bool,
+    checkpoint_steps: Any,
 ) -> None:
     """Do the work of `Model.compile`; nothing changes where an argument is wrong."""
     before: Compilation | None = model._compilation
@@ -138,6 +160,7 @@ def compile_model(
     if jit_compile not in ("auto", True, False, None):
         raise ValueError(f"jit_compile must be 'auto' or a bool, got {jit_compile!r}.")
     every = check_count(steps_per_execution, "steps_per_execution")
+    checkpoint_steps = check_checkpoint_steps(checkpoint_steps)
     if run_eagerly and jit_compile is True:
         warnings.warn(
             "If `run_eagerly` is True, then `jit_compile` cannot also be True. "
@@ -163,6 +186,7 @@ def compile_model(
         "jit_compile": model.jit_compile,
     }
     model._compilation = Compilation(losses, made, settings)
+    model._compilation.checkpoint_steps = checkpoint_steps
     model.compiled = True
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from rnn_engine.callbacks.callback_list import sort_logs
 from rnn_engine.graph import map_structure
+from rnn_engine.kernels.checkpoint_steps import keeping_states
 from rnn_engine.training import arguments as check
 from rnn_engine.training.compilation import in_order, results_of
 from rnn_engine.training.data import weights_of_classes
@@ -91,7 +92,8 @@ def gradients(model: Trainable, given: Given, inputs: bool, training: bool) -> G
     variables = model.trainable_variables
     for variable in variables:
         variable.clear_gradient()
-    pred, mask, saved = model.forward_with_mask(x, training, keep=True)
+    with keeping_states(model._compilation.checkpoint_steps):
+        pred, mask, saved = model.forward_with_mask(x, training, keep=True)
     objective = make_objective(model, losses, training)
     value, _, dx = objective.back(y, pred, weight, mask, saved, inputs)
     arrays = [variable.grad.copy() for variable in variables]

@@ -73,6 +73,7 @@ class Trainer(CustomSteps):
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
+        checkpoint_steps: int | str | None = None,
     ) -> None:
         """Choose optimizer, loss and metrics. Mirrors `keras.Model.compile`.
 
@@ -95,6 +96,13 @@ class Trainer(CustomSteps):
         auto_scale_loss : bool
             Whether a model of the policy "mixed_float16" has its optimizer wrapped in a
             `LossScaleOptimizer`.
+        checkpoint_steps : int or "auto", optional
+            For long sequences (not in Keras): while training, recurrent layers keep their states
+            once in so many steps, "auto" is √T, and go through the steps between again on the
+            way back. Memory then grows with √T, a training step takes about a third longer, and
+            no bit of it changes. The number is rounded up to whole chunks of the sums of the
+            weight gradients. It is a matter of the machine: `get_compile_config` and files do
+            not have it. See docs/long_sequences.md.
 
         Raises
         ------
@@ -120,6 +128,7 @@ class Trainer(CustomSteps):
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
+            checkpoint_steps=checkpoint_steps,
         )
 
     def get_compile_config(self: Trainable) -> dict[str, Any]:

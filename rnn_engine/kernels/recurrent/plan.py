@@ -174,7 +174,7 @@ def forward_plan(
     widest = min(units, block + sizes.lanes)
     table[P.CHUNK], table[P.BLOCK] = chunk, block
     table[P.FLAT] = regular and _is_flat(sizes, block)
-    kept = _lay_kept(table, sizes, kept_states, keeps)
+    kept = lay_kept(table, sizes, kept_states, keeps)
     handed = (1 + sizes.keeps) * rows * units if len(cell.stages) > 1 else 0
     turning = cell.states - kept_states + (kept_states == 0)
     spaces = {
@@ -195,7 +195,7 @@ def forward_plan(
     return Plan(table, bounds, scratch, kept, calls, tasks, brief, shape, sizes.work, rows)
 
 
-def _lay_kept(table: np.ndarray, sizes: Sizes, kept_states: int, keeps: bool) -> int:
+def lay_kept(table: np.ndarray, sizes: Sizes, kept_states: int, keeps: bool) -> int:
     """Give what a pass keeps its places: states (T + 1, B, U), numbers of the steps, operands."""
     step, steps = sizes.batch * sizes.units, sizes.steps
     own = keeps and len(sizes.cell.stages) > 1
@@ -252,7 +252,7 @@ def backward_plan(sizes: Sizes, tasks: int, rows: int = 0, drops: bool = False) 
         members,
     )
     table[P.FLAT] = regular and _is_flat(sizes, block)
-    _lay_kept(table, sizes, cell.states, True)
+    lay_kept(table, sizes, cell.states, True)
     table[P.DH_SIZE] = sizes.up(share * widest * (1 if regular else 2))
     table[P.OUTER_SIZE] = sizes.up(scratch_size(chunk * rows, wide, dtype))
     table[P.SUMS_SIZE] = sizes.up((features + units + int(table[P.BIASES])) * wide)

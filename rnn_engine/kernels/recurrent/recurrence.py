@@ -11,6 +11,7 @@ from rnn_engine.kernels import threads
 from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.kernels.recurrent import cells, launch, steps, walker
+from rnn_engine.kernels.recurrent.checkpoints import Checkpoints, segment_steps, within
 from rnn_engine.kernels.recurrent.places import P, S
 from rnn_engine.kernels.recurrent.plan import (
     Plan,
@@ -18,6 +19,7 @@ from rnn_engine.kernels.recurrent.plan import (
     backward_plan,
     forward_plan,
     group_count,
+    lay_kept,
 )
 from rnn_engine.kernels.recurrent.rows import by_length, shares
 from rnn_engine.kernels.recurrent.weights import pack_weights, stage_places
@@ -82,15 +84,17 @@ class Saved:
     space : flat, what the steps kept
     started : whether there were initial states
     rules : Rules or None
+    checkpoints : Checkpoints, the states kept in place of all that the steps keep, or None
     """
 
-    __slots__ = ("packed", "rules", "space", "started", "x")
+    __slots__ = ("checkpoints", "packed", "rules", "space", "started", "x")
 
     def __init__(
-        self, packed: Packed, x: np.ndarray, space: np.ndarray, started: bool, rules: Any = None
-    ) -> None:
+        self, packed: Packed, x: np.ndarray, space: np.ndarray, started: bool, rules: Any = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:  # fmt: skip
         self.packed, self.x, self.space = packed, x, space
-        self.started, self.rules = started, rules
+        self.started, self.rules, self.checkpoints = started, rules, checkpoints
 
 
 _made: "weakref.WeakValueDictionary[Any, Recurrence]" = weakref.WeakValueDictionary()
@@ -244,6 +248,7 @@ class Recurrence:
         drop_h: np.ndarray | None = None,
         sequence: bool = False,
         keep: bool = False,
+        checkpoint_steps: int | str | None = None,
     ) -> tuple[np.ndarray | None, list[np.ndarray], Saved | None]:
         """Run through all steps.
 
@@ -258,6 +263,8 @@ class Recurrence:
         drop_h : (1 or G, B, U), C-contiguous, factors of what R multiplies, or None
         sequence : whether the outputs of all steps are wanted
         keep : whether `backward` follows
+        checkpoint_steps : keep the states once in so many steps, "auto" for √T, rather than all
+            that the steps make: `backward` goes them again, and its results have the same bits
 
         Returns
         -------
@@ -268,7 +275,6 @@ class Recurrence:
         batch, count, _ = x.shape
         sizes, cell = self._sizes_of(batch, count), self.cell
         tasks = threads.tasks(sizes.work, batch)
-        kept_states = cell.states if keep else int(sequence)
         rules, bounds, most = None, None, 0
         if mask is not None or drop_x is not None or drop_h is not None:
             rules = Rules(mask, drop_x, drop_h)
@@ -277,50 +283,84 @@ class Recurrence:
             if rules.order is not None:
                 x = self._in_order(x, rules.order)
                 initial = initial and [state[rules.order] for state in initial]
-        plan = forward_plan(
-            sizes, tasks, kept_states, keep, most, rules is not None and rules.drops
-        )
+        checkpoints = None
+        if keep and checkpoint_steps is not None:
+            checkpoints = self._checkpoints(sizes, rules, checkpoint_steps, sequence)
+        whole = keep and checkpoints is None
+        kept_states = cell.states if whole else int(sequence)
+        drops = rules is not None and rules.drops
+        plan = forward_plan(sizes, tasks, kept_states, whole, most, drops)
         if not plan.ready:
             self._ready(plan, False, rules)
         space = self._buffers.empty((plan.kept,), self.dtype) if plan.kept else self._none
         last = np.empty((cell.states, batch, self.units), self.dtype)
-        if plan.brief and rules is None and initial is None and x.flags.carray:
+        if checkpoints is not None:
+            start = None if initial is None else checkpoints.start_from(initial)
+            table, x, used = self._bound(plan, packed, x, space, last, start, rules, bounds)
+            for begin, stop in checkpoints.segments:
+                self._walk(plan, table, begin, stop)
+                checkpoints.keep(stop, last)
+            del used
+        elif plan.brief and rules is None and initial is None and x.flags.carray:
             launch.run_forward(plan.table, x, packed.weights, space, last)
         else:
-            x = self._run(plan, packed, x, space, last, initial, rules, bounds)
+            start = None if initial is None else np.stack(initial)
+            table, x, used = self._bound(plan, packed, x, space, last, start, rules, bounds)
+            self._walk(plan, table, 0, count)
+            del used
         h = None
         if sequence:
             step = batch * self.units
             h = space[step : (count + 1) * step].reshape(count, batch, self.units)
-        saved = Saved(packed, x, space, initial is not None, rules) if keep else None
+        saved = None
+        if keep:
+            kept = space if whole else self._none
+            saved = Saved(packed, x, kept, initial is not None, rules, checkpoints)
         if rules is not None and rules.order is not None:
             back = np.argsort(rules.order)
             last = np.take(last, back, axis=1)
             h = None if h is None else self._rows(h, back)
         return h, list(last), saved
 
-    def _run(
+    def _checkpoints(
+        self, sizes: Sizes, rules: Rules | None, asked: int | str, sequence: bool
+    ) -> Checkpoints | None:
+        """Return where the states will be kept, or None where all of a pass may be."""
+        if sequence and self.cell.states == len(self.cell.stages) == 1 and not sizes.keeps:
+            return None  # the sequence that is returned is all that would be kept
+        # Segments are whole chunks of the way back: so the sums of the gradients have their order.
+        plan = self._plan_back(sizes, rules, 1)[0]
+        length = segment_steps(asked, sizes.steps, int(plan.table[P.CHUNK]))
+        if length >= sizes.steps:
+            return None
+        return Checkpoints(sizes, length)
+
+    def _bound(
         self, plan: Plan, packed: Packed, x: np.ndarray, space: np.ndarray, last: np.ndarray,
-        initial: Any, rules: Rules | None, bounds: Any,
-    ) -> np.ndarray:  # fmt: skip
-        """Run a pass forward that is not brief; return x as it was taken."""
+        start: np.ndarray | None, rules: Rules | None, bounds: Any,
+    ) -> tuple[np.ndarray, np.ndarray, Any]:  # fmt: skip
+        """Return a plan of one pass forward with its arrays, x as it takes it, and its scratch.
+
+        Whoever runs it holds on to the arrays for as long.
+        """
         table = plan.table.copy()
         if not x.flags.carray:
             x = _with_rows(x)
             table[P.X_ROW], table[P.X_STEP] = _strides(x)
-        start = None
-        if initial is not None:
-            start = np.stack(initial)
+        if start is not None:
             table[P.START], table[P.STARTED] = _address(start), 1
         if rules is not None:
             rules.write(table)
             table[P.BOUNDS] = _address(bounds)
         scratch = self._buffers.empty((plan.scratch,), self.dtype)
         launch.bind_forward(table, x, packed.weights, space, last, scratch)
+        return table, x, (scratch, start)
+
+    def _walk(self, plan: Plan, table: np.ndarray, begin: int, stop: int) -> None:
+        """Go forward through some steps."""
         go = launch.run if plan.tasks == 1 else launch.launch
-        for table[P.BEGIN], table[P.STOP] in plan.calls:
+        for table[P.BEGIN], table[P.STOP] in within(plan.calls, begin, stop):
             go(table, self._none, plan.tasks)
-        return x
 
     def _in_order(self, x: np.ndarray, order: np.ndarray) -> np.ndarray:
         """Return the rows of x (B, T, F) in an order, time-major in memory."""
@@ -359,11 +399,7 @@ class Recurrence:
         batch, count, features = saved.x.shape
         sizes, rules = self._sizes_of(batch, count), saved.rules
         tasks = threads.tasks(2 * sizes.work, threads.get_num_threads())
-        bounds, most = None, 0
-        if rules is not None:
-            bounds = shares(rules.mask, batch, group_count(sizes))
-            most = int(np.diff(bounds).max())
-        plan = backward_plan(sizes, tasks, most, rules is not None and rules.drops)
+        plan, bounds = self._plan_back(sizes, rules, tasks)
         if not plan.ready:
             self._ready(plan, True, rules)
         dx = self._none3
@@ -378,6 +414,7 @@ class Recurrence:
         if (
             plan.brief
             and rules is None
+            and saved.checkpoints is None
             and only is not None
             and not (saved.started or any(d is not None for d in dlast[1:]))
             and saved.x.flags.carray
@@ -388,12 +425,53 @@ class Recurrence:
             dstart, used = self._begin_back(table, saved, [dy, *dlast], bounds)
             work = self._buffers.empty((plan.scratch,), self.dtype)
             launch.bind_backward(table, *arrays, dw, dr, db, dx, work)
-            self._run_back(plan, table, tasks)
+            if saved.checkpoints is None:
+                self._run_back(plan, table, tasks, 0, count)
+            else:
+                self._run_segments_back(plan, table, tasks, saved)
             del used
             if rules is not None and rules.order is not None and dstart is not None:
                 dstart = np.take(dstart, np.argsort(rules.order), axis=1)
         out = dx.transpose(1, 0, 2) if need_dx else None
         return out, None if dstart is None else list(dstart)
+
+    def _plan_back(self, sizes: Sizes, rules: Rules | None, tasks: int) -> tuple[Plan, Any]:
+        """Return the plan of a pass back, and the bounds of its groups where rules decide them."""
+        if rules is None:
+            return backward_plan(sizes, tasks), None
+        bounds = shares(rules.mask, sizes.batch, group_count(sizes))
+        return backward_plan(sizes, tasks, int(np.diff(bounds).max()), rules.drops), bounds
+
+    def _run_segments_back(self, plan: Plan, table: np.ndarray, tasks: int, saved: Saved) -> None:
+        """Run a pass back from kept states: each segment, the last one first, forward and back."""
+        checkpoints, rules, cell = saved.checkpoints, saved.rules, self.cell
+        assert checkpoints is not None
+        sizes, batch = checkpoints.sizes, checkpoints.sizes.batch
+        count = threads.tasks(sizes.work, batch)
+        bounds, most = None, 0
+        if rules is not None:
+            bounds = shares(rules.mask, batch, count)
+            most = int(np.diff(bounds).max())
+        drops = rules is not None and rules.drops
+        ahead = forward_plan(sizes, count, cell.states, True, most, drops)
+        if not ahead.ready:
+            self._ready(ahead, False, rules)
+        last = np.empty((cell.states, batch, self.units), self.dtype)
+        start = checkpoints.states[0] if saved.started else None
+        again, _, used = self._bound(
+            ahead, saved.packed, saved.x, self._none, last, start, rules, bounds
+        )
+        # What the steps of one segment keep has the places of a pass of its length.
+        places = ahead.table.copy()
+        size = lay_kept(places, self._sizes_of(batch, checkpoints.length), cell.states, True)
+        space = self._buffers.empty((size,), self.dtype)
+        for begin, stop in reversed(checkpoints.segments):
+            checkpoints.point(again, places, space, begin)
+            checkpoints.point(table, places, space, begin)
+            checkpoints.fill(places, space, begin)
+            self._walk(ahead, again, begin, stop)
+            self._run_back(plan, table, tasks, begin, stop)
+        del used
 
     def _begin_back(
         self, table: np.ndarray, saved: Saved, d: list[Any], bounds: Any
@@ -422,11 +500,11 @@ class Recurrence:
         out = self._buffers.empty(array.shape, self.dtype)
         return np.take(array, order, axis=-2, out=out, mode="clip")
 
-    def _run_back(self, plan: Plan, table: np.ndarray, tasks: int) -> None:
-        """Run a pass back that is not brief."""
+    def _run_back(self, plan: Plan, table: np.ndarray, tasks: int, first: int, end: int) -> None:
+        """Run a pass back that is not brief through the steps from `end` to `first`."""
         from rnn_engine.kernels.recurrent import gradients as bodies
 
-        groups, members, end = (int(table[p]) for p in (P.GROUPS, P.MEMBERS, P.STEPS))
+        groups, members, steps = (int(table[p]) for p in (P.GROUPS, P.MEMBERS, P.STEPS))
 
         def call(body: Any, begin: int, stop: int, count: int) -> None:
             table[P.BODY], table[P.TASKS] = launch.address_of(body, self._type), count
@@ -435,18 +513,19 @@ class Recurrence:
             go(table, self._none, count)
 
         if members == 1:
-            for begin, stop in reversed(plan.calls):
+            for begin, stop in reversed(within(plan.calls, first, end)):
                 call(bodies.backward, begin, stop, groups)
         else:
-            call(bodies.begin_groups, 0, end, groups)
+            if end == steps:
+                call(bodies.begin_groups, 0, end, groups)
             chunk, stop = int(table[P.CHUNK]), end
-            while stop:
+            while stop > first:
                 start = (stop - 1) // chunk * chunk
                 for body in (bodies.chain_share, bodies.gradient_share):
                     call(body, start, stop, plan.tasks)
                 stop = start
-        if groups > 1:
-            call(bodies.add_sums, 0, end, tasks)
+        if groups > 1 and first == 0:
+            call(bodies.add_sums, 0, steps, tasks)
 
 
 def _address(array: np.ndarray | None) -> int:

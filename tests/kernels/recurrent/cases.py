@@ -90,12 +90,14 @@ def mask_of(kind: str, steps: int, batch: int, rng: np.random.Generator) -> np.n
     return np.ascontiguousarray(mask if kind == "post" else mask[::-1])
 
 
-def run(case: Case) -> dict[str, np.ndarray]:
+def run(
+    case: Case, checkpoint_steps: int | str | None = None, sequence: bool = True
+) -> dict[str, np.ndarray]:
     """Return all that the engine gives for a case."""
     h, last, saved = case.recurrence.forward(
-        case.packed, case.x, *case.arguments, sequence=True, keep=True
+        case.packed, case.x, *case.arguments, sequence, True, checkpoint_steps
     )
-    found = {"h": np.array(h)}
+    found = {"h": np.array(h)} if sequence else {}
     for k, state in enumerate(last):
         found[f"last{k}"] = state
     gradients = [np.zeros_like(a) for a in (case.kernel, case.recurrent)]
