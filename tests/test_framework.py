@@ -1,6 +1,7 @@
 """`reference.framework` tells a framework that is right from one that is nearly right."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -170,8 +171,6 @@ def test_the_frameworks_of_the_page_agree_with_keras(name: str, module: str) -> 
 
 def test_it_works_from_an_installed_wheel(tmp_path: Path) -> None:
     """Both packages alone, without the checkout around them, and without TensorFlow."""
-    import shutil
-
     for package in ("rnn_engine", "reference"):
         shutil.copytree(
             ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")

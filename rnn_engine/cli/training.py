@@ -56,7 +56,7 @@ def train(
     Raises
     ------
     ValueError
-        If there are too few rows.
+        If there are too few rows, or the loss does not stay finite.
     """
     rows, lags, horizon = table.values, settings.window, settings.horizon
     earlier, later, cut = held_out(len(rows), settings.hold_out, lags, horizon)
@@ -68,14 +68,21 @@ def train(
     inputs = layers.Input((lags, windows.features))
     model = rnn_engine.Sequential([inputs, cell, layers.Dense(horizon)])
     model.compile(rnn_engine.optimizers.Adam(settings.learning_rate), "mse")
-    model.fit(
-        x[earlier],
-        y[earlier],
-        settings.batch_size,
-        settings.epochs,
-        verbose=0,
-        callbacks=[rnn_engine.callbacks.LambdaCallback(on_epoch_end=lambda *logs: on_epoch(logs))],
-    )
+    callbacks = [
+        rnn_engine.callbacks.LambdaCallback(on_epoch_end=lambda *logs: on_epoch(logs)),
+        rnn_engine.callbacks.TerminateOnNaN(),
+    ]
+    with np.errstate(over="ignore", invalid="ignore"):
+        history = model.fit(
+            x[earlier], y[earlier], settings.batch_size, settings.epochs, verbose=0,
+            callbacks=callbacks,
+        )  # fmt: skip
+    weights = model.get_weights()
+    if not all(np.isfinite(array).all() for array in (history.history["loss"], *weights)):
+        raise ValueError(
+            f"The training diverged in epoch {len(history.history['loss'])}: its loss is not "
+            f"finite. A learning rate below {settings.learning_rate:g} may help."
+        )
     first = later.start
     last = windows.last(rows)[first : len(y)]
     held = windows.forecasts(model.predict(x[first : len(y)], verbose=0), last)
