@@ -77,8 +77,8 @@ def train(
             x[earlier], y[earlier], settings.batch_size, settings.epochs, verbose=0,
             callbacks=callbacks,
         )  # fmt: skip
-    weights = model.get_weights()
-    if not all(np.isfinite(array).all() for array in (history.history["loss"], *weights)):
+    found: list[Any] = [history.history["loss"], *model.get_weights()]
+    if not all(np.isfinite(array).all() for array in found):
         raise ValueError(
             f"The training diverged in epoch {len(history.history['loss'])}: its loss is not "
             f"finite. A learning rate below {settings.learning_rate:g} may help."

@@ -80,9 +80,9 @@ def spectral_radius(layer: Any) -> SpectralRadius:
     cells = single_cells(layer.cell if isinstance(layer, RNN) else layer)
     if not all(isinstance(cell, KernelCell) for cell in cells):
         raise ValueError(
-            "spectral_radius takes a SimpleRNN, LSTM or GRU, an RNN of their cells, or such a cell; "
-            "of a Bidirectional its forward_layer and backward_layer."
-            f" Received: {layer!r}"
+            "spectral_radius takes a SimpleRNN, LSTM or GRU, an RNN of their cells, or such a "
+            "cell; of a Bidirectional its forward_layer and backward_layer. "
+            f"Received: {layer!r}"
         )
     if not all(cell.built for cell in cells):
         raise ValueError(f"Layer {layer.name!r} has no weights yet: build it first.")
