@@ -1,10 +1,13 @@
 """The benchmarks of streams and of the record run, and count what they say they count."""
 
 import gc
+import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import streaming, tape
+from benchmarks import eigen, streaming, tape
 
 
 def cells(row: str) -> list[str]:
@@ -56,3 +59,19 @@ def test_both_sides_agree_with_several_features(features: int) -> None:
 @pytest.mark.parametrize("op", tape.OPS)
 def test_ops_of_the_record_train(op: str) -> None:
     assert tape.side(op, 3)() >= 0
+
+
+EIGEN = Path("/usr/include/eigen3/Eigen/Dense")
+
+
+@pytest.mark.skipif(not (EIGEN.exists() and shutil.which("g++")), reason="needs g++ and Eigen")
+@pytest.mark.parametrize("cell", streaming.CELLS)
+def test_eigen_computes_the_same(cell: str, tmp_path: Path) -> None:
+    """The comparison before the clock starts fails where it does not."""
+    library = eigen.compiled(cell, 8, 3, str(EIGEN.parents[1]), str(tmp_path))
+    assert cells(eigen.measure(cell, library, (8, 3, 5), 1))[0] == cell
+
+
+def test_without_eigen_it_says_so(tmp_path: Path, capsys: Any) -> None:
+    assert eigen.main(["--include", str(tmp_path)]) == 1
+    assert "No Eigen in" in capsys.readouterr().err
