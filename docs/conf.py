@@ -45,7 +45,7 @@ SECTIONS = {
         "files", "export_c",
     ),
     "Understand": ("bptt", "long_sequences", "inspect", "kernels"),
-    "Rely on": ("reproducibility", "threads", "speed", "scale"),
+    "Rely on": ("reproducibility", "verify", "threads", "speed", "scale"),
 }  # fmt: skip
 # Modules of so many small functions that each gets a line.
 IN_LINES = ("ops",)

@@ -1,10 +1,10 @@
 """Goldens: what Keras computes, written down once.
 
-``python -m reference.goldens`` writes one small .npz a case and dtype to
-tests/goldens/. A file holds the case's inputs, targets and weights, the output,
-loss and every gradient that Keras finds, losses and weights after some training
-steps, and, as JSON, how it was made: seed, dtype, versions, the layers. So the
-tests that read it need no TensorFlow, and nothing is drawn again to compare.
+``python -m reference.goldens`` writes one small .npz a case and dtype to tests/goldens/, or to the
+folder that ``--out`` names. A file holds the case's inputs, targets and weights, the output, loss
+and every gradient that Keras finds, losses and weights after some training steps, and, as JSON, how
+it was made: seed, dtype, versions, the layers. So the tests that read it need no TensorFlow, and
+nothing is drawn again to compare.
 """
 
 import argparse
@@ -20,7 +20,10 @@ import numpy as np
 from reference.case import Case, LayerSpec
 from reference.cases import fixed_cases
 
-FOLDER = Path(__file__).resolve().parent.parent / "tests" / "goldens"
+ROOT = Path(__file__).resolve().parent.parent
+# Outside of a checkout there are no tests to write to.
+CHECKOUT = (ROOT / "pyproject.toml").exists()
+FOLDER = ROOT / "tests" / "goldens" if CHECKOUT else Path("goldens")
 DTYPES = ("float32", "float64")
 MODE = "graph"
 

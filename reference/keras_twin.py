@@ -13,9 +13,17 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import keras
 import numpy as np
-import tensorflow as tf
+
+try:
+    import keras
+    import tensorflow as tf
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "This half of reference compares with Keras on TensorFlow: pip install "
+        f"'rnn_engine[reference]' ({missing.name} is not installed).",
+        name=missing.name,
+    ) from None
 
 MODES = ("eager", "graph", "xla")
 

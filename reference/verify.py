@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from reference import engine, keras_twin, oracle, oracle_training
 from reference.case import Case
@@ -235,6 +234,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table and return the exit status."""
     options = parse(arguments)
     # Every case is another graph; TensorFlow would warn that there are many.
+    import tensorflow as tf
+
     tf.get_logger().setLevel("ERROR")
     try:
         total, missed = print_rows(all_rows(options))

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from rnn_engine.kernels import cache
 from rnn_engine.system import info, warmup
@@ -20,14 +21,15 @@ _MORE = ("train", "predict", "evaluate", "bench")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] and given[0] in _SYSTEM:
+    words, _ = without_debug(given)
+    if words[:1] and words[0] in _SYSTEM:
         return system(given)
     try:
         from rnn_engine.cli.commands import run
     except ImportError as error:
-        if given[:1] and given[0] in _MORE:
+        if words[:1] and words[0] in _MORE:
             print(
-                f"rnn-engine: {given[0]} needs the packages of the extra cli: pip install "
+                f"rnn-engine: {words[0]} needs the packages of the extra cli: pip install "
                 f"'rnn_engine[cli]' ({error})",
                 file=sys.stderr,
             )
@@ -39,9 +41,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _unread()
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that tells of wrong arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}. See {self.prog} --help.", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the arguments without ``--debug``, which may stand anywhere, and whether it did."""
+    return [word for word in arguments if word != "--debug"], "--debug" in arguments
+
+
+def told(error: BaseException) -> str:
+    """Return an error in one line."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def system(arguments: Sequence[str]) -> int:
     """Run a command that needs no other package, and return the exit status."""
-    parser = argparse.ArgumentParser(
+    arguments, debug = without_debug(arguments)
+    parser = _Parser(
         prog="rnn-engine",
         description="What this machine gives the engine, compiling ahead, files of models.",
         epilog=f"{', '.join(_MORE)}: pip install 'rnn_engine[cli]'",
@@ -67,11 +90,11 @@ def system(arguments: Sequence[str]) -> int:
     if chosen.command == "info":
         return _show(info())
     if chosen.command in ("show", "verify", "convert"):
-        return on_file(chosen.command, chosen.file, getattr(chosen, "target", ""))
+        return on_file(chosen.command, chosen.file, getattr(chosen, "target", ""), debug)
     return warm_up(chosen.dtypes, parallel=not chosen.serial)
 
 
-def on_file(command: str, file: str, target: str = "") -> int:
+def on_file(command: str, file: str, target: str = "", debug: bool = False) -> int:
     """Show, verify or convert a file of a model, and return the exit status."""
     from rnn_engine import saving
 
@@ -84,7 +107,9 @@ def on_file(command: str, file: str, target: str = "") -> int:
         saving.convert(file, target)
         return _show(f"{file} is {target}, too")
     except (OSError, RuntimeError, ValueError, ImportError) as error:
-        print(f"rnn-engine: {error}", file=sys.stderr)
+        if debug:
+            raise
+        print(f"rnn-engine: {told(error)} (--debug shows where)", file=sys.stderr)
         return 1
 
 

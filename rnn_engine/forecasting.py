@@ -37,8 +37,19 @@ class Windows:
 
     @classmethod
     def of(cls, table: np.ndarray, lags: int, horizon: int, **options: Any) -> "Windows":
-        """Return windows scaled by the mean and the standard deviation of a table's columns."""
-        scale = table.std(axis=0)
+        """Return windows scaled by the mean and the standard deviation of a table's columns.
+
+        Raises
+        ------
+        ValueError
+            If values are so large that their squares are none.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = table.std(axis=0)
+        if not np.isfinite(scale).all():
+            column = int(np.argmin(np.isfinite(scale)))
+            largest = np.abs(table[:, column]).max()
+            raise ValueError(f"Values as large as {largest:.3g} have no variance in float64.")
         scale[scale == 0.0] = 1.0  # a constant column
         return cls(lags, horizon, table.mean(axis=0).tolist(), scale.tolist(), **options)
 
@@ -59,6 +70,11 @@ class Windows:
 
         With `known` columns there is none for the last `horizon` rows, whose other columns are
         not looked at.
+
+        Raises
+        ------
+        ValueError
+            If float32 cannot hold what is scaled: the table is not of the kind that told the scale.
         """
         scaled = self._scaled(table)
         x = _slid(scaled, self.lags)
@@ -68,7 +84,14 @@ class Windows:
         x = x.copy()
         if self.relative:
             x[:, :, 0] -= x[:, -1:, 0]
-        return x.astype(np.float32)
+        with np.errstate(over="ignore"):
+            narrow = x.astype(np.float32)
+        if not np.isfinite(narrow).all():
+            raise ValueError(
+                f"Values as large as {np.abs(table).max():.3g} overflow once they are scaled: the "
+                f"scales are {', '.join(f'{s:.3g}' for s in self.scale)}."
+            )
+        return narrow
 
     def targets(self, table: np.ndarray) -> np.ndarray:
         """Return what the network is to say of each window, (windows, horizon), float32."""

@@ -82,7 +82,7 @@ def read_table(data: Any, target: Any, others: list[Any], argument: str = "data"
             raise ValueError(f"{argument} must have one or two axes, got {data.ndim}.")
     index = data.index if kind == "pandas" else None
     if index is not None and not index.is_monotonic_increasing:
-        raise ValueError(f"The rows of {argument} must be in the order of their index.")
+        raise ValueError(f"The rows of {argument} {_out_of_order(index)}")
     if data.ndim == 1 if kind != "polars" else not hasattr(data, "columns"):
         return _of_series(data, target, others, argument, kind, index)
     names = list(range(data.shape[1])) if kind == "numpy" else list(data.columns)
@@ -100,6 +100,37 @@ def read_table(data: Any, target: Any, others: list[Any], argument: str = "data"
     pairs = zip(columns, wanted, strict=True)
     values = [_finite(column, f"column {name!r} of {argument}") for column, name in pairs]
     return Table(np.column_stack(values), target, kind, index)
+
+
+def _out_of_order(index: Any) -> str:
+    """Say where an index goes back, and why it may seem to."""
+    name = "index" if index.name is None else f"index {index.name!r}"
+    text = f"must be in the order of their {name}"
+    for row in range(1, len(index)):
+        if not _follows(index[row - 1], index[row]):
+            text += f", but row {row} is of {index[row]}, the one before of {index[row - 1]}"
+            break
+    words = isinstance(index[0], str)
+    return f"{text}.{' It is text; dates are read as 2024-01-31.' if words else ''}"
+
+
+def _follows(before: Any, after: Any) -> bool:
+    try:
+        return bool(before <= after)  # False of a missing date
+    except TypeError:
+        return False
+
+
+def gap(index: Any) -> tuple[Any, Any] | None:
+    """Return the two dates that are furthest apart, where dates are not evenly spaced."""
+    import pandas
+
+    if not isinstance(index, pandas.DatetimeIndex) or len(index) < 3:
+        return None
+    if index.freq is not None or _frequency(index) is not None:
+        return None
+    widest = int(np.argmax(np.diff(index.to_numpy())))
+    return index[widest], index[widest + 1]
 
 
 def _of_series(

@@ -91,14 +91,15 @@ def build(out: Path) -> tuple[Path, Path]:
 
 
 def of_wheel(wheel: Path) -> list[str]:
-    """Return what is wrong with the contents of the wheel: the package, and nothing else."""
+    """Return what is wrong with the contents of the wheel: the packages, and nothing else."""
     with zipfile.ZipFile(wheel) as archive:
         files = set(archive.namelist())
         (place,) = (name for name in files if name.endswith(".dist-info/METADATA"))
         told = BytesParser().parsebytes(archive.read(place))
     info = place.removesuffix("METADATA")
     package = ROOT / "rnn_engine"
-    sources = {str(path.relative_to(ROOT)) for path in package.rglob("*.py")}
+    folders = (package, ROOT / "reference")
+    sources = {str(path.relative_to(ROOT)) for f in folders for path in f.rglob("*.py")}
     inside = {name for name in files if not name.startswith(info)}
     faults = [f"not in the wheel: {name}" for name in sorted(sources - inside)]
     faults += [f"in the wheel: {n}" for n in sorted(inside - sources - {"rnn_engine/py.typed"})]

@@ -24,8 +24,8 @@ PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 API = sorted(path.name for path in DOCS.glob("api/*.md"))
 # Keras reads TensorFlow's tensors in a way that NumPy warns of.
 WARNINGS = ("-W", "error", "-W", "ignore:__array__ implementation:DeprecationWarning")
-# Pages whose blocks need what the suite does not install are run without these blocks.
-TORCH = importlib.util.find_spec("torch") is not None
+# Frameworks that the suite does not install: their blocks run where they are.
+OPTIONAL = ("torch", "jax")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -33,7 +33,12 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
-WITH_CODE = [page for page in PAGES if blocks(page, "python")]
+def needs(block: str) -> set[str]:
+    """Return the optional frameworks that a block imports."""
+    return {name for name in OPTIONAL if f"import {name}\n" in block}
+
+
+WITH_CODE = [page for page in PAGES if not all(map(needs, blocks(page, "python")))]
 # Its blocks start processes that run the program again: each runs on its own, behind the first.
 APART = "scale.md"
 
@@ -59,8 +64,8 @@ def run_programs(texts: dict[str, str], folder: Path) -> None:
 
 
 def text_of(page: str) -> str:
-    """Return all blocks of a page as one program, in their order, without those of PyTorch."""
-    parts = [part for part in blocks(page, "python") if "import torch" not in part]
+    """Return all blocks of a page as one program, in their order, without optional ones."""
+    parts = [part for part in blocks(page, "python") if not needs(part)]
     assert any("assert" in part or "print" in part for part in parts) or page == "extending.md"
     return "\n".join(parts)
 
@@ -87,10 +92,19 @@ def test_the_blocks_that_start_processes_run(number: int, tmp_path: Path) -> Non
     run_program(f"{first}\n{block}", tmp_path)
 
 
-@pytest.mark.skipif(not TORCH, reason="needs PyTorch")
-@pytest.mark.parametrize("page", [p for p in PAGES if "\nimport torch\n" in (DOCS / p).read_text()])
-def test_the_blocks_with_torch_run(page: str, tmp_path: Path) -> None:
-    run_program("\n".join(blocks(page, "python")), tmp_path)
+OPTIONAL_PAGES = [
+    (page, name)
+    for name in OPTIONAL
+    for page in PAGES
+    if any(name in needs(block) for block in blocks(page, "python"))
+]
+
+
+@pytest.mark.parametrize(("page", "name"), OPTIONAL_PAGES)
+def test_the_blocks_of_optional_frameworks_run(page: str, name: str, tmp_path: Path) -> None:
+    pytest.importorskip(name)
+    parts = [part for part in blocks(page, "python") if needs(part) <= {name}]
+    run_program("\n".join(parts), tmp_path)
 
 
 def test_the_examples_of_the_api_run(tmp_path: Path) -> None:
@@ -102,7 +116,11 @@ def test_the_examples_of_the_api_run(tmp_path: Path) -> None:
 
 def test_no_block_is_left_out() -> None:
     """Fences are of the two languages that run, or output; indented is what one types once."""
-    known = {"python": WITH_CODE, "sh": ["command_line.md"], "text": PAGES}
+    known = {
+        "python": {*WITH_CODE, *(page for page, _ in OPTIONAL_PAGES)},
+        "sh": ["command_line.md"],
+        "text": PAGES,
+    }
     known["c"] = ["export_c.md"]  # tests/export compiles it
     for page in PAGES + [f"api/{name}" for name in API]:
         fences = re.findall(r"^ *(`{3,}|~{3,})(.*)$", (DOCS / page).read_text(), re.MULTILINE)

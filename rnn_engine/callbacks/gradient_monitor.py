@@ -9,6 +9,8 @@ import numpy as np
 from rnn_engine.callbacks.callback import Callback, Logs
 from rnn_engine.checks import positive_int
 
+_RATIO = "at its first step is {:.2g} times that at its last, so on its way back it"
+_NOT_FINITE = "it explodes, or the batch or the weights hold NaN; "
 _VANISHING = (
     "what the first steps saw hardly teaches it. What helps: LSTM or GRU instead of SimpleRNN, "
     "recurrent_initializer='orthogonal', shorter sequences or fit(window=...), inputs of the "
@@ -25,8 +27,8 @@ class GradientMonitor(Callback):
     """Records how gradients flow through time, and warns if they vanish or explode.
 
     At the end of an epoch it computes `rnn_engine.inspect.gradient_flow` on one batch. The ratio
-    of a layer, of the norm of dL/dh_t at the first step to that at the last, tells what
-    becomes of a gradient on its way back. Keras has no such callback.
+    of a layer, of the norm of dL/dh_t at the first step that it reads to that at the last, tells
+    what becomes of a gradient on its way back. Keras has no such callback.
 
     Parameters
     ----------
@@ -107,19 +109,17 @@ class GradientMonitor(Callback):
             self.norms.setdefault(name, []).append(flow.norms[name])
             self.ratios.setdefault(name, []).append(ratio)
             finite = bool(np.isfinite(flow.norms[name]).all())
-            if not finite or ratio > self.exploding:
-                self._warn(name, epoch, ratio, f"explodes: {_EXPLODING}")
+            if not finite:
+                self._warn(name, epoch, f"is not finite: {_NOT_FINITE}{_EXPLODING}")
+            elif ratio > self.exploding:
+                self._warn(name, epoch, f"{_RATIO.format(ratio)} explodes: {_EXPLODING}")
             elif ratio < self.vanishing or (math.isnan(ratio) and not flow.norms[name].any()):
-                self._warn(name, epoch, ratio, f"vanishes: {_VANISHING}")
+                self._warn(name, epoch, f"{_RATIO.format(ratio)} vanishes: {_VANISHING}")
 
-    def _warn(self, name: str, epoch: int, ratio: float, what: str) -> None:
+    def _warn(self, name: str, epoch: int, what: str) -> None:
         if name not in self._warned:
             self._warned.add(name)
-            warnings.warn(
-                f"Epoch {epoch + 1}: the gradient of layer {name!r} at its first step is "
-                f"{ratio:.2g} times that at its last, so on its way back it {what}",
-                stacklevel=2,
-            )
+            warnings.warn(f"Epoch {epoch + 1}: the gradient of layer {name!r} {what}", stacklevel=2)
 
     def plot(self, path: Any = None) -> Any:
         """Draw the ratios over the epochs; return the matplotlib figure, written if `path`.
@@ -129,14 +129,12 @@ class GradientMonitor(Callback):
         ImportError
             If matplotlib is not installed (``pip install "rnn_engine[plot]"``).
         """
-        from rnn_engine.inspect.plotting import new_axes, saved
+        from rnn_engine.inspect.plotting import draw_norms, new_axes, saved
 
         figure, (axes,) = new_axes(1)
         for name, ratios in self.ratios.items():
-            axes.plot(self.epochs, ratios, ".-", label=name)
+            draw_norms(axes, self.epochs, ratios, ".-", label=name)
         axes.axhspan(0, self.vanishing, color="0.9")
-        axes.set(
-            xlabel="epoch", ylabel="‖dL/dh_1‖ / ‖dL/dh_T‖", yscale="log", title="Gradient flow"
-        )
+        axes.set(xlabel="epoch", ylabel="‖dL/dh_1‖ / ‖dL/dh_T‖", title="Gradient flow")
         axes.legend()
         return saved(figure, path)

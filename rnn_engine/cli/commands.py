@@ -17,7 +17,7 @@ from rnn_engine.cli import plan as plans
 from rnn_engine.cli.bench import measure
 from rnn_engine.cli.training import CELLS, Settings, train
 from rnn_engine.forecasting import scores
-from rnn_engine.tables import Table, read_table
+from rnn_engine.tables import Table, gap, read_table
 
 _POSITIVE = click.IntRange(min=1)
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -64,10 +64,17 @@ def _column(text: str, table: Any) -> Any:
     return int(text)
 
 
-def _series(path: str, target: Any, exog: Sequence[Any]) -> Table:
-    table = files.read(path)
+def _series(raw: Any, path: str, target: Any, exog: Sequence[Any], quiet: bool = False) -> Table:
+    """Return columns of what was read, and tell where its dates leave gaps."""
     name = "standard input" if path == "-" else path
-    return read_table(table, target, list(exog), name)
+    table = read_table(raw, target, list(exog), name)
+    found = None if quiet else gap(table.index)
+    if found:
+        files.say(
+            f"rnn-engine: the dates of {name} are not evenly spaced (none between {found[0]} and "
+            f"{found[1]}); rows are taken as if they were"
+        )
+    return table
 
 
 @group.command(name="train", short_help="Train a forecast, write model and report.", epilog="""
@@ -115,7 +122,7 @@ def train_command(source: str, target: str | None, exog: tuple[str, ...], **opti
             raise FileNotFoundError(f"There is no folder {os.path.dirname(path)!r} to write into.")
     raw = files.read(source)
     columns = [None if target is None else _column(target, raw), *(_column(e, raw) for e in exog)]
-    table = read_table(raw, columns[0], columns[1:], "DATA" if source == "-" else source)
+    table = _series(raw, source, columns[0], columns[1:], quiet)
     names = Settings.__dataclass_fields__
     settings = Settings(**{name: options[name] for name in names})
     hidden = quiet or not sys.stderr.isatty()
@@ -161,7 +168,9 @@ Examples:
 @click.argument("source", metavar="DATA")
 @click.option("--coverage", type=float, help="Add an interval: 0.5, 0.8, 0.9, 0.95 or 0.99.")
 @click.option("--every", is_flag=True, help="A row of forecasts for each row that has a window.")
-@click.option("--out", default="-", show_default=True, help=".csv, .npy or .parquet; - prints.")
+@click.option(
+    "--out", default="-", show_default=True, help=".csv, .tsv, .npy or .parquet; - prints."
+)
 def predict_command(
     model: str, source: str, coverage: float | None, every: bool, out: str
 ) -> int:  # fmt: skip
@@ -170,6 +179,7 @@ def predict_command(
     A MODEL of `train` forecasts. Of another one DATA is its input: an npy array, or a table with
     a row for each sample.
     """
+    files.writable(out)
     network = rnn_engine.models.load_model(model)
     plan = plans.load(model)
     if plan is None:
@@ -177,7 +187,7 @@ def predict_command(
             raise ValueError(f"{model} is not of `train`; it has no --coverage and no --every.")
         files.write(out, np.asarray(network.predict(_inputs(source), verbose=0)))
         return 0
-    table = _series(source, plan.target, plan.exog)
+    table = _series(files.read(source), source, plan.target, plan.exog)
     rows = table.values if every else table.values[-plan.windows.lags :]
     x, last = plan.windows.inputs(rows), plan.windows.last(rows)
     if not len(x):
@@ -240,7 +250,8 @@ def evaluate_command(model: str, source: str, targets: str | None, as_json: bool
     else:
         if targets is not None:
             raise ValueError("--targets is for models that are not of `train`.")
-        figures = _backtested(network, plan, _series(source, plan.target, plan.exog), model)
+        table = _series(files.read(source), source, plan.target, plan.exog)
+        figures = _backtested(network, plan, table, model)
         text = _figures(figures)
     click.echo(json.dumps(figures) if as_json else text)
     return 0
@@ -301,8 +312,9 @@ def run(arguments: Sequence[str]) -> int:
     SystemExit
         With status 2, if the arguments are wrong.
     """
-    debug = "--debug" in arguments
-    given = [argument for argument in arguments if argument != "--debug"]
+    from rnn_engine.__main__ import told, without_debug
+
+    given, debug = without_debug(arguments)
     try:
         with group.make_context("rnn-engine", list(given)) as context:
             context.meta["arguments"] = given
@@ -324,6 +336,5 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        text = " ".join(str(error).split()) or type(error).__name__
-        files.say(f"rnn-engine: {text} (--debug shows where)")
+        files.say(f"rnn-engine: {told(error)} (--debug shows where)")
         return 1

@@ -35,14 +35,15 @@ def read(path: str) -> Any:
         if kind == "npy":
             return _array(source)
         if kind == "parquet":
-            return pandas.read_parquet(source)
+            table = pandas.read_parquet(source)
+            return _indexed(table, name) if _counted(table) else table
         table = pandas.read_csv(source, sep="\t" if kind == "tsv" else ",", skipinitialspace=True)
     except ImportError as error:
         raise ImportError(f"{name}: parquet files need pyarrow: pip install pyarrow.") from error
     except (ValueError, EOFError) as error:  # pandas' and pyarrow's are ValueErrors, too
         text = " ".join(str(error).split())
         raise ValueError(f"{name} cannot be read as {kind}: {text}") from error
-    return _indexed(table)
+    return _indexed(table, name)
 
 
 def _kind(source: Any, path: str) -> str:
@@ -72,8 +73,14 @@ def _array(source: Any) -> np.ndarray:
     return np.load(source, allow_pickle=False)
 
 
-def _indexed(table: Any) -> Any:
+def _counted(table: Any) -> bool:
+    return isinstance(table.index, pandas.RangeIndex) and table.index.name is None
+
+
+def _indexed(table: Any, name: str) -> Any:
     """Return a table whose first column is its index, where that is not of numbers."""
+    if not len(table):
+        raise ValueError(f"{name} has no rows.")
     if table.shape[1] < 2 or pandas.api.types.is_numeric_dtype(table.dtypes.iloc[0]):
         return table
     table = table.set_index(table.columns[0])
@@ -84,19 +91,41 @@ def _indexed(table: Any) -> Any:
     return table
 
 
-def write(path: str, table: Any) -> None:
-    """Write a DataFrame or an array: by the ending as npy or parquet, else as CSV.
+ENDINGS = (".csv", ".tsv", ".npy", ".parquet")
 
-    To ``-``, standard output, tables go as CSV and arrays as npy.
+
+def writable(path: str) -> None:
+    """Check the name of a file to be written.
+
+    Raises
+    ------
+    ValueError
+        If its ending tells no kind.
+    FileNotFoundError
+        If its folder is not there.
+    """
+    if path == "-":
+        return
+    if os.path.splitext(path)[1].lower() not in ENDINGS:
+        raise ValueError(f"--out must end in {', '.join(ENDINGS)} or be -, got {path!r}.")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder or "."):
+        raise FileNotFoundError(f"There is no folder {folder!r} to write into.")
+
+
+def write(path: str, table: Any) -> None:
+    """Write a DataFrame or an array, as the ending says.
+
+    To ``-``, standard output, tables go as CSV and arrays as npy, or as CSV where it is a terminal.
     """
     is_array = isinstance(table, np.ndarray)
     ending = os.path.splitext(path)[1].lower()
     if path == "-":
         stream = sys.stdout.buffer
-        if is_array:
+        if is_array and not sys.stdout.isatty():
             np.save(stream, table)
         else:
-            stream.write(_csv(table).encode())
+            stream.write(_csv(pandas.DataFrame(_flat(table)) if is_array else table).encode())
         stream.flush()
     elif ending == ".npy":
         np.save(path, np.asarray(table))
@@ -105,17 +134,18 @@ def write(path: str, table: Any) -> None:
         table.rename(columns=str).to_parquet(path)
     else:
         with open(path, "w", encoding="utf-8", newline="") as file:
-            file.write(_csv(pandas.DataFrame(_flat(table)) if is_array else table))
+            table = pandas.DataFrame(_flat(table)) if is_array else table
+            file.write(_csv(table, "\t" if ending == ".tsv" else ","))
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
     return array.reshape(len(array), -1)
 
 
-def _csv(table: Any) -> str:
+def _csv(table: Any, between: str = ",") -> str:
     # A float32 in the digits that it has.
     index = table.index.name is not None or not isinstance(table.index, pandas.RangeIndex)
-    return str(table.to_csv(index=index, lineterminator="\n"))
+    return str(table.to_csv(index=index, sep=between, lineterminator="\n"))
 
 
 def say(text: str) -> None:

@@ -56,7 +56,7 @@ def train(
     Raises
     ------
     ValueError
-        If there are too few rows.
+        If there are too few rows, or the loss does not stay finite.
     """
     rows, lags, horizon = table.values, settings.window, settings.horizon
     earlier, later, cut = held_out(len(rows), settings.hold_out, lags, horizon)
@@ -68,17 +68,27 @@ def train(
     inputs = layers.Input((lags, windows.features))
     model = rnn_engine.Sequential([inputs, cell, layers.Dense(horizon)])
     model.compile(rnn_engine.optimizers.Adam(settings.learning_rate), "mse")
-    model.fit(
-        x[earlier],
-        y[earlier],
-        settings.batch_size,
-        settings.epochs,
-        verbose=0,
-        callbacks=[rnn_engine.callbacks.LambdaCallback(on_epoch_end=lambda *logs: on_epoch(logs))],
-    )
+
+    def watch(epoch: int, logs: dict[str, float]) -> None:
+        on_epoch((epoch, logs))
+        model.stop_training = not np.isfinite(logs["loss"])
+
+    callbacks = [rnn_engine.callbacks.LambdaCallback(on_epoch_end=watch)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        history = model.fit(
+            x[earlier], y[earlier], settings.batch_size, settings.epochs, verbose=0,
+            callbacks=callbacks,
+        )  # fmt: skip
     first = later.start
     last = windows.last(rows)[first : len(y)]
-    held = windows.forecasts(model.predict(x[first : len(y)], verbose=0), last)
+    with np.errstate(over="ignore", invalid="ignore"):
+        held = windows.forecasts(model.predict(x[first : len(y)], verbose=0), last)
+    found: list[Any] = [history.history["loss"], held]
+    if not all(np.isfinite(array).all() for array in found):
+        raise ValueError(
+            f"The training diverged in epoch {len(history.history['loss'])}: its loss or its "
+            f"forecasts are not finite. A learning rate below {settings.learning_rate:g} may help."
+        )
     # The test's windows tell rows that no window of the calibration tells.
     middle = len(held) // 2
     calibrates = actual[first : first + max(0, middle - horizon + 1)]

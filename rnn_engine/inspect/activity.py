@@ -48,7 +48,7 @@ def saturation(model: Any, x: Any, threshold: float = 0.05) -> Saturation:
 
     A value is saturated where the slope of its activation is below `threshold` times the slope at
     zero (for activations without one there, 1): a tanh beyond ±0.975, a sigmoid below 0.013 or
-    above 0.987, a relu at zero. Little gradient comes through it.
+    above 0.987, a relu at zero, and NaN. Little gradient comes through it.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ def saturation(model: Any, x: Any, threshold: float = 0.05) -> Saturation:
             new: list[np.ndarray]
             _, new, kept = record.cell.step(x_t, states, Factors())
             for name, activated in _gates(record, kept).items():
-                flat = _slopes(activated) < threshold * _slope_at_zero(activated)
+                # Not "<": a NaN lets no gradient through, either.
+                flat = ~(_slopes(activated) >= threshold * _slope_at_zero(activated))
                 counts[name] = counts.get(name, 0) + flat[open_t].sum(axis=0)
             states = [
                 np.where(open_t.reshape(-1, 1), after, before)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.checks import fraction
-from rnn_engine.inspect.plotting import new_axes, saved
+from rnn_engine.inspect.plotting import draw_norms, new_axes, saved
 from rnn_engine.inspect.watching import watched
 
 
@@ -20,23 +20,33 @@ class GradientFlow:
     norms : dict of (T,) arrays
         For each recurrent layer the norm of dL/dh_t, over the rows of the batch and the units,
         first step first. L is the loss of the batch.
+    backwards : frozenset of str
+        The layers that read from the last step to the first.
     """
 
     loss: float
     norms: dict[str, np.ndarray]
+    backwards: frozenset[str] = frozenset()
 
     @property
     def ratios(self) -> dict[str, float]:
-        """For each layer the norm at the first step over that at the last, NaN for 0/0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return {name: float(norm[0] / norm[-1]) for name, norm in self.norms.items()}
+        """For each layer the norm at the first step that it reads over that at the last one.
+
+        The last one that has any gradient: padding behind it teaches nothing. NaN where none has.
+        """
+        found = {}
+        for name, norm in self.norms.items():
+            read = norm[::-1] if name in self.backwards else norm
+            taught = np.flatnonzero(read)
+            found[name] = float(read[0] / read[taught[-1]]) if len(taught) else float("nan")
+        return found
 
     def plot(self, path: Any = None) -> Any:
         """Draw the norms over the steps; return the matplotlib figure, written to `path` if any."""
         figure, (axes,) = new_axes(1)
         for name, norm in self.norms.items():
-            axes.plot(np.arange(len(norm)), np.where(norm > 0, norm, np.nan), label=name)
-        axes.set(xlabel="step t", ylabel="‖dL/dh_t‖", yscale="log", title="Gradient flow")
+            draw_norms(axes, np.arange(len(norm)), norm, label=name)
+        axes.set(xlabel="step t", ylabel="‖dL/dh_t‖", title="Gradient flow")
         axes.legend()
         return saved(figure, path)
 
@@ -51,7 +61,7 @@ def gradient_flow(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Grad
     Parameters
     ----------
     model : Model
-        Compiled. Layers of cells of one's own are left out.
+        Compiled; built here if it is not. Layers of cells of one's own are left out.
     x, y, sample_weight : array-like
         One batch.
 
@@ -71,6 +81,8 @@ def gradient_flow(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Grad
     >>> flow.norms["rnn"].shape
     (20,)
     """
+    inputs, _, _ = model.data_form().convert(x, None, None)
+    model.build_from_data(inputs)
     with watched(model) as records:
         found = model.gradients(x, y, sample_weight, training=False)
     norms = {}
@@ -78,7 +90,8 @@ def gradient_flow(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Grad
         if record.dh is not None:
             squares = np.square(record.dh, dtype=np.float64).sum(axis=(1, 2))
             norms[record.name] = record.in_time(np.sqrt(squares))
-    return GradientFlow(float(found.loss), norms)
+    backwards = frozenset(record.name for record in records if record.turned)
+    return GradientFlow(float(found.loss), norms, backwards)
 
 
 @dataclass(frozen=True)
@@ -98,17 +111,21 @@ class MemoryLength:
 
     @property
     def length(self) -> int:
-        """How many steps back the last one is that is not forgotten; 0 is the last step."""
-        felt = np.flatnonzero(self.influence >= self.share * self.influence.max(initial=0.0))
-        return len(self.influence) - 1 - int(felt[0]) if self.influence.any() else 0
+        """How many steps back the last one is that is not forgotten; 0 is the last step.
+
+        Where influences are not finite, those steps alone are felt.
+        """
+        influence = np.nan_to_num(self.influence, nan=np.inf, posinf=np.inf)
+        felt = np.flatnonzero(influence >= self.share * influence.max(initial=0.0))
+        return len(influence) - 1 - int(felt[0]) if influence.any() else 0
 
     def plot(self, path: Any = None) -> Any:
         """Draw the influence by its distance; return the figure, written to `path` if any."""
         figure, (axes,) = new_axes(1)
         back = np.arange(len(self.influence))[::-1]
-        axes.plot(back, np.where(self.influence > 0, self.influence, np.nan))
+        draw_norms(axes, back, self.influence)
         axes.axvline(self.length, color="k", linestyle=":", label=f"{self.length} steps")
-        axes.set(xlabel="steps back", ylabel="‖dy_T/dx_t‖", yscale="log", title="Memory")
+        axes.set(xlabel="steps back", ylabel="‖dy_T/dx_t‖", title="Memory")
         axes.legend()
         return saved(figure, path)
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 
 def new_axes(count: int, across: int = 1) -> tuple[Any, list[Any]]:
     """Return a figure and its axes, in rows of `across`.
@@ -26,6 +28,15 @@ def new_axes(count: int, across: int = 1) -> tuple[Any, list[Any]]:
     for axes in grid[count:]:
         axes.set_axis_off()
     return figure, list(grid[:count])
+
+
+def draw_norms(axes: Any, x: Any, norms: Any, *style: str, **options: Any) -> None:
+    """Draw positive numbers on a logarithmic axis; zeros, infinities and NaN are gaps."""
+    norms = np.asarray(norms, np.float64)
+    seen = np.isfinite(norms) & (norms > 0)
+    axes.plot(x, np.where(seen, norms, np.nan), *style, **options)
+    if seen.any():  # an axis without a number has no logarithm
+        axes.set_yscale("log")
 
 
 def saved(figure: Any, path: Any) -> Any:

@@ -67,7 +67,7 @@ def spectral_radius(layer: Any) -> SpectralRadius:
     Raises
     ------
     ValueError
-        If the layer is something else, or not built.
+        If the layer is something else, is not built, or has weights that are not finite.
 
     Examples
     --------
@@ -80,14 +80,17 @@ def spectral_radius(layer: Any) -> SpectralRadius:
     cells = single_cells(layer.cell if isinstance(layer, RNN) else layer)
     if not all(isinstance(cell, KernelCell) for cell in cells):
         raise ValueError(
-            "spectral_radius takes a SimpleRNN, LSTM or GRU, an RNN of their cells, or such a cell."
-            f" Received: {layer!r}"
+            "spectral_radius takes a SimpleRNN, LSTM or GRU, an RNN of their cells, or such a "
+            "cell; of a Bidirectional its forward_layer and backward_layer. "
+            f"Received: {layer!r}"
         )
     if not all(cell.built for cell in cells):
         raise ValueError(f"Layer {layer.name!r} has no weights yet: build it first.")
     found = {}
     for cell in cells:
         names = GATES[cell.kernel_name]
+        if not np.isfinite(cell.recurrent_kernel.value).all():
+            raise ValueError(f"The recurrent weights of {layer.name!r} are not finite.")
         blocks = np.split(np.asarray(cell.recurrent_kernel.value, np.float64), len(names), axis=1)
         for name, block in zip(names, blocks, strict=True):
             key = name if len(cells) == 1 else f"{cell.name}/{name}"

@@ -28,6 +28,7 @@ class Record:
     ----------
     name : str
     cell : the layer's cell
+    turned : bool, whether it reads from the last step to the first
     x : (T, B, F)
     start : list of (B, U), the states before the first step
     h : (T, B, U)
@@ -37,7 +38,7 @@ class Record:
     """
 
     def __init__(self, name: str, cell: Any, turned: bool) -> None:
-        self.name, self.cell, self._turned = name, cell, turned
+        self.name, self.cell, self.turned = name, cell, turned
         self.x: np.ndarray = np.empty(0)
         self.h: np.ndarray = np.empty(0)
         self.open: np.ndarray = np.empty(0)
@@ -47,7 +48,7 @@ class Record:
 
     def in_time(self, array: np.ndarray) -> np.ndarray:
         """Return an array, in the order of reading, in the order of time."""
-        return array[::-1] if self._turned else array
+        return array[::-1] if self.turned else array
 
 
 class Watched:

@@ -264,6 +264,11 @@ def bad_files(place: Path) -> None:
     (place / "bad.npy").write_bytes(b"\x93NUMPY\x01\x00garbage")
     np.save(place / "pickled.npy", np.array([{}]), allow_pickle=True)
     (place / "bad.parquet").write_bytes(b"PAR1 no")
+    (place / "rows.csv").write_text("day,v\n")
+    (place / "german.csv").write_text("day,v\n31.01.2020,1\n01.02.2020,2\n")
+    (place / "undated.csv").write_text("day,v\n2020-01-01,1\n,2\n2020-01-03,3\n")
+    huge = "".join(f"{i % 7}e300\n" for i in range(60))
+    (place / "huge.csv").write_text(f"v\n{huge}")
 
 
 @pytest.mark.parametrize(
@@ -272,7 +277,11 @@ def bad_files(place: Path) -> None:
         ("absent.csv", "absent.csv"),
         ("empty.csv", "empty.csv cannot be read as csv"),
         ("words.csv", "column 'v' of .*words.csv must hold real numbers"),
-        ("late.csv", "in the order of their index"),
+        ("late.csv", "in the order of their index 'day', but row 1 is of 2020-01-01"),
+        ("rows.csv", "rows.csv has no rows"),
+        ("german.csv", "row 1 is of 01.02.2020, .* It is text; dates are read as 2024-01-31"),
+        ("undated.csv", "in the order of their index 'day', but row 1 is of (nan|NaT)"),
+        ("huge.csv", r"as large as 6e\+300 have no variance"),
         ("gap.csv", "must be finite, got nan in row 19"),
         ("short.csv", "2 rows are too few"),
         ("bad.npy", "bad.npy cannot be read as npy"),
@@ -320,6 +329,102 @@ def test_wrong_arguments(arguments: list[str], message: str, capsys: Any) -> Non
         main(arguments)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["show"], ["show", "a", "b"], ["warmup", "--dtypes", "x"], ["cook"], ["--what"]]
+)
+def test_wrong_arguments_are_told_in_one_line(arguments: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("rnn-engine")
+    assert line.endswith("--help.")
+
+
+@pytest.mark.parametrize("name", ["show", "verify", "convert"])
+def test_debug_shows_the_trace_of_every_command(name: str, tmp_path: Path, capsys: Any) -> None:
+    arguments = [name, str(tmp_path / "absent.keras"), *["t.npz"] * (name == "convert")]
+    assert main(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "absent.keras" in line
+    for place in (0, len(arguments)):
+        with pytest.raises((ValueError, OSError), match="absent"):
+            main([*arguments[:place], "--debug", *arguments[place:]])
+
+
+def test_a_training_that_diverges_leaves_no_model(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.keras"
+    options = ["--target", "sales", "--epochs", "3", "--learning-rate", "1e30", "--out", str(out)]
+    done = command("train", str(folder / "sales.csv"), *options)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"rnn-engine: The training diverged in epoch 1: its loss or ")
+    assert done.stderr.count(b"\n") == 1
+    assert not out.exists()
+
+
+def test_a_forecast_of_another_size_of_numbers_is_refused(folder: Path, tmp_path: Path) -> None:
+    rows = "".join(f"{1e60 * (i % 5)},1\n" for i in range(60))
+    (tmp_path / "huge.csv").write_text(f"sales,temp|°\n{rows}")
+    for name in ("predict", "evaluate"):
+        done = command(name, str(folder / "m.keras"), str(tmp_path / "huge.csv"))
+        assert done.returncode == 1
+        assert b"Values as large as 4e+60 overflow once they are scaled" in done.stderr
+        assert done.stderr.count(b"\n") == 1
+
+
+def test_gaps_in_dates_are_told(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    table = pd.read_csv(folder / "sales.csv").drop(index=range(20, 25))
+    table.to_csv(tmp_path / "gaps.csv", index=False)
+    days = table.iloc[[19, 20], 0].tolist()
+    message = f"(none between {days[0]} 00:00:00 and {days[1]} 00:00:00)"
+    assert main(["predict", str(folder / "m.keras"), str(tmp_path / "gaps.csv")]) == 0
+    assert message in capsys.readouterr().err
+    assert main(["predict", str(folder / "m.keras"), str(folder / "sales.csv")]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_dates_of_parquet_go_on_into_the_forecast(
+    folder: Path, tmp_path: Path, capsys: Any
+) -> None:
+    table = pd.read_csv(folder / "sales.csv")
+    table.to_parquet(tmp_path / "columns.parquet")
+    table.set_index(table.columns[0]).to_parquet(tmp_path / "index.parquet")
+    found = []
+    for path in (folder / "sales.csv", tmp_path / "columns.parquet"):
+        assert main(["predict", str(folder / "m.keras"), str(path)]) == 0
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+    assert main(["predict", str(folder / "m.keras"), str(tmp_path / "index.parquet")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(found[0].splitlines())
+
+
+def test_the_ending_tells_what_is_written(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    arguments = ["predict", str(folder / "m.keras"), str(folder / "sales.csv"), "--out"]
+    assert main([*arguments, str(tmp_path / "f.xlsx")]) == 1
+    assert ".csv, .tsv, .npy, .parquet or be -, got" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path / "no" / "f.csv")]) == 1
+    assert "There is no folder" in capsys.readouterr().err
+    for ending, between in ((".csv", ","), (".tsv", "\t")):
+        assert main([*arguments, str(tmp_path / f"f{ending}")]) == 0
+        assert between in (tmp_path / f"f{ending}").read_text().splitlines()[0]
+
+
+def test_an_array_on_a_terminal_is_readable(folder: Path, tmp_path: Path) -> None:
+    """A terminal gets CSV; a pipe, npy."""
+    model = rnn_engine.Sequential([rnn_engine.layers.Dense(1, input_shape=(2,))])
+    model.save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", np.ones((3, 2), np.float32))
+    words = [sys.executable, "-P", "-m", "rnn_engine", "predict", "m.keras", "x.npy"]
+    master, slave = os.openpty()
+    subprocess.run(words, cwd=tmp_path, stdout=slave, env=environment(), check=True)
+    os.close(slave)
+    shown = os.read(master, 10_000).decode().split()
+    os.close(master)
+    assert len(shown) == 4
+    assert float(shown[1]) == float(shown[3])
 
 
 def test_wrong_models(folder: Path, tmp_path: Path, capsys: Any) -> None:
