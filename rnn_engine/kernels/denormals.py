@@ -36,6 +36,20 @@ def _control(builder: ir.IRBuilder, name: str, slot: Any) -> None:
 
 
 @intrinsic
+def mode(typingctx: Any) -> Any:
+    """Return this thread's mode, for `restore`: of denormals and of rounding."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        if not is_x86():
+            return INT32(0)
+        slot = cgutils.alloca_once(builder, INT32)
+        _control(builder, "stmxcsr", slot)
+        return builder.load(slot)
+
+    return types.uint32(), codegen
+
+
+@intrinsic
 def flush_denormals(typingctx: Any) -> Any:
     """Have this thread compute without denormals; return what `restore` wants."""
 

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import functools
 import os
+import threading
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
@@ -24,9 +25,10 @@ from numba.extending import intrinsic
 
 from rnn_engine.kernels.atomics import add, pause, read, replace, write
 from rnn_engine.kernels.cache import provides_symbols
+from rnn_engine.kernels.denormals import mode, restore
 from rnn_engine.kernels.options import c_function, inlined_kernel, kernel
-from rnn_engine.kernels.tables import TABLE, pointer, put, table_of
-from rnn_engine.kernels.vector import INT64, POINTER
+from rnn_engine.kernels.tables import TABLE, number, pointer, put, table_of
+from rnn_engine.kernels.vector import INT32, INT64, POINTER
 
 # Rounds, of some 20 to 50 ns, that a thread looks out before it sleeps: for tasks, and for the
 # end of those that others have begun.
@@ -46,13 +48,17 @@ class At(IntEnum):
     WANTED = 3 * _LINE + 2  # how many of the threads
     WORKERS = 3 * _LINE + 3  # how many there are
     END = 3 * _LINE + 4  # what the caller sleeps on
-    FIRST = 4 * _LINE  # the threads, each a line: what it sleeps on, whether it does
+    MODE = 3 * _LINE + 5  # how the caller rounds, and what it does with denormals
+    ROUSED = 4 * _LINE  # how many of the threads somebody has seen to
+    FIRST = 5 * _LINE  # the threads, each a line: what it sleeps on, whether it does
 
 
 MOST_WORKERS = 255
 _ASLEEP = 1
 _TASKS, _WAITS = 2**32, 2**32
-(_TAKEN, _STATE, _LEFT, _BODY, _ARGUMENTS, _WANTED, _WORKERS, _END, _FIRST) = map(int, At)
+(_TAKEN, _STATE, _LEFT, _BODY, _ARGUMENTS, _WANTED, _WORKERS, _END, _MODE, _ROUSED, _FIRST) = map(
+    int, At
+)
 
 
 def _new_lock() -> int:
@@ -118,6 +124,9 @@ _SHARE_SYMBOL = "rnn_engine_share"
 # Python's locks, which need no Python: semaphores on Linux, what is there elsewhere.
 _SLEEP, _WAKE = "PyThread_acquire_lock", "PyThread_release_lock"
 _sleep, _wake = _called(_SLEEP), _called(_WAKE)
+for _name in (_SLEEP, _WAKE):
+    binding.add_symbol(_name, ctypes.cast(getattr(ctypes.pythonapi, _name), ctypes.c_void_p).value)
+binding.add_symbol(_TABLE_SYMBOL, _table.ctypes.data)
 
 
 @intrinsic
@@ -146,42 +155,47 @@ def _has_tasks(pool: Any) -> bool:
 
 
 @inlined_kernel
+def _rouse(pool: Any) -> None:
+    """Wake the next two threads: all come soon, though one that is woken gets no core."""
+    for _ in range(2):
+        if read(pool, _ROUSED) < read(pool, _WANTED):
+            other = add(pool, _ROUSED, 1)
+            place = _FIRST + other * _LINE
+            if other < read(pool, _WANTED) and replace(pool, place + _ASLEEP, 1, 0):
+                _wake(pool, place)
+
+
+@inlined_kernel
 def _take(pool: Any) -> None:
-    """Run tasks until all of them are taken."""
+    """Run tasks until all of them are taken; have others come."""
     while _has_tasks(pool):
+        _rouse(pool)
         state = add(pool, _STATE, 1)
         task, tasks = state % _TASKS, state // _TASKS
         # Between the look and the addition another may have taken the last one. Whoever has a
         # task holds up the caller, so that what is read here belongs to it.
         if task < tasks:
+            restore(number(pool, _MODE))
             _call(pointer(pool, _BODY, pool), pointer(pool, _ARGUMENTS, pool), task, tasks)
             if add(pool, _LEFT, -1) == _WAITS + 1:
                 _wake(pool, _END)
 
 
-@inlined_kernel
-def _rouse(pool: Any, node: int) -> None:
-    """Wake two threads, each of which wakes two: the caller is node 0, thread n node n + 1."""
-    for other in range(2 * node, 2 * node + 2):
-        if other < read(pool, _WANTED):
-            place = _FIRST + other * _LINE
-            if read(pool, place + _ASLEEP) == 1 and replace(pool, place + _ASLEEP, 1, 0):
-                _wake(pool, place)
-
-
 def _share(body: Any, arguments: Any, tasks: int) -> None:
     """Run the tasks of one kernel on as many threads as come."""
     pool = _pool()
-    if not replace(pool, _TAKEN, 0, 1):
+    # One task needs no help; another kernel may.
+    if tasks < 2 or not replace(pool, _TAKEN, 0, 1):
         for task in range(tasks):
             _call(body, arguments, task, tasks)
         return
     put(pool, _BODY, body)
     put(pool, _ARGUMENTS, arguments)
+    put(pool, _MODE, mode())
     write(pool, _WANTED, min(tasks - 1, read(pool, _WORKERS)))
     write(pool, _LEFT, tasks)
     write(pool, _STATE, tasks * _TASKS)
-    _rouse(pool, 0)
+    write(pool, _ROUSED, 0)  # now that those who are woken find tasks
     _take(pool)
     rounds = 0
     while rounds < ROUNDS and read(pool, _LEFT) != 0:
@@ -207,7 +221,6 @@ def _serve(table: Any, worker: int) -> None:
             # was in time to wake it, that is still to be taken.
             if not _has_tasks(pool) or not replace(pool, place + _ASLEEP, 1, 0):
                 _sleep(pool, place)
-        _rouse(pool, worker + 1)
         _take(pool)
 
 
@@ -244,28 +257,46 @@ def _shared(kernel: Any, arguments: Any, last: Callable[..., Any], *more: Any) -
         _, given, *more, tasks = args
         compiled = kernel.dispatcher.overloads[kinds]
         context.add_linking_libs([compiled.library])
-        env = cgutils.pack_struct(builder, [given, *more])
+        # The first two tell of an error; only a task that fails writes them.
+        env = cgutils.pack_struct(builder, [INT32(0), POINTER(None), given, *more])
         body, inside = _body(builder)
         where, task, of = body.args
         kept = inside.load(inside.bitcast(where, env.type.as_pointer()), typ=env.type)
-        parts = inside.extract_value(kept, 0)
+        parts = inside.extract_value(kept, 2)
         values = [inside.extract_value(parts, i) for i in range(len(arguments))]
-        others = [inside.extract_value(kept, 1 + i) for i in range(len(more))]
-        context.call_conv.call_function(
+        others = [inside.extract_value(kept, 3 + i) for i in range(len(more))]
+        status, _ = context.call_conv.call_function(
             inside,
             context.declare_function(builder.module, compiled.fndesc),
             compiled.signature.return_type,
             compiled.signature.args,
             [*values, *last(inside, *others, task, of)],
         )
+        with cgutils.if_unlikely(inside, status.is_error):
+            for at, value in enumerate((status.code, status.excinfoptr)):
+                inside.store(value, _field(inside, where, env.type, at, value.type))
         inside.ret_void()
         kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, INT64])
         target = cgutils.get_or_insert_function(builder.module, kind, _SHARE_SYMBOL)
         place = builder.bitcast(cgutils.alloca_once_value(builder, env), POINTER)
         builder.call(target, [builder.bitcast(body, POINTER), place, tasks])
+        code, error = (
+            builder.load(_field(builder, place, env.type, at, value.type), typ=value.type)
+            for at, value in enumerate((status.code, status.excinfoptr))
+        )
+        with cgutils.if_unlikely(builder, builder.icmp_signed("!=", code, code.type(0))):
+            failure = status._replace(code=code, excinfoptr=error)
+            context.call_conv.return_status_propagate(builder, failure)
         return context.get_dummy_value()
 
     return types.void(kernel, arguments, *more, types.intp), codegen
+
+
+def _field(builder: ir.IRBuilder, where: Any, kind: Any, at: int, of: Any) -> Any:
+    """Return the address of a member, of a type, of a struct."""
+    field = builder.gep(where, [INT32(0), INT32(at)], source_etype=kind)
+    field.type = of.as_pointer()
+    return field
 
 
 def _body(builder: ir.IRBuilder) -> tuple[ir.Function, ir.IRBuilder]:
@@ -283,15 +314,11 @@ def _provide(dtype: Any) -> None:
 
 @functools.cache
 def _provide_once() -> None:
-    for name in (_SLEEP, _WAKE):
-        address = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-        binding.add_symbol(name, address)
-    binding.add_symbol(_TABLE_SYMBOL, _table.ctypes.data)
     compiled = c_function(types.void(TABLE, TABLE, types.intp), _share)
     binding.add_symbol(_SHARE_SYMBOL, compiled.address)
 
 
-_starting = _thread.allocate_lock()
+_starting = threading.RLock()  # a signal's handler may come by here, too
 
 
 def start(count: int) -> None:
@@ -309,7 +336,7 @@ def start(count: int) -> None:
 def _forget() -> None:
     """Have no threads, in a process that was forked from one that may have some."""
     global _starting
-    _starting = _thread.allocate_lock()
+    _starting = threading.RLock()
     _table[:] = 0
     _table[At.END] = _new_lock()
 

@@ -109,20 +109,21 @@ def tasks(work: int, most: int) -> int:
     One, if the work is small. Never many more than Numba has threads. Those that help the
     caller are there after this call.
     """
-    if work < SERIAL_WORK or _tasks == 1 or most < 2:
+    count = _tasks  # which another thread may set meanwhile
+    if work < SERIAL_WORK or count == 1 or most < 2:
         return 1
-    if _started < _tasks:
-        _start()
-    return _tasks if _tasks < most else most  # half the time of `min`: 0.1 us of each call
+    if _started < count:
+        _start(count)
+    return count if count < most else most  # half the time of `min`: 0.1 us of each call
 
 
-def _start() -> None:
+def _start(count: int) -> None:
     """Have threads that help, as many as are asked for; more than Numba has are no gain."""
     global _started
     from rnn_engine.kernels import pool  # which is made of kernels
 
-    pool.start(min(_tasks, config.NUMBA_NUM_THREADS) - 1)
-    _started = _tasks
+    pool.start(min(count, config.NUMBA_NUM_THREADS) - 1)
+    _started = count
 
 
 def calls(steps: int, chunk: int, work: int) -> list[tuple[int, int]]:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from rnn_engine.kernels import pool
-from rnn_engine.kernels.atomics import add
-from rnn_engine.kernels.options import kernel
+from rnn_engine.kernels.atomics import add, pause, read
+from rnn_engine.kernels.denormals import is_x86, restore
+from rnn_engine.kernels.options import inlined_kernel, kernel
 from rnn_engine.kernels.pool import share, share_range
 from rnn_engine.kernels.tables import table_of
-from tests.kernels.process import run
+from tests.kernels.process import finish, run, start
 
 
 @kernel
@@ -190,3 +191,164 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_a_forked_child_starts_threads_of_its_own():
     run(FORKED)
+
+
+# --- what would go wrong only at times ------------------------------------------------
+
+
+@kernel
+def held(done, like, task, tasks):
+    """Say whether a kernel has the pool."""
+    add(table_of(done), task, read(pool._pool(), pool._TAKEN))
+
+
+@kernel
+def holds(done, like, tasks):
+    """Say of each task whether its kernel has the pool."""
+    share(held, (done, like), tasks)
+
+
+def test_a_single_task_leaves_the_threads_to_others():
+    pool.start(1)
+    done = np.zeros(2, np.int64)
+    holds(done, LIKE, 1)
+    assert done.tolist() == [0, 0]
+    holds(done, LIKE, 2)
+    assert done.tolist() == [1, 1]
+
+
+@inlined_kernel
+def await_begun(table, place, wanted):
+    """Wait until so many tasks have begun, which takes as many threads; but not for ever."""
+    add(table, place, 1)
+    rounds = 0
+    while read(table, place) < wanted and rounds < 100_000_000:
+        pause()
+        rounds += 1
+
+
+@kernel
+def meet(done, like, task, tasks):
+    """Tell how many tasks had begun when this one could wait for all but one no longer."""
+    table = table_of(done)
+    await_begun(table, tasks, tasks - 1)
+    add(table, task, read(table, tasks))
+
+
+@kernel
+def met(done, like, tasks):
+    """Have the threads meet."""
+    share(meet, (done, like), tasks)
+
+
+STARVED = """
+from tests.kernels.test_pool import *
+
+pool._table[pool.At.FIRST : pool.At.FIRST + 2] = pool._new_lock(), 1  # one that never comes
+pool._table[pool.At.WORKERS] = 1
+pool.start(4)
+asleep = pool._table[pool.At.FIRST + 1 :: pool._LINE][:4]
+while not asleep.all():
+    time.sleep(0.01)
+done = np.zeros(6, np.int64)
+met(done, LIKE, 5)
+assert not asleep[0]
+assert (done[:5] >= 4).all(), done
+"""
+
+
+def test_a_thread_that_never_comes_keeps_no_others_asleep():
+    run(STARVED)
+
+
+@kernel
+def fail(done, like, task, tasks):
+    """Fail in all tasks but the first."""
+    if task > 0:
+        raise ValueError("no such task")
+    add(table_of(done), task, 1)
+
+
+@kernel
+def failed(done, like, tasks):
+    """Fail in a task."""
+    share(fail, (done, like), tasks)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_a_task_is_an_error_of_the_kernel(workers):
+    pool.start(workers)
+    for _ in range(100):
+        done = np.zeros(1, np.int64)
+        with pytest.raises(ValueError, match="no such task"):
+            failed(done, LIKE, 4)
+        assert done[0] == 1
+    failed(done, LIKE, 1)
+    assert done[0] == 2
+
+
+@kernel
+def set_mode(bits):
+    """Set how this thread computes."""
+    restore(bits)
+
+
+@kernel
+def square(y, done, task, tasks):
+    """Compute the same denormal number as the others, on a thread of its own."""
+    await_begun(table_of(done), 0, tasks)
+    y[task] = y[tasks] * y[tasks]
+
+
+@kernel
+def squared(y, done, tasks):
+    """Compute the same number in each task."""
+    share(square, (y, done), tasks)
+
+
+MODES = """
+from tests.kernels.test_pool import *
+
+pool.start(1)
+found = []
+for bits in (0x1F80, 0x9FC0, 0x5F80, 0x1F80):  # as ever; flushed; rounded up
+    set_mode(np.uint32(bits))
+    y, done = np.full(3, 1e-20, np.float32), np.zeros(1, np.int64)
+    squared(y, done, 2)
+    set_mode(np.uint32(0x1F80))
+    assert y[0] == y[1], (bits, y)
+    found.append(y[0])
+assert found[1] == 0 < found[0] < found[2]
+"""
+
+
+@pytest.mark.skipif(not is_x86(), reason="others keep this elsewhere")
+def test_threads_compute_as_their_caller_does():
+    run(MODES)
+
+
+HANDLER = """
+import _thread, signal
+from tests.kernels.test_pool import *
+
+started = []
+
+def start_new_thread(*args, start=_thread.start_new_thread):
+    started.append(start(*args))
+    if len(started) == 1:
+        signal.raise_signal(signal.SIGTERM)
+
+def handler(number, frame):
+    pool.start(2)
+    counted(done, LIKE, 3)
+
+done = np.zeros(4, np.int64)
+signal.signal(signal.SIGTERM, handler)
+_thread.start_new_thread = start_new_thread
+pool.start(2)
+assert done.tolist() == [1, 1, 1, 9]
+"""
+
+
+def test_a_handler_of_signals_that_computes_while_threads_start():
+    finish(start(HANDLER), seconds=60)

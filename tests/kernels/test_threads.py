@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import rnn_engine
-from rnn_engine.kernels import cores, threads
+from rnn_engine.kernels import cores, pool, threads
 from tests.kernels.process import environment, finish, run, start
 
 # What all programs below share. Every kernel that has a parallel twin uses it, however
@@ -420,6 +420,21 @@ class TestSetting:
         assert rnn_engine.get_num_threads() == 10**19
         limit = max(32, numba.config.NUMBA_NUM_THREADS)
         assert threads.tasks(10**12, 10**6) == limit
+
+    def test_more_threads_that_are_asked_for_while_some_start(self, monkeypatch):
+        asked = []
+
+        def started(count):
+            asked.append(count)
+            rnn_engine.set_num_threads(4)
+
+        monkeypatch.setattr(pool, "start", started)
+        monkeypatch.setattr(threads, "_started", 0)
+        monkeypatch.setattr(threads.config, "NUMBA_NUM_THREADS", 8)
+        rnn_engine.set_num_threads(2)
+        assert threads.tasks(10**9, 8) == 2
+        assert threads.tasks(10**9, 8) == 4
+        assert asked == [1, 3]
 
     def test_more_threads_than_numba_has(self):
         code = """
