@@ -17,8 +17,9 @@ from rnn_engine.layers.input_layer import Input
 from rnn_engine.layers.logits import GraphLogits
 from rnn_engine.model import Model, adjusted
 from rnn_engine.random import Place
-from rnn_engine.tensor import as_tensor
+from rnn_engine.tensor import Tensor, as_tensor
 from rnn_engine.training.form import Column, DataForm
+from rnn_engine.variable import writes
 
 
 @registry.register()
@@ -60,8 +61,13 @@ class Functional(Model):
         self._place = Place()
         self.layout = Layout(flatten(inputs), flatten(outputs))
         self._operations = operations_by_depth(self.layout.inputs, self.layout.outputs)
-        self._layers = self.sublayers  # in files their weights stand under this name
+        # In files their weights stand under this name.
+        self._layers = [made for made in self._operations if isinstance(made, Layer)]
         self._takes: list[bool] | None = None
+        self._passes_on = any(self.layout.passed_on)
+        # The type of the one input, where it is of floats: arrays of it need no look.
+        one = len(self.layout.inputs) == 1 and self.layout.inputs[0].dtype
+        self._one_float = np.dtype(one) if one in ("float32", "float64") else None
         self._halved = [bool(getattr(_giver(t), "_gives_half", False)) for t in self.layout.outputs]
         self._gives_half = any(self._halved)
         self._form: DataForm | None = None
@@ -99,7 +105,7 @@ class Functional(Model):
     @property
     def sublayers(self) -> list[Layer]:
         """The layers of the graph, inputs included."""
-        return [operation for operation in self._operations if isinstance(operation, Layer)]
+        return self._layers
 
     @property
     def input_names(self) -> list[str]:
@@ -167,6 +173,8 @@ class Functional(Model):
 
     def nested_outputs(self, outputs: Any, options: Any = None) -> Any:
         """Return outputs in the form in which the model's outputs were given."""
+        if self._outputs_struct is self.layout.outputs[0]:
+            return outputs
         values = [outputs] if len(self.outputs) == 1 else outputs
         packed = pack_as(self._outputs_struct, values)
         if isinstance(packed, list | tuple) and len(packed) == 1:
@@ -223,6 +231,8 @@ class Functional(Model):
 
     def convert(self, inputs: Any) -> Any:
         """Return the inputs as arrays of the types that they have in the graph."""
+        if type(inputs) is np.ndarray and inputs.dtype is self._one_float:
+            return inputs
         flat = [inputs] if len(self.inputs) == 1 else inputs
         arrays = [
             _converted(x, tensor, integer)
@@ -258,15 +268,20 @@ class Functional(Model):
         With ``training=None`` each layer follows the `training` that it was called with when
         the graph was made.
         """
-        if any(isinstance(leaf, KerasTensor) for leaf in flatten(inputs)):
-            return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
-        if OPEN or is_special(inputs, args, kwargs):
-            return call_in_context(self, inputs, args, training, mask, kwargs)
-        x = self.convert(self.bind(inputs, *args, **kwargs)[0])
+        if type(inputs) is not np.ndarray or args or kwargs or OPEN or len(self.inputs) > 1:
+            if any(isinstance(leaf, KerasTensor) for leaf in flatten(inputs)):
+                return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
+            if OPEN or is_special(inputs, args, kwargs):
+                return call_in_context(self, inputs, args, training, mask, kwargs)
+            inputs = self.bind(inputs, *args, **kwargs)[0]
+        x, before = self.convert(inputs), writes.count
         y, _ = self.forward(x, training, mask)  # type: ignore[arg-type]  # None stays None here
-        return self.nested_outputs(
-            map_structure(as_tensor, self.halved(y) if self._gives_half else y)
-        )
+        if (writes.count != before or before & 1) and not training and self._repeats:
+            with writes.lock:  # weights were written meanwhile: see `Layer.__call__`
+                y, _ = self.forward(x, training, mask)  # type: ignore[arg-type]
+        y = self.halved(y) if self._gives_half else y
+        y = y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
+        return self.nested_outputs(y)
 
     def halved(self, y: Any) -> Any:
         """Return outputs, those of layers with a half type in it."""
@@ -284,11 +299,11 @@ class Functional(Model):
         **options: Any,
     ) -> Any:
         """Return ``(y, mask of y, saved)``; `keep` if backward will follow out of training."""
-        if len(self.inputs) == 1:
-            x, mask = [x], [mask]
+        if len(self.layout.inputs) == 1:
+            x, mask = [adjusted(x, self.build_shape)], [mask]
         else:
             mask = [None] * len(x) if mask is None else flatten(mask)
-        x = [adjusted(part, tensor.shape) for part, tensor in zip(x, self.inputs, strict=True)]
+            x = [adjusted(part, tensor.shape) for part, tensor in zip(x, self.inputs, strict=True)]
         ys, masks, saved = self.layout.forward(x, mask, training, keep)
         if len(ys) == 1:
             return ys[0], masks[0], saved
@@ -297,7 +312,7 @@ class Functional(Model):
     def forward(self, x: Any, training: bool = False, mask: Any = None) -> Any:
         """Return ``(y, saved)``; the caller's own, even where layers only pass x on."""
         y, _, saved = self.forward_with_mask(x, training, mask)
-        if any(self.layout.passed_on):
+        if self._passes_on:
             several = len(self.outputs) > 1
             ys = copies(list(y) if several else [y], flatten(x), self.layout.passed_on)
             y = tuple(ys) if several else ys[0]

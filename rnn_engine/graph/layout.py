@@ -6,7 +6,7 @@ import numpy as np
 
 from rnn_engine.graph.inside import with_inner
 from rnn_engine.graph.order import nodes_between
-from rnn_engine.graph.steps import Step, add, make_step, numpy_dtype
+from rnn_engine.graph.steps import PlainStep, Step, add, make_step, numpy_dtype
 from rnn_engine.graph.tensor import KerasTensor
 
 
@@ -31,6 +31,8 @@ class Layout:
         self.input_places = [places[id(tensor)] for tensor in inputs]
         self.output_places = [places[id(tensor)] for tensor in outputs]
         self.steps = self._steps()
+        self.output_types = [numpy_dtype(tensor) for tensor in outputs]
+        self.row: list[Any] = self.steps if self._is_row() else []
         self._release()
         self.passed_on = self._passed_on()
 
@@ -44,6 +46,15 @@ class Layout:
             if useful or _learns(node.operation):
                 above.update(map(id, node.outputs))
         return steps
+
+    def _is_row(self) -> bool:
+        """Whether the graph is a row of plain layers, each on the output of the one before."""
+        given = self.input_places
+        for step in self.steps:
+            if not isinstance(step, PlainStep) or step.sources != given:
+                return False
+            given = step.targets
+        return len(self.inputs) == 1 and given == self.output_places
 
     def _release(self) -> None:
         """Note after which step the value at a place is read no more."""
@@ -65,11 +76,19 @@ class Layout:
         self, inputs: list[Any], masks: list[Any], training: bool | None, keep: bool
     ) -> tuple[list[Any], list[Any], list[Any]]:
         """Return outputs, their masks, and what each step saved."""
+        saved: list[Any] = []
+        if self.row:
+            x, mask = inputs[0], masks[0]
+            for step in self.row:
+                if step.converts:
+                    x = step.operation.convert(x)
+                x, mask, kept = step.run(x, training, mask, keep)
+                saved.append(kept)
+            return [x], [mask], saved
         values: list[Any] = [None] * len(self.places)
         of_values: list[Any] = [None] * len(self.places)
         for place, x, mask in zip(self.input_places, inputs, masks, strict=True):
             values[place], of_values[place] = x, mask
-        saved = []
         for step in self.steps:
             saved.append(step.forward(values, of_values, training, keep))
             for place in step.released:
@@ -89,14 +108,13 @@ class Layout:
         from_logits : iterable of pairs
             Ways to the logits of outputs (`GraphLogits`), and the gradients by these.
         """
+        if self.row:
+            return [self._row_back(dys[0], saved, need_dx, from_logits)]
         gradients: list[Any] = [None] * len(self.places)
-        for tensor, dy in zip(self.outputs, dys, strict=True):
+        for place, dtype, dy in zip(self.output_places, self.output_types, dys, strict=True):
             if dy is not None:
-                add(gradients, self.places[id(tensor)], dy, numpy_dtype(tensor))
-        turned: dict[int, tuple[Any, Any]] = {}
-        for path, dz in from_logits:
-            before = turned.get(path.number)
-            turned[path.number] = (path, dz if before is None else before[1] + dz)
+                add(gradients, place, dy, dtype)
+        turned = _by_step(from_logits)
         for number in range(len(self.steps) - 1, -1, -1):
             step = self.steps[number]
             if number in turned:
@@ -104,10 +122,27 @@ class Layout:
                 dy, gradients[step.targets[0]] = gradients[step.targets[0]], None
                 dx = path.back(dz, saved[number], need_dx or step.useful, dy)
                 if dx is not None:
-                    add(gradients, step.sources[0], dx, numpy_dtype(step.node.inputs[0]))
+                    add(gradients, step.sources[0], dx, step.source_types[0])
             else:
                 step.backward(gradients, saved[number], need_dx)
         return [gradients[place] if need_dx else None for place in self.input_places]
+
+    def _row_back(self, dy: Any, saved: list[Any], need_dx: bool, from_logits: Any) -> Any:
+        """Go back through a row of layers, where no gradients meet."""
+        turned, wanted_type = _by_step(from_logits), self.output_types[0]
+        for number in range(len(self.row) - 1, -1, -1):
+            step = self.row[number]
+            if dy is not None and dy.dtype is not wanted_type:
+                dy = dy.astype(wanted_type, copy=False)
+            wanted, wanted_type = need_dx or step.useful, step.source_types[0]
+            if number in turned:
+                path, dz = turned[number]
+                dy = path.back(dz, saved[number], wanted, dy)
+            elif dy is not None or step.operation.activity_regularizer is not None:
+                dy = step.operation.backward_with_penalty(dy, saved[number], wanted)
+        if dy is not None and need_dx and dy.dtype is not wanted_type:
+            dy = dy.astype(wanted_type, copy=False)
+        return dy if need_dx else None
 
     def output_shapes(self, shapes: list[Any]) -> list[Any]:
         """Return the shapes of the outputs for inputs of `shapes`."""
@@ -163,6 +198,15 @@ class Layout:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Laid out anew, by the constructor: no subclass has another.
         self.__init__(state["inputs"], state["outputs"])  # type: ignore[misc]  # made anew
+
+
+def _by_step(from_logits: Any) -> dict[int, tuple[Any, Any]]:
+    """Return ways to logits by the number of their step; gradients of one step are added."""
+    turned: dict[int, tuple[Any, Any]] = {}
+    for path, dz in from_logits:
+        before = turned.get(path.number)
+        turned[path.number] = (path, dz if before is None else before[1] + dz)
+    return turned
 
 
 def _learns(operation: Any) -> bool:

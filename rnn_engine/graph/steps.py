@@ -39,6 +39,7 @@ class Step:
         self.useful = useful
         self.targets = [places[id(tensor)] for tensor in node.outputs]
         self.sources = [places[id(tensor)] for tensor in node.inputs]
+        self.source_types = [numpy_dtype(tensor) for tensor in node.inputs]
         self.released: tuple[int, ...] = ()
 
     def forward(self, values: Values, masks: Values, training: bool | None, keep: bool) -> Any:
@@ -99,7 +100,6 @@ class PlainStep(_OfLayer):
         self.inputs = node.inputs[0]
         self.source, self.target = self.sources[0], self.targets[0]
         self.run = self.operation.forward_with_mask
-        self.dtype = numpy_dtype(node.inputs[0])
         self.converts = _converts(node.inputs, self.operation)
 
     def forward(self, values: Values, masks: Values, training: bool | None, keep: bool) -> Any:
@@ -120,7 +120,7 @@ class PlainStep(_OfLayer):
         gradients[self.target] = None
         dx = layer.backward_with_penalty(dy, saved, need_dx or self.useful)
         if dx is not None:
-            add(gradients, self.source, dx, self.dtype)
+            add(gradients, self.source, dx, self.source_types[0])
 
 
 class LayerStep(_OfLayer):
