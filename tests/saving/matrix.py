@@ -31,7 +31,8 @@ Table = dict[str, dict[str, float | str]]
 
 
 def made(name: str) -> Any:
-    """Return a model of this library with all its weights set."""
+    """Return a model of this library with all its weights set, its layers counted from zero."""
+    rnn_engine.utils.clear_session()
     return scatter(MODELS[name](rnn_engine))
 
 

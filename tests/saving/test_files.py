@@ -405,6 +405,7 @@ def test_overwrite_false_asks(answer, written, trained, tmp_path, monkeypatch):
 def test_without_h5py(trained, tmp_path, monkeypatch):
     trained.save(tmp_path / "a.keras")
     monkeypatch.setitem(sys.modules, "h5py", None)
+    monkeypatch.setitem(sys.modules, "pyfive", None)
     for call in (
         lambda: trained.save(tmp_path / "b.keras"),
         lambda: trained.save_weights(tmp_path / "b.weights.h5"),
