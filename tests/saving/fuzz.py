@@ -92,7 +92,10 @@ def damaged_json(text, rng):
     if kind < 0.05:
         cut = rng.randrange(len(text))
         return text[:cut] + rng.choice(["", "{", "[" * 900, '"', "\\", "\x00"]) + text[cut + 1 :]
-    config = json.loads(text)
+    try:
+        config = json.loads(text)
+    except ValueError:  # other damage was first
+        return text
     for _ in range(rng.randint(1, 3)):
         places = list(_places(config)) if isinstance(config, dict | list) else []
         if not places:
