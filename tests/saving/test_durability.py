@@ -33,8 +33,11 @@ with tempfile.TemporaryDirectory() as folder:
     assert saves.counts["old"] + saves.counts["new"] == 8 * len(kills.ENDINGS)
 with tempfile.TemporaryDirectory() as folder:
     trainings = kills.Trainings(folder, rng)
-    found = trainings.run(2)
-    assert not found, found
+    for _ in range(10):  # one may end before it is killed, where others slowed the one timed
+        found = trainings.run(2)
+        assert not found, found
+        if trainings.kills:
+            break
     assert trainings.kills
 """
 
