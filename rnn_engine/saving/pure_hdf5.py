@@ -36,6 +36,7 @@ _ENTRY = 16
 _OFTEN, _FLOOR, _LEAST = 8, 1 << 22, 64
 
 
+@cache  # looked for once: a load imports nothing
 def pyfive() -> Any:
     """Return the module, or None where it is not installed, or of another version."""
     try:
