@@ -27,7 +27,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 N ?= 10000
 kills: N = 1000
-.PHONY: help demo examples test explore nightly fuzz kills sweep keras-versions soak verify accuracy \
+.PHONY: help demo examples test explore nightly fuzz kills matrix sweep keras-versions soak verify accuracy \
 	bench ulp lint format docs release-check clean distclean
 
 help:  ## this list
@@ -47,15 +47,18 @@ test: $(VENV)/test.stamp  ## the whole suite, against Keras
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal \
 		-o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true $(ARGS)
 
-KERAS ?= 3.3.3 3.6.0 3.12.0
+KERAS ?= 3.0.5 3.3.3 3.6.0 3.8.0 3.12.0
 keras-versions: $(VENV)/test.stamp  ## what is saved here opens in older versions of Keras
 	rm -rf out/versions && mkdir -p out/versions
 	$(RUN) -m tests.saving.versions write out/versions
 	for v in $(KERAS); do \
 		$(PYTHON) -m venv "$(VENV)-keras-$$v" && \
-		"$(VENV)-keras-$$v/bin/pip" install -q keras==$$v h5py scipy "numpy<2.1" "jax[cpu]<0.5" && \
+		"$(VENV)-keras-$$v/bin/pip" install -q keras==$$v h5py scipy packaging "numpy<2.1" "jax[cpu]<0.5" && \
 		KERAS_BACKEND=jax "$(VENV)-keras-$$v/bin/python" tests/saving/versions.py read out/versions \
 		|| exit 1; done
+
+matrix: $(VENV)/test.stamp  ## round trips: format × layer × direction (ARGS="--keras PYTHON": more versions)
+	$(RUN) -m tests.saving.matrix $(ARGS)
 
 MODELS ?= models
 sweep: $(VENV)/test.stamp  ## load the model files in MODELS=folder that other programs wrote

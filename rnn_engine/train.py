@@ -14,7 +14,11 @@ import numpy as np
 
 from rnn_engine.layers.base import Layer
 from rnn_engine.optimizers import Optimizer
+from rnn_engine.saving import native
+from rnn_engine.saving.archive import open_archive
 from rnn_engine.saving.atomic import replacing
+from rnn_engine.saving.errors import RefusedError
+from rnn_engine.saving.stored import Stored
 from rnn_engine.variable import Variable, writing
 
 __all__ = ["Checkpoint", "CheckpointManager", "latest_checkpoint"]
@@ -103,43 +107,41 @@ class Checkpoint:
         FileNotFoundError
             If it is not there.
         """
-        path = Path(f"{os.fspath(save_path)}.npz")
-        targets: list[Variable] = []
-        values = []
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                names = set(stored.files) - {"save_counter"}
-                for name, value in self._objects.items():
-                    found = {key for key in names if key.rpartition("/")[0] == name}
-                    self._built(value, len(found))
-                    variables = _variables(name, value)
-                    wanted = {f"{name}/{i}" for i in range(len(variables))}
-                    if wanted != found:
-                        raise ValueError(
-                            f"{name!r} has {len(variables)} variables, and the file has "
-                            f"{len(found)}: build the model first, by a call on a batch."
-                        )
-                    for i, variable in enumerate(variables):
-                        array = stored[f"{name}/{i}"]
-                        if array.shape != variable.shape or array.dtype.kind not in "biuf":
-                            raise ValueError(
-                                f"Variable {i} of {name!r} has shape {variable.shape}, and the "
-                                f"file has {array.dtype} of shape {array.shape}."
-                            )
-                        targets.append(variable)
-                        values.append(array)
-                counter = int(stored["save_counter"])
-        except FileNotFoundError:
-            raise
-        except (ValueError, KeyError, OSError, EOFError) as error:
-            raise ValueError(f"{path} does not fit this checkpoint: {error}") from error
-        except Exception as error:  # of a damaged archive, in whatever words zipfile has
-            raise ValueError(f"{path} is damaged: {error!r}") from error
-        with writing(targets):
-            for variable, array in zip(targets, values, strict=True):
+        path = f"{os.fspath(save_path)}.npz"
+        with open(path, "rb") as file, open_archive(file, path) as archive:
+            stored = {n.removesuffix(".npy"): native.stored(archive, n) for n in archive.names}
+            counter = stored.pop("save_counter")
+            if counter.shape:
+                raise RefusedError(f"{path} is damaged: its save_counter is no number.")
+            pairs = [pair for name in self._objects for pair in self._matched(name, stored, path)]
+            values = [array.read() for _, array in pairs]
+            count = int(counter.read())
+        with writing([variable for variable, _ in pairs]):
+            for (variable, _), array in zip(pairs, values, strict=True):
                 variable.write(array)
-        self.save_counter = counter
+        self.save_counter = count
         return _Status()
+
+    def _matched(
+        self, name: str, stored: dict[str, Stored], path: str
+    ) -> list[tuple[Variable, Stored]]:
+        """Return each variable of an object with its array in the file."""
+        found = {key for key in stored if key.rpartition("/")[0] == name}
+        self._built(self._objects[name], len(found))
+        variables = _variables(name, self._objects[name])
+        if found != {f"{name}/{i}" for i in range(len(variables))}:
+            raise RefusedError(
+                f"{path} does not fit this checkpoint: {name!r} has {len(variables)} variables, "
+                f"and the file has {len(found)}: build the model first, by a call on a batch."
+            )
+        pairs = [(variable, stored[f"{name}/{i}"]) for i, variable in enumerate(variables)]
+        for i, (variable, array) in enumerate(pairs):
+            if array.shape != tuple(variable.shape):
+                raise RefusedError(
+                    f"{path} does not fit this checkpoint: Variable {i} of {name!r} has shape "
+                    f"{variable.shape}, and the file has {array.dtype} of shape {array.shape}."
+                )
+        return pairs
 
     def restore(self, save_path: Any, options: Any = None) -> _Status:
         """Take the state from a file; with None do nothing, as TensorFlow. See `read`."""
@@ -242,9 +244,12 @@ class CheckpointManager:
         name = f"{self._name}-{int(number)}"
         path = self.checkpoint.write(os.path.join(self.directory, name))
         self._names = [old for old in self._names if old != name] + [name]
-        while self._most is not None and len(self._names) > self._most:
-            Path(self.directory, f"{self._names.pop(0)}.npz").unlink(missing_ok=True)
-        _point_to(Path(self.directory), self._names)
+        kept = self._names if self._most is None else self._names[-self._most :]
+        old, self._names = self._names[: -len(kept)], kept
+        # Named first: a process that is killed in between leaves a file too many, and none too few.
+        _point_to(Path(self.directory), kept)
+        for name in old:
+            Path(self.directory, f"{name}.npz").unlink(missing_ok=True)
         return path
 
     def restore_or_initialize(self) -> str | None:

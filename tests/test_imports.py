@@ -15,7 +15,7 @@ RUNTIME = {"numpy", "numba", "rnn_engine"}
 # Packages that an extra brings, each imported inside the one function that needs it.
 LAZY = {
     "tqdm", "h5py", "matplotlib", "IPython", "PIL", "tensorboardX", "tensorboard", "threadpoolctl",
-    "onnx", "safetensors", "pandas", "polars",
+    "onnx", "safetensors", "pandas", "polars", "pyfive",
 }  # fmt: skip
 # Parts that nothing else loads, and what each stands on.
 PARTS = {"sklearn": {"sklearn"}, "cli": {"click", "matplotlib", "pandas"}}

@@ -75,7 +75,7 @@ class Hdf5:
         """
         if group and group not in self._known:
             return None
-        attributes = (self.h5[group] if group else self.h5).attrs
+        attributes = self.attributes(group)
         if name not in attributes:
             parts: list[Any] = []
             for i in itertools.count():
@@ -83,6 +83,10 @@ class Hdf5:
                     return parts or None
                 parts += self._attribute(attributes, f"{name}{i}")
         return self._attribute(attributes, name)
+
+    def attributes(self, group: str) -> Any:
+        """Return the attributes of a group, by their names."""
+        return (self.h5[group] if group else self.h5).attrs
 
     def _attribute(self, attributes: Any, name: str) -> Any:
         found = attributes.get_id(name)
@@ -92,8 +96,8 @@ class Hdf5:
         self.budget.take_text(size, name)
         value = attributes[name]
         if isinstance(value, np.ndarray | list):
-            return [_decoded(entry) for entry in np.asarray(value).reshape(-1).tolist()]
-        return _decoded(value)
+            return [decoded(entry) for entry in np.asarray(value).reshape(-1).tolist()]
+        return decoded(value)
 
     def _checked(self, dataset: Any, name: str, source: str) -> Stored:
         if not isinstance(dataset, h5py().Dataset):
@@ -106,10 +110,9 @@ class Hdf5:
         shape = tuple(map(int, dataset.shape))
         wanted, stored = math.prod(shape) * dtype.itemsize, dataset.id.get_storage_size()
         packed = dataset.chunks is not None
-        if stored > self.budget.file_size or wanted > stored * (MOST_DEFLATED if packed else 1):
-            raise RefusedError(
-                f"{source} says it is {wanted} bytes, stored in {stored}; it is not read."
-            )
+        if stored > self.budget.file_size:
+            stored = 0
+        checked_size(wanted, stored, source, packed)
         fill = self._chunks(dataset, source) if packed else dataset.read_direct
 
         def within(target: np.ndarray) -> None:
@@ -122,11 +125,10 @@ class Hdf5:
     def _chunks(self, dataset: Any, source: str) -> Any:
         """Return what reads an array that is stored in pieces, each unpacked by itself."""
         shape, chunk, dtype = dataset.shape, dataset.chunks, dataset.dtype
-        filters = _filters(dataset, source)
-        size = math.prod(chunk) * dtype.itemsize
-        count = math.prod(-(-n // c) for n, c in zip(shape, chunk, strict=True))
-        if size > 2 * dataset.nbytes + (1 << 20) or dataset.id.get_num_chunks() != count:
-            raise RefusedError(f"{source} has parts that were never written; it is not read.")
+        settings = dataset.id.get_create_plist()
+        codes = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
+        filters = checked_filters(codes, source)
+        size, count = checked_chunks(shape, chunk, dtype, dataset.id.get_num_chunks(), source)
 
         def fill(target: np.ndarray) -> None:
             for i in range(count):
@@ -134,7 +136,7 @@ class Hdf5:
                 if info.size > self.budget.file_size:
                     raise RefusedError(f"{source} is damaged: a part is of {info.size} bytes.")
                 mask, raw = dataset.id.read_direct_chunk(info.chunk_offset)
-                values = _unpacked(raw, filters, mask, size, dtype.itemsize)
+                values = unpacked(raw, filters, mask, size, dtype.itemsize)
                 part = np.frombuffer(values, dtype).reshape(chunk)
                 where = tuple(
                     slice(o, min(o + c, n))
@@ -147,33 +149,75 @@ class Hdf5:
 
 @contextmanager
 def open_hdf5(file: BinaryIO, source: str, budget: Budget | None = None) -> Iterator[Hdf5]:
-    """Open an HDF5 file for reading.
+    """Open an HDF5 file for reading: by pyfive if it is installed, else by h5py.
 
     Raises
     ------
     ValueError
         If it is damaged, here or while the block reads it; names `source`.
     """
-    module = h5py()
+    from rnn_engine.saving import pure_hdf5
+
     budget = budget or Budget(size_of(file), source)
+    if pure_hdf5.pyfive() is not None:
+        with damage_named(source):
+            yield pure_hdf5.PureHdf5(file, budget)
+        return
+    module = h5py()
     with damage_named(source), module.File(file, "r") as h5:
         yield Hdf5(h5, budget)
 
 
-def _decoded(value: Any) -> Any:
+def decoded(value: Any) -> Any:
+    """Return a text of an attribute, which may be bytes."""
     return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
-def _filters(dataset: Any, source: str) -> list[int]:
-    """Return the codes of the filters that the chunks went through, in their order."""
-    settings = dataset.id.get_create_plist()
-    codes = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
+def checked_size(wanted: int, stored: int, source: str, packed: bool = False) -> None:
+    """Check that so many bytes of a file can be an array of that size.
+
+    Raises
+    ------
+    ValueError
+        If they are too few.
+    """
+    if wanted > stored * (MOST_DEFLATED if packed else 1):
+        raise RefusedError(
+            f"{source} says it is {wanted} bytes, stored in {stored}; it is not read."
+        )
+
+
+def checked_chunks(
+    shape: tuple[int, ...], chunk: tuple[int, ...], dtype: Any, found: int, source: str
+) -> tuple[int, int]:
+    """Return the bytes of a chunk and the number of chunks of an array.
+
+    Raises
+    ------
+    ValueError
+        If they are larger than the array needs, or not all there.
+    """
+    size = math.prod(chunk) * dtype.itemsize
+    count = math.prod(-(-n // c) for n, c in zip(shape, chunk, strict=True))
+    if size > 2 * math.prod(shape) * dtype.itemsize + (1 << 20) or found != count:
+        raise RefusedError(f"{source} has parts that were never written; it is not read.")
+    return size, count
+
+
+def checked_filters(codes: list[int], source: str) -> list[int]:
+    """Return the codes of the filters that the chunks went through, in their order.
+
+    Raises
+    ------
+    ValueError
+        If one is none of those that are undone here.
+    """
     if not set(codes) <= {_DEFLATE, _SHUFFLE, _FLETCHER32}:
         raise RefusedError(f"{source} is packed in another way than deflate; it is not unpacked.")
     return codes
 
 
-def _unpacked(raw: bytes, filters: list[int], mask: int, size: int, width: int) -> bytes:
+def unpacked(raw: bytes, filters: list[int], mask: int, size: int, width: int) -> bytes:
     """Undo the filters of a chunk, of which `mask` marks those that were left out."""
     for i in range(len(filters) - 1, -1, -1):
         if mask >> i & 1:

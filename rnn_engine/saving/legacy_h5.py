@@ -31,7 +31,7 @@ _MOST_BYTES = 64512
 def is_old(file: Hdf5) -> bool:
     """Whether an HDF5 file is of this format."""
     return _WEIGHTS in file.names or any(
-        name in file.h5.attrs for name in ("model_config", "layer_names", "layer_names0")
+        name in file.attributes("") for name in ("model_config", "layer_names", "layer_names0")
     )
 
 

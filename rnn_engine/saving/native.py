@@ -62,18 +62,24 @@ def content_of(archive: Archive) -> Content:
     for name in archive.names:
         if match := _ARRAY.fullmatch(name):
             values = found.setdefault(match["path"] or "", {})
-            values[int(match["number"])] = _stored(archive, name)
+            values[int(match["number"])] = stored(archive, name)
     arrays = {path: in_order(values, path, source) for path, values in found.items()}
     named = {
-        name.removesuffix(".npy"): _stored(archive, name)
+        name.removesuffix(".npy"): stored(archive, name)
         for name in archive.names
         if name.endswith("/vars/idf_weights.npy")
     }
     return Content(config, arrays, assets=assets_of(archive), named=named, said=said)
 
 
-def _stored(archive: Archive, name: str) -> Stored:
-    """Return the array of a ``.npy`` member; its header must agree with its size."""
+def stored(archive: Archive, name: str) -> Stored:
+    """Return the array of a ``.npy`` member.
+
+    Raises
+    ------
+    ValueError
+        If its header does not agree with its size, or it holds no numbers.
+    """
     source = f"{name} in {archive.source}"
     with damage_named(source), archive.open(name) as member:
         head = member.read(_HEADER)

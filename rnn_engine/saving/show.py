@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnn_engine.saving.errors import RefusedError
 from rnn_engine.saving.state import numbered
 from rnn_engine.saving.stored import Content, Stored
 from rnn_engine.utils.naming import to_snake_case
@@ -166,7 +165,8 @@ def _entries(
     counts: dict[str, int] = {}
     for number, entry in enumerate(layers):
         if not isinstance(entry, dict) or number > _ROWS:
-            raise RefusedError(f"The config holds no list of layers, but {str(layers)[:60]!r}.")
+            # The file's name is put before it where it was opened.
+            raise ValueError(f"the config holds no list of layers, but {str(layers)[:60]!r}.")
         kind = _text(entry.get("class_name"))
         if kind == "InputLayer" and settings is not None and "input_layers" not in settings:
             continue  # a Sequential's input is in no group

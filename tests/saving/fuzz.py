@@ -1,8 +1,9 @@
 """Damage files where it is likely to matter, and see that reading ends as it should.
 
-Each run takes a file that loads, changes its config, its headers or its bytes, and loads it: it
-loads or is refused by a `ValueError` that names the file, within a second and without growing.
-``make fuzz N=100000`` runs it for long; the suite runs some hundred of each format.
+Each run takes a file that loads, changes its config, its headers or its bytes, and loads, shows,
+verifies or converts it: that is done, or refused by a `ValueError` that names the file, within a
+second and without growing; a refused conversion leaves nothing behind. ``make fuzz N=100000`` runs
+it for long; the suite runs some hundred of each format.
 """
 
 import argparse
@@ -21,7 +22,16 @@ from pathlib import Path
 import numpy as np
 
 import rnn_engine
-from rnn_engine.saving import from_onnx, from_torch, load_model, model_from_json
+from rnn_engine.saving import (
+    convert,
+    from_onnx,
+    from_torch,
+    load_model,
+    model_from_json,
+    show,
+    verify,
+)
+from rnn_engine.train import Checkpoint
 from tests.saving.fuzz_onnx import damaged_onnx, graphs_to_damage
 
 TORCH = Path(__file__).parent / "written" / "torch" / "both.pt"
@@ -82,7 +92,10 @@ def damaged_json(text, rng):
     if kind < 0.05:
         cut = rng.randrange(len(text))
         return text[:cut] + rng.choice(["", "{", "[" * 900, '"', "\\", "\x00"]) + text[cut + 1 :]
-    config = json.loads(text)
+    try:
+        config = json.loads(text)
+    except ValueError:  # other damage was first
+        return text
     for _ in range(rng.randint(1, 3)):
         places = list(_places(config)) if isinstance(config, dict | list) else []
         if not places:
@@ -119,8 +132,6 @@ def damaged_bytes(content, rng):
     for _ in range(rng.randint(1, 6)):
         if not content:
             break
-        if not content:
-            break
         at = rng.randrange(len(content))
         how = rng.random()
         if how < 0.6:
@@ -143,7 +154,7 @@ def damaged_archive(content, rng):
     with zipfile.ZipFile(io.BytesIO(content)) as old:
         names = old.namelist()
         texts = [name for name in names if name.endswith(".json")]
-        texts = texts or [name for name in names if name.endswith(".pkl")]
+        texts = texts or [name for name in names if name.endswith(".pkl")] or names
         victim = rng.choice(texts) if rng.random() < 0.7 else rng.choice(names)
         with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as new:
             warnings.simplefilter("ignore")  # of names that are there twice
@@ -185,7 +196,7 @@ def damaged_hdf5(content, rng):
             if name in h5:
                 _damage_object(h5, name, rng)
         for text in ("model_config", "training_config"):
-            if text in h5.attrs and rng.random() < 0.7:
+            if isinstance(h5.attrs.get(text), str) and rng.random() < 0.7:
                 h5.attrs[text] = damaged_json(h5.attrs[text], rng).replace("\x00", "")
     return file.getvalue()
 
@@ -258,8 +269,19 @@ FORMATS = {
     ".keras": damaged_archive,
     ".h5": damaged_hdf5,
     ".weights.h5": damaged_hdf5,
+    ".ckpt.npz": damaged_archive,
     ".json": lambda content, rng: damaged_json(content.decode(), rng).encode("utf-8", "replace"),
 }
+OWN = (".safetensors", ".npz", ".keras", ".h5")
+# Which formats are read in which way.
+WAYS = {
+    "load": tuple(FORMATS),
+    "show": (*OWN, ".weights.h5"),
+    "verify": OWN,
+    "convert": (*OWN, ".onnx", ".pt"),
+}
+PAIRS = [(ending, way) for way, endings in WAYS.items() for ending in endings]
+TARGETS = (".keras", ".npz", ".h5", ".weights.h5", ".safetensors", ".onnx", ".json")
 
 
 class Fuzzer:
@@ -280,28 +302,44 @@ class Fuzzer:
                 path.write_text(self.model.to_json())
             elif ending == ".weights.h5":
                 self.model.save_weights(path)
+            elif ending == ".ckpt.npz":
+                self._checkpoint().write(path.with_suffix(""))
             else:
                 self.model.save(path)
             self.contents[ending] = path.read_bytes()
 
-    def run(self, ending, seed):
-        """Load one damaged file; return what is wrong with how that ended, or an empty text."""
+    def _checkpoint(self):
+        return Checkpoint(model=self.model, optimizer=self.model.optimizer)
+
+    def run(self, ending, seed, way="load"):
+        """Read one damaged file; return what is wrong with how that ended, or an empty text."""
         rng = random.Random(seed)
         content = FORMATS[ending](self.contents[ending], rng)
         path = self.folder / f"damaged{ending}"
         path.write_bytes(content)
-        begin = time.perf_counter()
+        target = self.folder / f"target{rng.choice(TARGETS)}"
+        begin = time.process_time()  # of this process, as the machine may have others
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._load(ending, path, content)
+                if way == "load":
+                    self._load(ending, path, content)
+                elif way == "convert":
+                    convert(path, target)
+                else:
+                    {"show": show, "verify": verify}[way](path)
         except ValueError as error:
             name = "json_string" if ending == ".json" else path.name
-            if name not in str(error) and "the config" not in str(error):
+            # What a target cannot hold is told by the layer's name.
+            if name not in str(error) and "the config" not in str(error) and way != "convert":
                 return f"unnamed: {error!r}"
+            if target.exists():
+                return f"left {target.name} behind"
         except Exception as error:
             return f"{type(error).__name__}: {error}"
-        took = time.perf_counter() - begin
+        finally:
+            took = time.process_time() - begin
+            target.unlink(missing_ok=True)
         return f"took {took:.1f} s" if took > 1 else ""
 
     def _load(self, ending, path, content):
@@ -309,6 +347,8 @@ class Fuzzer:
             model_from_json(content.decode("utf-8", "replace"))
         elif ending == ".weights.h5":
             self.model.load_weights(path)
+        elif ending == ".ckpt.npz":
+            self._checkpoint().read(path.with_suffix(""))
         elif ending == ".onnx":
             from_onnx(path)
         elif ending == ".pt":
@@ -323,18 +363,25 @@ def main():
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--format", choices=FORMATS)
+    parser.add_argument("--way", choices=WAYS)
     options = parser.parse_args()
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         fuzzer = Fuzzer(folder)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for ending in [options.format] if options.format else FORMATS:
+        pairs = [
+            (ending, way)
+            for ending, way in PAIRS
+            if options.format in (None, ending) and options.way in (None, way)
+        ]
+        for ending, way in pairs:
             for seed in range(options.seed, options.seed + options.runs):
-                if found := fuzzer.run(ending, seed):
+                if found := fuzzer.run(ending, seed, way):
                     wrong += 1
-                    print(f"{ending} {seed}: {found[:300]}", flush=True)
+                    print(f"{way} {ending} {seed}: {found[:300]}", flush=True)
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
-    print(f"{options.runs} files of each format, {wrong} wrong, grown by {grown} MiB")
+    runs = options.runs * len(pairs)
+    print(f"{runs} runs of {len(pairs)} readers, {wrong} wrong, grown by {grown} MiB")
     return 1 if wrong or grown > 256 else 0
 
 

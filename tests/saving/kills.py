@@ -2,8 +2,9 @@
 
 ``make kills N=1000``: N times a process that saves over existing files, in each format in turn, is
 ended by SIGKILL at a random moment: each file is then the old or the new model, whole, and after
-the next save nothing else lies in the folder. And N/5 times a training is ended at a random moment;
-resumed by `BackupAndRestore` it ends with the bits of one that was not. The suite runs a few.
+the next save nothing else lies in the folder. Of `tf.train`'s
+checkpoints the newest is. And N/5 times a training is ended at a random moment; resumed by
+`BackupAndRestore` it ends with the bits of one that was not. The suite runs a few.
 
 Processes are forked before any kernel has run, so that one costs no new import.
 """
@@ -22,9 +23,12 @@ import numpy as np
 
 import rnn_engine
 from rnn_engine import callbacks, layers, optimizers
-from rnn_engine.saving import load_model
+from rnn_engine.saving import from_onnx, load_model, to_onnx, to_rtneural
+from rnn_engine.train import Checkpoint, CheckpointManager
 
-ENDINGS = (".keras", ".npz", ".h5", ".weights.h5", ".weights.npz", ".safetensors")
+WHOLE = (".keras", ".npz", ".h5", ".safetensors")
+WEIGHTS = (".weights.h5", ".weights.npz")
+ENDINGS = (*WHOLE, *WEIGHTS, ".onnx", ".rtneural.json", ".checkpoints")
 
 
 def two_models():
@@ -45,8 +49,40 @@ def two_models():
 
 def save(model, folder, ending):
     """Save over what is there."""
-    weights = ".weights." in ending
-    (model.save_weights if weights else model.save)(folder / f"m{ending}")
+    path = folder / f"m{ending}"
+    if ending == ".onnx":
+        to_onnx(model, path)
+    elif ending == ".rtneural.json":
+        to_rtneural(model, path)
+    elif ending == ".checkpoints":
+        checkpoint = Checkpoint(model=model, optimizer=model.optimizer)
+        manager = CheckpointManager(checkpoint, path, max_to_keep=1)
+        if latest := manager.latest_checkpoint:
+            checkpoint.save_counter = int(latest.rpartition("-")[2])
+        manager.save()
+    else:
+        (model.save_weights if ending in WEIGHTS else model.save)(path)
+
+
+def load(folder, ending):
+    """Return the numbers in a file; of files that nothing here reads, its bytes."""
+    path = folder / f"m{ending}"
+    if ending == ".rtneural.json":
+        return [np.frombuffer(path.read_bytes(), "u1")]
+    if ending == ".onnx":
+        return from_onnx(path).get_weights()
+    if ending in WHOLE:
+        return numbers(load_model(path))
+    model = two_models()[0]
+    if ending in WEIGHTS:
+        model.load_weights(path)
+    else:
+        manager = CheckpointManager(
+            Checkpoint(model=model, optimizer=model.optimizer), path, max_to_keep=1
+        )
+        if manager.restore_or_initialize() is None:
+            raise ValueError("no checkpoint is there")
+    return numbers(model)
 
 
 def numbers(model):
@@ -56,7 +92,7 @@ def numbers(model):
 
 def same(ours, theirs):
     """Whether two lists of arrays are of the same bits."""
-    return all(map(np.array_equal, ours, theirs))
+    return len(ours) == len(theirs) and all(map(np.array_equal, ours, theirs))
 
 
 class Saves:
@@ -65,12 +101,19 @@ class Saves:
     def __init__(self, folder, rng):
         self.folder, self.rng = Path(folder), rng
         self.models = two_models()
-        self.wanted = [numbers(model) for model in self.models]
-        begin = time.monotonic()
-        for ending in ENDINGS:
-            save(self.models[0], self.folder, ending)
-        self.seconds = time.monotonic() - begin
+        self.wanted = {ending: [] for ending in ENDINGS}
+        for model in reversed(self.models):
+            begin = time.monotonic()
+            for ending in ENDINGS:
+                save(model, self.folder, ending)
+                self.wanted[ending].insert(0, self._wanted(model, ending))
+            self.seconds = time.monotonic() - begin
         self.counts = Counter()
+
+    def _wanted(self, model, ending):
+        if ending == ".rtneural.json":
+            return load(self.folder, ending)
+        return model.get_weights() if ending == ".onnx" else numbers(model)
 
     def run(self):
         """Kill one process; return what is wrong afterwards, or an empty text."""
@@ -92,21 +135,20 @@ class Saves:
         return "; ".join(filter(None, map(self._look, ENDINGS)))
 
     def _look(self, ending):
-        left = [p for p in os.listdir(self.folder) if p.startswith(f".m{ending}.")]
+        places = os.listdir(self.folder)
+        if ending == ".checkpoints":
+            places += os.listdir(self.folder / "m.checkpoints")
+            left = [p for p in places if p.startswith((".ckpt-", ".checkpoint."))]
+        else:
+            left = [p for p in places if p.startswith(f".m{ending}.")]
         self.counts["cut short"] += len(left)
         if len(left) > 1:
             return f"{ending}: {left} lie there"
-        path = self.folder / f"m{ending}"
         try:
-            if ".weights." in ending:
-                model = two_models()[0]
-                model.load_weights(path)
-            else:
-                model = load_model(path)
+            found = load(self.folder, ending)
         except Exception as error:
             return f"{ending}: {error!r}"
-        found = numbers(model)
-        for which, wanted in enumerate(self.wanted):
+        for which, wanted in enumerate(self.wanted[ending]):
             if same(found, wanted):
                 self.counts[("old", "new")[which]] += 1
                 return ""
@@ -116,7 +158,8 @@ class Saves:
         """Return what lies in the folder beside the files after one more save of each."""
         for ending in ENDINGS:
             save(self.models[0], self.folder, ending)
-        return sorted(set(os.listdir(self.folder)) - {f"m{ending}" for ending in ENDINGS})
+        left = set(os.listdir(self.folder)) - {f"m{ending}" for ending in ENDINGS}
+        return sorted([*left, *sorted(os.listdir(self.folder / "m.checkpoints"))[2:]])
 
 
 # --- training ---------------------------------------------------------------------------

@@ -19,10 +19,11 @@ def fuzzer(tmp_path_factory):
     return fuzz.Fuzzer(tmp_path_factory.mktemp("fuzz"))
 
 
-@pytest.mark.parametrize("ending", fuzz.FORMATS)
-def test_damaged_files(ending, fuzzer):
-    """A hundred of each format; `make fuzz` runs more."""
-    wrong = {seed: fuzzer.run(ending, seed) for seed in range(100)}
+@pytest.mark.parametrize(("ending", "way"), fuzz.PAIRS)
+def test_damaged_files(ending, way, fuzzer):
+    """Some of each format and way to read; `make fuzz` runs more."""
+    count = 100 if way == "load" else 40
+    wrong = {seed: fuzzer.run(ending, seed, way) for seed in range(count)}
     assert not {seed: text for seed, text in wrong.items() if text and "took" not in text}
 
 

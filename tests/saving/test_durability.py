@@ -30,11 +30,14 @@ with tempfile.TemporaryDirectory() as folder:
     found = [saves.run() for _ in range(8)]
     assert not any(found), found
     assert not saves.litter(), saves.litter()
-    assert saves.counts["old"] + saves.counts["new"] == 48
+    assert saves.counts["old"] + saves.counts["new"] == 8 * len(kills.ENDINGS)
 with tempfile.TemporaryDirectory() as folder:
     trainings = kills.Trainings(folder, rng)
-    found = trainings.run(2)
-    assert not found, found
+    for _ in range(10):  # one may end before it is killed, where others slowed the one timed
+        found = trainings.run(2)
+        assert not found, found
+        if trainings.kills:
+            break
     assert trainings.kills
 """
 

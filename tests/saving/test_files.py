@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnn_engine
-from rnn_engine.saving import api, load_model
+from rnn_engine.saving import api, load_model, pure_hdf5
 from tests.saving import cases
 from tests.saving.cases import assert_same
 
@@ -405,6 +405,7 @@ def test_overwrite_false_asks(answer, written, trained, tmp_path, monkeypatch):
 def test_without_h5py(trained, tmp_path, monkeypatch):
     trained.save(tmp_path / "a.keras")
     monkeypatch.setitem(sys.modules, "h5py", None)
+    monkeypatch.setattr(pure_hdf5, "pyfive", lambda: None)
     for call in (
         lambda: trained.save(tmp_path / "b.keras"),
         lambda: trained.save_weights(tmp_path / "b.weights.h5"),

@@ -320,3 +320,27 @@ def test_commands(model, tmp_path, capsys):
     assert "68 parameters" in capsys.readouterr().out
     assert main(["show", str(tmp_path / "nothing")]) == 1
     assert "File not found" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_show_names_the_file_whose_layers_are_none(ending, model, tmp_path):
+    """Found by damage: the message told of the config only."""
+    path = tmp_path / f"m{ending}"
+    model.save(path)
+    if ending == ".h5":
+        with h5py.File(path, "a") as file:
+            config = json.loads(file.attrs["model_config"])
+            config["config"]["layers"][0] = None
+            file.attrs["model_config"] = json.dumps(config)
+    else:
+        content = io.BytesIO(path.read_bytes())
+        with zipfile.ZipFile(content) as old, zipfile.ZipFile(path, "w") as new:
+            for member in old.namelist():
+                data = old.read(member)
+                if member == "config.json":
+                    config = json.loads(data)
+                    config["config"]["layers"][0] = None
+                    data = json.dumps(config)
+                new.writestr(member, data)
+    with pytest.raises(ValueError, match=rf"m\{ending}.* no list of layers"):
+        show(path)

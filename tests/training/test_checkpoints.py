@@ -1,5 +1,7 @@
 """`tf.train.Checkpoint` and its manager, as programs with loops of their own use them."""
 
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,58 @@ def test_the_manager_keeps_the_newest(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.get_weights()[0], weights[1][0])
     assert following.restore_or_initialize() == names[1]
     np.testing.assert_array_equal(model.get_weights()[0], weights[2][0])
+
+
+def test_a_manager_that_is_stopped_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, at and after each step of a save some checkpoint is named, and whole."""
+    model, _, _ = made()
+    model(X)
+
+    def manager() -> Any:
+        return train.CheckpointManager(train.Checkpoint(model=model), tmp_path, max_to_keep=1)
+
+    manager().save()
+
+    class Stop(Exception):
+        """A kill."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise Stop
+
+    for target, name in ((train, "_point_to"), (Path, "unlink"), (train, "replacing")):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, name, stop)
+            stopped = manager()
+            stopped.restore_or_initialize()
+            with pytest.raises(Stop):
+                stopped.save()
+        assert manager().restore_or_initialize() is not None
+    last = manager()
+    last.restore_or_initialize()
+    path = Path(last.save())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint", f"{path.name}.npz"]
+
+
+def test_a_file_may_not_ask_for_memory(tmp_path: Path) -> None:
+    """What a header asks for is compared with the file and the variable before it is taken."""
+    step = tf.keras.Variable(3.0, dtype="float32")
+    path = Path(f"{train.Checkpoint(step=step).save(tmp_path / 'a')}.npz")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("save_counter", "step/0"):
+            with archive.open(f"{name}.npy", "w") as member:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 26,)}
+                np.lib.format.write_array_header_1_0(member, header)
+                for _ in range(1 << 8):
+                    member.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"a-1\.npz"):
+        train.Checkpoint(step=step).restore(tmp_path / "a-1")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 24
+    assert float(step.numpy()) == 3.0
 
 
 def test_what_does_not_fit_changes_nothing(tmp_path: Path) -> None:
