@@ -25,8 +25,9 @@ class Wrapper(Layer):
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
             raise ValueError(
-                f"Please initialize `{type(self).__name__}` layer with a "
-                f"`rnn_engine.layers.Layer` instance. Received: {layer}"
+                f"Layer {layer} supplied to {type(self).__name__} isn't a supported layer type. "
+                f"Please ensure wrapped layer is a valid layer. Received: {layer!r} (of type "
+                f"{type(layer)})"
             )
         super().__init__(**kwargs)
         self.layer = layer
