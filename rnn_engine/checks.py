@@ -287,7 +287,8 @@ def no_tensor(value: Any, layer: str) -> ValueError | None:
             f"Inputs to a layer should be tensors. Got 'None' (of type {type(None)}) as input for "
             f"layer '{layer}'."
         )
-    if isinstance(value, str) or not (hasattr(value, "__len__") or hasattr(value, "dtype")):
+    numbers = isinstance(value, int | float | np.generic) or hasattr(value, "__array__")
+    if isinstance(value, str) or not (numbers or hasattr(value, "__len__")):
         return ValueError(
             f"Only input tensors may be passed as positional arguments. The following argument "
             f"value should be passed as a keyword argument: {value} (of type {type(value)}); as "

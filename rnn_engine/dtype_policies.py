@@ -52,7 +52,7 @@ class DTypePolicy:
             )
         if name in _HALF:
             raise ValueError(
-                f"Weights in {name} are not offered: kernels are float32 and float64. Use "
+                f"Weights of dtype {name} are not offered: kernels are float32 and float64. Use "
                 f"'mixed_{name}'. Received: name={name}"
             )
         if name not in ("float32", "float64", *MIXED):

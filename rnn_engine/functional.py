@@ -266,7 +266,7 @@ class Functional(Model):
             )
             if not fits:
                 raise ValueError(
-                    f"Input {place} with name '{tensor.name}' of layer '{self.name}' is "
+                    f"Input {place} with name '{self.input_names[place]}' of layer '{self.name}' is "
                     f"incompatible with the layer: expected shape={wanted}, found shape={x.shape}"
                 )
         return arrays

@@ -77,6 +77,11 @@ class Model(Trainer, Saveable, Layer):
         super().__init__(*args, **kwargs)
         self._place = Place()
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Build a model of a class of the user's from what its `get_config` returned."""
+        return cls(**config)
+
     # --- layers ---------------------------------------------------------------
 
     @property

@@ -63,7 +63,7 @@ def model_from_config(
         try:
             model = _model(config, source)
         except BadConfigError as error:
-            raise BadConfigError(f"{source}: {error}") from error
+            raise BadConfigError(f"{error} Read from {source}.") from error
         except RefusedError:
             raise
         except ValueError as error:
