@@ -265,9 +265,10 @@ class Functional(Model):
                 for size, found in zip(wanted[1:], x.shape[1:], strict=True)
             )
             if not fits:
+                name = self.input_names[place]
                 raise ValueError(
-                    f"Input {place} with name '{self.input_names[place]}' of layer '{self.name}' is "
-                    f"incompatible with the layer: expected shape={wanted}, found shape={x.shape}"
+                    f"Input {place} with name '{name}' of layer '{self.name}' is incompatible "
+                    f"with the layer: expected shape={wanted}, found shape={x.shape}"
                 )
         return arrays
 

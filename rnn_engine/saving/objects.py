@@ -109,7 +109,7 @@ def _made(config: Any) -> Any:
     if isinstance(config, list):
         return [_made(entry) for entry in config]
     if not isinstance(config, dict):
-        if not isinstance(config, str | int | float | np.generic | np.ndarray | None):
+        if not isinstance(config, str | int | float | tuple | np.generic | np.ndarray | None):
             raise TypeError(f"Could not parse config: {config}")
         return config
     name = config.get("class_name")
