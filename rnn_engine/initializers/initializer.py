@@ -130,7 +130,7 @@ def any_dtype(dtype: Any) -> np.dtype:
     try:
         found = np.dtype(floatx() if dtype is None else dtype)
     except TypeError:
-        raise ValueError(f"Invalid dtype: {dtype}. It must name a numeric type.") from None
+        raise ValueError(f"Invalid dtype: {dtype}. dtype must name a numeric type.") from None
     if found.kind not in "biuf":
         raise ValueError(f"dtype must be numeric or boolean, got {dtype!r}.")
     return found
