@@ -514,7 +514,7 @@ class Layer(Operation):
         """Return the inputs as arrays of the layer's type: one, or a list of them."""
         if self.several_inputs:
             return [as_float_array(x, self._np_dtype, "inputs") for x in inputs]
-        if type(inputs) is not np.ndarray:
+        if not isinstance(inputs, np.ndarray):
             inputs = self._one_input(inputs)
         if self.takes_integers:
             return np.asarray(inputs)
