@@ -219,9 +219,9 @@ def _check_layer(name: str, config: Any) -> None:
         known = ", ".join(sorted(layers.entries))
         raise BadConfigError(
             f"Could not locate class '{name}'. Make sure custom classes and functions are "
-            f"decorated with `@keras.saving.register_keras_serializable()`, or given in "
-            f"custom_objects. Layer {config.get('name')!r} is a {name}, which rnn_engine does not "
-            f"have. Known: {known}."
+            f"decorated with `@keras.saving.register_keras_serializable()`. Layer "
+            f"{config.get('name')!r} is a {name}, which rnn_engine does not have: a class of your "
+            f"own goes into custom_objects. Known: {known}."
         )
 
 
