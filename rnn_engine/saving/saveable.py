@@ -90,7 +90,8 @@ class Saveable:
         """
         if format != "c":
             raise ValueError(
-                f"Unrecognized format={format}. Supported formats are: ['c'], a C library. "
+                f"Unrecognized format={format}. Supported formats are: ['c'], a C library: "
+                f"pass format='c', got format={format!r}. "
                 f"model.save('model.keras') writes what Keras and TensorFlow read, "
                 f"saving.to_onnx(model, 'model.onnx') what ONNX Runtime does."
             )
