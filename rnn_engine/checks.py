@@ -272,6 +272,31 @@ def unfit(layer: str, expected: str) -> ValueError:
     )
 
 
+def unknown_size(layer: str, shape: Any) -> ValueError:
+    """Return the error of a layer that is built for an input whose features are not known."""
+    return ValueError(
+        f"Shapes used to initialize variables must be fully-defined (no `None` dimensions). "
+        f"Layer '{layer}' needs a known last axis. Received: input shape {tuple(shape)}"
+    )
+
+
+def no_tensor(value: Any, layer: str) -> ValueError | None:
+    """Return the error of a layer that is given something that is no data, None if it is."""
+    if value is None:
+        return ValueError(
+            f"Inputs to a layer should be tensors. Got 'None' (of type {type(None)}) as input for "
+            f"layer '{layer}'."
+        )
+    numbers = isinstance(value, int | float | np.generic) or hasattr(value, "__array__")
+    if isinstance(value, str) or not (numbers or hasattr(value, "__len__")):
+        return ValueError(
+            f"Only input tensors may be passed as positional arguments. The following argument "
+            f"value should be passed as a keyword argument: {value} (of type {type(value)}); as "
+            f"inputs, layer '{layer}' takes what holds real numbers."
+        )
+    return None
+
+
 def wrong_rank(layer: str, expected: str, shape: Any, axes: str = "") -> ValueError:
     """Return the error of an input with too many or too few axes; `axes` names the right ones."""
     names = f", expected {axes}" if axes else ""

@@ -30,7 +30,12 @@ def set_floatx(value: str) -> None:
         If `value` is not ``"float32"`` or ``"float64"``.
     """
     global _FLOATX
-    _FLOATX = standardize_dtype(value)
+    try:
+        _FLOATX = standardize_dtype("none" if value is None else value)
+    except ValueError:
+        raise ValueError(
+            f"Unknown `floatx` value: {value}. Expected one of {{'float32', 'float64'}}"
+        ) from None
 
 
 MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
@@ -79,7 +84,9 @@ def standardize_dtype(dtype: object | None) -> str:
     except TypeError:
         name = str(dtype)
     if name not in ("float32", "float64"):
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+        raise ValueError(
+            f"Invalid dtype: {dtype}. dtype must be 'float32' or 'float64', got {dtype!r}."
+        )
     return name
 
 

@@ -52,13 +52,13 @@ class DTypePolicy:
             )
         if name in _HALF:
             raise ValueError(
-                f"Weights in {name} are not offered: kernels are float32 and float64. Use "
+                f"Weights of dtype {name} are not offered: kernels are float32 and float64. Use "
                 f"'mixed_{name}'. Received: name={name}"
             )
         if name not in ("float32", "float64", *MIXED):
             raise ValueError(
                 f"Cannot convert '{name}' to a mixed precision DTypePolicy. Valid policies include "
-                f"'mixed_float16', 'mixed_bfloat16', 'float32' and 'float64'."
+                f"'mixed_float16', 'mixed_bfloat16', 'float32' and 'float64'. Received: name={name}"
             )
         self.name = name
         self.variable_dtype = "float32" if name in MIXED else name
@@ -120,15 +120,15 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, dict):
         identifier = identifier.get("config", identifier).get("name")
     name = getattr(identifier, "name", identifier)
-    if isinstance(name, str) and name in (*MIXED, *_HALF):
-        return DTypePolicy(name)
     try:
-        return DTypePolicy(config.standardize_dtype(name))
+        name = config.standardize_dtype(name)  # NumPy's types have names too
     except ValueError as error:
-        raise ValueError(
-            f"Cannot interpret `dtype` argument. Expected a string or an instance of DTypePolicy. "
-            f"Received: dtype={identifier}. {error}"
-        ) from None
+        if not isinstance(name, str):
+            raise ValueError(
+                f"Cannot interpret `dtype` argument. Expected a string or an instance of "
+                f"DTypePolicy. Received: dtype={identifier}. {error}"
+            ) from None
+    return DTypePolicy(name)
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:

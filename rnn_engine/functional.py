@@ -222,6 +222,15 @@ class Functional(Model):
             flat = flatten(inputs)
             if in_order and len(flat) == len(self.inputs):
                 return flat
+        if not isinstance(inputs, dict):
+            count = len(flatten(inputs))
+            if count != len(self.inputs):
+                raise ValueError(
+                    f'Layer "{self.name}" expects {len(self.inputs)} named input(s) with keys '
+                    f"{self.input_names}, but it received {count} input tensors. Pass inputs as a "
+                    f"dict, or as a list in this order. Inputs received: arrays of the shapes "
+                    f"{', '.join(str(np.shape(x)) for x in flatten(inputs))}"
+                )
         expected = map_structure(lambda tensor: tensor.name, form)
         received = map_structure(lambda x: f"Tensor(shape={np.shape(x)})", inputs)
         raise ValueError(
@@ -239,6 +248,29 @@ class Functional(Model):
             for x, tensor, integer in zip(flat, self.inputs, self._integers(), strict=True)
         ]
         return arrays[0] if len(arrays) == 1 else arrays
+
+    def _adjusted(self, arrays: list[Any]) -> list[Any]:
+        """Return the inputs with the axes of their tensors.
+
+        Raises
+        ------
+        ValueError
+            If there are other axes, or other sizes than those that are known.
+        """
+        arrays = [adjusted(x, tensor.shape) for x, tensor in zip(arrays, self.inputs, strict=True)]
+        for place, (x, tensor) in enumerate(zip(arrays, self.inputs, strict=True)):
+            wanted = tensor.shape
+            fits = x.ndim == len(wanted) and all(
+                size is None or size == found
+                for size, found in zip(wanted[1:], x.shape[1:], strict=True)
+            )
+            if not fits:
+                name = self.input_names[place]
+                raise ValueError(
+                    f"Input {place} with name '{name}' of layer '{self.name}' is incompatible "
+                    f"with the layer: expected shape={wanted}, found shape={x.shape}"
+                )
+        return arrays
 
     def _integers(self) -> list[bool]:
         """Return for each input whether integers stay integers: where only indices are wanted."""
@@ -300,10 +332,12 @@ class Functional(Model):
     ) -> Any:
         """Return ``(y, mask of y, saved)``; `keep` if backward will follow out of training."""
         if len(self.layout.inputs) == 1:
-            x, mask = [adjusted(x, self.build_shape)], [mask]
+            shape = self.build_shape
+            fits = shape is not None and x.shape[1:] == shape[1:]  # nothing to look at further
+            x, mask = [x] if fits else self._adjusted([x]), [mask]
         else:
             mask = [None] * len(x) if mask is None else flatten(mask)
-            x = [adjusted(part, tensor.shape) for part, tensor in zip(x, self.inputs, strict=True)]
+            x = self._adjusted(x)
         ys, masks, saved = self.layout.forward(x, mask, training, keep)
         if len(ys) == 1:
             return ys[0], masks[0], saved
@@ -387,7 +421,7 @@ class Functional(Model):
     def checked_output_shape(self, x: Any) -> Any:
         """Check the shapes of the inputs of every layer; return the output's, None if unknown."""
         xs = [x] if len(self.inputs) == 1 else x
-        xs = [adjusted(part, tensor.shape) for part, tensor in zip(xs, self.inputs, strict=True)]
+        xs = self._adjusted(xs)
         shapes = self.layout.checked_shapes(xs)
         return shapes[0] if len(shapes) == 1 else shapes
 

@@ -71,9 +71,16 @@ class Model(Trainer, Saveable, Layer):
             functional.__init__(self, *args, **kwargs)
             return
         if type(self) is Model:
+            if kwargs and not args:
+                raise ValueError(f"Unrecognized keyword arguments passed to Model: {kwargs}")
             raise TypeError("Models are made with `Sequential([...])` or `Model(inputs, outputs)`.")
         super().__init__(*args, **kwargs)
         self._place = Place()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Build a model of a class of the user's from what its `get_config` returned."""
+        return cls(**config)
 
     # --- layers ---------------------------------------------------------------
 

@@ -169,6 +169,11 @@ class SeedGenerator:
     """
 
     def __init__(self, seed: int | None = None, name: str | None = None) -> None:
+        whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+        if seed is not None and not whole:
+            raise ValueError(
+                f"Argument `seed` must be an integer. Received: seed={seed} (of type {type(seed)})"
+            )
         self.seed = seed
         self.name = name
         self.generator = make_generator(seed)
@@ -250,6 +255,10 @@ def randint(
     >>> randint((2,), 4, 5).tolist()
     [4, 4]
     """
+    if not _is_integer(dtype):
+        raise ValueError(
+            f"`keras.random.randint` requires an integer `dtype`. Received: dtype={dtype} "
+        )
     return np.asarray(make_generator(seed).integers(minval, maxval, shape), dtype=dtype)
 
 
@@ -345,6 +354,10 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     >>> sorted(set(dropout(np.ones(100, np.float32), 0.5, seed=1).tolist()))
     [0.0, 2.0]
     """
+    if not 0 <= rate < 1:
+        raise ValueError(
+            f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}"
+        )
     x = np.asarray(inputs)
     x = x if x.dtype.kind == "f" else x.astype(standardize_dtype(None))
     shape = x.shape

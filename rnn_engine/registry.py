@@ -21,6 +21,10 @@ _REGISTERED: dict[str, Any] = {}
 _CUSTOM: ContextVar[Mapping[str, Any]] = ContextVar("custom", default=MappingProxyType({}))
 
 
+class UnknownClassError(TypeError, ValueError):
+    """No class is known by this name: a TypeError for Keras, and a wrong value of a config."""
+
+
 @contextmanager
 def custom_object_scope(*custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
     """Let names find a user's own classes and functions (`keras.utils.custom_object_scope`).
@@ -207,9 +211,10 @@ class Registry:
         known = ", ".join(sorted(self.entries))
         opening = f"Could not interpret {self.kind} identifier: {name}."
         if self.kind == "layer":
-            opening = (
+            raise UnknownClassError(
                 f"Could not locate class {name!r}. Make sure custom classes and functions are "
-                "decorated with `@keras.saving.register_keras_serializable()`."
+                f"decorated with `@keras.saving.register_keras_serializable()`.{hint} Known: "
+                f"{known}."
             )
         raise ValueError(f"{opening}{hint} Known: {known}.")
 
@@ -249,6 +254,11 @@ class Registry:
             if self.kind == "layer":
                 note_written(entry, config)
             return config
+        if not hasattr(entry, "__name__"):
+            raise TypeError(
+                f"Cannot serialize object {entry!r} of type {type(entry)}: a {self.kind} has "
+                f"`get_config()`, or is a function."
+            )
         return entry.__name__
 
     def deserialize(self, config: Any) -> Any:

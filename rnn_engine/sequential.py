@@ -14,6 +14,9 @@ from rnn_engine.layers.logits import LogitsPath
 from rnn_engine.model import Model, adjusted
 from rnn_engine.training.form import Column, DataForm
 
+# What a model takes as the layer that it is; Keras's takes none of them.
+_OF_LAYERS = {"activity_regularizer", "autocast", "dtype", "input_shape", "batch_input_shape"}
+
 
 @registry.register()
 class Sequential(Model):
@@ -51,6 +54,8 @@ class Sequential(Model):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        for unknown in kwargs.keys() - _OF_LAYERS:
+            raise TypeError(f"Sequential.__init__() got an unexpected keyword argument {unknown!r}")
         super().__init__(trainable=trainable, name=name, **kwargs)
         self._layers: list[Layer] = []
         self._input_layer: InputLayer | None = None
@@ -67,6 +72,13 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         """The layers, without an `InputLayer`."""
         return self._layers.copy()
+
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        raise AttributeError(
+            "`Sequential.layers` attribute is reserved and should not be used. Use `add()` and "
+            "`pop()` to change the layers in this model."
+        )
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -160,10 +172,10 @@ class Sequential(Model):
             known = self.build_shape if self.built else None
             if (
                 known is not None
-                and len(known) == len(shape)
-                and any(
-                    None not in pair and pair[0] != pair[1]
-                    for pair in zip(known, shape, strict=True)
+                and self._input_layer is not None
+                and (
+                    len(known) != len(shape)
+                    or any(None not in p and p[0] != p[1] for p in zip(known, shape, strict=True))
                 )
             ):
                 raise ValueError(
@@ -311,7 +323,15 @@ class Sequential(Model):
         return as_float_array(inputs, np.dtype(self.kernel_dtype), "inputs")
 
     def _adjust_rank(self, x: np.ndarray) -> np.ndarray:
-        return adjusted(x, self.build_shape)
+        x = adjusted(x, self.build_shape)
+        first = self._input_layer
+        if first is not None and self.build_shape is not None and x.ndim != len(self.build_shape):
+            raise ValueError(
+                f"Invalid input shape for input of shape {x.shape} with name "
+                f"'{first.output.name}' and path ''. Expected shape {self.build_shape}, but input "
+                f"has incompatible shape {x.shape}"
+            )
+        return x
 
     def forward_with_mask(
         self,
@@ -413,6 +433,11 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Sequential":
         """Build a model from what `get_config` returned; its weights are new."""
+        if not isinstance(config, dict) or "layers" not in config:
+            raise ValueError(
+                f"A Sequential model configuration must be a dictionary containing the 'name' and "
+                f"'layers' keys. Received: config={config}"
+            )
         model = cls(name=config.get("name"))
         made: dict[str, Layer] = {}
         for entry in config["layers"]:

@@ -97,6 +97,16 @@ def apart(variables: "Iterable[Variable]") -> "Iterator[Any]":
             variable._grad, variable._cleared, variable._parts = state
 
 
+_AGGREGATIONS = (None, "none", "mean", "sum", "only_first_replica")
+
+
+def _as_dtype(dtype: Any) -> np.dtype:
+    try:
+        return np.dtype(getattr(dtype, "name", dtype))
+    except TypeError as error:
+        raise ValueError(f"Invalid dtype: {dtype} ({error})") from None
+
+
 class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     """A named array with a stable identity: writing to it never moves it.
 
@@ -148,13 +158,32 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> None:
         # Keras's name of the first argument, and TensorFlow's.
         value = next((v for v in (value, initializer, initial_value) if v is not None), None)
+        if value is None:
+            raise TypeError(
+                "Variable.__init__() missing 1 required positional argument: 'initializer'"
+            )
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: "
+                f"name={name} (of type {type(name)})"
+            )
+        if aggregation not in _AGGREGATIONS:
+            raise ValueError(
+                f"Invalid value for argument `aggregation`. Expected one of `None`, `'none'`, "
+                f"`'mean'`, `'sum'`, `'only_first_replica'`. Received: aggregation={aggregation}"
+            )
         name = name or "variable"
         if dtype is None and not hasattr(value, "dtype"):
             dtype = floatx()
-        dtype = None if dtype is None else np.dtype(getattr(dtype, "name", dtype))
+        dtype = None if dtype is None else _as_dtype(dtype)
         value = kind_of("initializer").get(value) if isinstance(value, str) else value
         if callable(value) and not hasattr(value, "dtype"):
-            value = value() if shape is None else value(tuple(shape), dtype=dtype.name)
+            if shape is None:
+                raise ValueError(
+                    f"When creating a Variable from an initializer, the `shape` argument should be "
+                    f"specified. Received: initializer={value} and shape={shape}"
+                )
+            value = value(tuple(shape), dtype=dtype.name)
         make = np.asarray if adopt else np.array
         # A view, so that nobody can resize the memory that kernels write to.
         self._value: np.ndarray = make(value, dtype=dtype, order="C")[...]

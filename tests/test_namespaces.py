@@ -32,7 +32,7 @@ def test_a_registered_class_is_found_in_configs_and_files(tmp_path: Any) -> None
         assert type(copied.layers[0].kernel_initializer) is Halved
     finally:
         del keras.saving.get_custom_objects()["Tests>Halved"]
-    with pytest.raises(ValueError, match="Halved"):
+    with pytest.raises(TypeError, match="Halved"):
         keras.layers.deserialize(keras.layers.serialize(layer))
 
 

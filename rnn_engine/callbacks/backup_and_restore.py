@@ -62,7 +62,7 @@ class BackupAndRestore(Callback):
         super().__init__()
         if not backup_dir:
             raise ValueError("Empty `backup_dir` argument passed")
-        check_save_freq(save_freq)
+        check_save_freq(save_freq, "Invalid value for argument `save_freq`. Received: save_freq=")
         self.backup_dir = os.fspath(backup_dir)
         self.save_freq = save_freq
         self.double_checkpoint = double_checkpoint

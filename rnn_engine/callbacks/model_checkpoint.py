@@ -29,8 +29,8 @@ class BatchCounter:
         return True
 
 
-def check_save_freq(save_freq: Any) -> None:
-    """Check for ``"epoch"`` or a positive number of batches.
+def check_save_freq(save_freq: Any, opening: str = "Unrecognized save_freq: ") -> None:
+    """Check for ``"epoch"`` or a positive number of batches; `opening` begins the message.
 
     Raises
     ------
@@ -40,8 +40,7 @@ def check_save_freq(save_freq: Any) -> None:
     whole = isinstance(save_freq, int | np.integer) and not isinstance(save_freq, bool)
     if save_freq != "epoch" and not (whole and save_freq > 0):
         raise ValueError(
-            f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or positive "
-            f"integer values"
+            f"{opening}{save_freq}. Expected save_freq are 'epoch' or positive integer values"
         )
 
 

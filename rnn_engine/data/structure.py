@@ -169,5 +169,8 @@ def slices(structure: Any) -> int:
         raise ValueError("from_tensor_slices takes arrays with at least one axis, got a scalar.")
     lengths = {len(array) for array in arrays}
     if len(lengths) > 1:
-        raise ValueError(f"All arrays must have the same first axis, got lengths {lengths}.")
+        raise ValueError(
+            f"Received a list of NumPy arrays with different lengths. All arrays must have the "
+            f"same first axis, got lengths {lengths}."
+        )
     return lengths.pop()

@@ -57,6 +57,13 @@ class KerasTensor:
         """The shape; sizes that are not known are None."""
         return self._shape
 
+    @shape.setter
+    def shape(self, value: Any) -> None:
+        raise AttributeError(
+            "The `shape` attribute of KerasTensor is immutable. One should create a new instance "
+            "of KerasTensor for this."
+        )
+
     @property
     def dtype(self) -> str:
         """The name of the type."""
@@ -176,7 +183,7 @@ def standardize_shape(shape: Any) -> tuple[int | None, ...]:
         whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
         if size is not None and not whole:
             raise ValueError(
-                f"Cannot convert '{sizes}' to a shape. Found invalid dimension '{size}' of type "
+                f"Cannot convert '{shape}' to a shape. Found invalid dimension '{size}' of type "
                 f"'{type(size)}'. "
             )
         if size is not None and size < 0:

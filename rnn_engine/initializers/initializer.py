@@ -30,7 +30,10 @@ class Initializer:
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> np.ndarray:
         """Return a new array of `shape`."""
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None).")
+        raise NotImplementedError(
+            f"Initializer subclasses must implement the `__call__()` method: "
+            f"{type(self).__name__}.__call__(shape, dtype=None) is not there."
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, ready for JSON."""
@@ -127,7 +130,7 @@ def any_dtype(dtype: Any) -> np.dtype:
     try:
         found = np.dtype(floatx() if dtype is None else dtype)
     except TypeError:
-        raise ValueError(f"dtype must name a numeric type, got {dtype!r}.") from None
+        raise ValueError(f"Invalid dtype: {dtype}. dtype must name a numeric type.") from None
     if found.kind not in "biuf":
         raise ValueError(f"dtype must be numeric or boolean, got {dtype!r}.")
     return found

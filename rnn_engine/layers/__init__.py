@@ -35,8 +35,7 @@ from rnn_engine.layers.rnn import RNN
 from rnn_engine.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from rnn_engine.layers.stacked_rnn_cells import StackedRNNCells
 from rnn_engine.layers.time_distributed import TimeDistributed
-from rnn_engine.layers.wrapper import Wrapper
-from rnn_engine.layers.wrapper import deserialize_layer as deserialize
+from rnn_engine.layers.wrapper import Wrapper, deserialize
 from rnn_engine.lazy import lazily
 
 # Modules and what they hold: layers, other names of them, and functions.

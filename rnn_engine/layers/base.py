@@ -9,6 +9,7 @@ A layer is a pair of methods beside each other::
 and prediction is re-entrant. Parameter gradients are added to ``variable.grad``.
 """
 
+import inspect
 import os
 import threading
 import warnings
@@ -27,6 +28,7 @@ from rnn_engine.checks import (
     as_gradient,
     as_numbers,
     check_memory,
+    no_tensor,
     too_large,
 )
 from rnn_engine.config import MIXED, policy_name, standardize_dtype
@@ -187,7 +189,7 @@ class Layer(Operation):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.name = auto_name(type(self).__name__) if name is None else _checked_name(name)
         self.autocast = autocast
-        policy = policy_name() if dtype is None else _dtype_name(dtype)
+        policy = policy_name() if dtype is None else _policy_of(dtype)
         if policy in MIXED:
             self._policy, self._gives_half, policy = policy, policy == "mixed_float16", "float32"
         self._np_dtype = np.dtype(standardize_dtype(policy))
@@ -450,6 +452,7 @@ class Layer(Operation):
     ) -> Any:
         """Return symbolic outputs for symbolic inputs, and remember the call as a node."""
         inputs, options = self.bind(*args, **kwargs)
+        self._check_options(options)
         shapes = map_structure(lambda leaf: getattr(leaf, "shape", None), inputs)
         if self.built:
             self._check_symbolic(inputs)
@@ -460,6 +463,17 @@ class Layer(Operation):
         kwargs.update((name, value) for name, value in given.items() if value is not None)
         Node(self, args, kwargs, outputs)
         return self.nested_outputs(outputs, options)
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        """Raise TypeError at an argument that a call on arrays would refuse, too."""
+        taken = inspect.signature(self.forward).parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+            return
+        for name in options:
+            if name not in taken and name not in self.call_arguments:
+                raise TypeError(
+                    f"got an unexpected keyword argument '{name}' in a call of layer '{self.name}'"
+                )
 
     def compute_output_spec(self, inputs: Any, **options: Any) -> Any:
         """Return the symbolic output, or the tuple of outputs, for symbolic inputs."""
@@ -500,9 +514,26 @@ class Layer(Operation):
         """Return the inputs as arrays of the layer's type: one, or a list of them."""
         if self.several_inputs:
             return [as_float_array(x, self._np_dtype, "inputs") for x in inputs]
+        if not isinstance(inputs, np.ndarray):
+            inputs = self._one_input(inputs)
         if self.takes_integers:
             return np.asarray(inputs)
         return as_float_array(inputs, self._np_dtype, "inputs")
+
+    def _one_input(self, inputs: Any) -> Any:
+        """Return the input, that of a list of one; raise if there are several, or it is no data."""
+        if (error := no_tensor(inputs, self.name)) is not None:
+            raise error
+        arrays = isinstance(inputs, list | tuple) and all(getattr(x, "ndim", 0) for x in inputs)
+        if not arrays or not len(inputs):
+            return inputs
+        if len(inputs) > 1:
+            shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
+            raise ValueError(
+                f'Layer "{self.name}" expects 1 input(s), but it received {len(inputs)} input '
+                f"tensors. Inputs received: arrays of the shapes {shapes}"
+            )
+        return inputs[0]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return ``(y, saved)`` for ``(x, training=False, mask=None)``."""
@@ -778,8 +809,20 @@ class Layer(Operation):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Build a layer from what `get_config` returned."""
-        return cls(**config)
+        """Build a layer from what `get_config` returned.
+
+        Raises
+        ------
+        TypeError
+            If the class does not take these settings; the message tells why.
+        """
+        try:
+            return cls(**config)
+        except Exception as error:
+            raise TypeError(
+                f"Error when deserializing class '{cls.__name__}' using config={config}.\n\n"
+                f"Exception encountered: {error}"
+            ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         # The graphs that a layer stands in are no part of it: a model brings its own along.
@@ -824,6 +867,17 @@ def _dtype_name(dtype: Any) -> Any:
         return dtype.get("config", {}).get("name")
     # A policy's name is that of its type, or of a mixed one.
     return dtype.name if hasattr(dtype, "variable_dtype") else dtype
+
+
+def _policy_of(dtype: Any) -> str:
+    """Return the name of the policy that the argument `dtype` of a layer means."""
+    name = _dtype_name(dtype)
+    try:
+        return name if name in MIXED else standardize_dtype(name)
+    except (TypeError, ValueError):  # no policy: its own words, which are Keras's
+        from rnn_engine.dtype_policies import get
+
+        return get(name).name
 
 
 def serialized_policy(name: str) -> dict[str, Any]:

@@ -184,8 +184,8 @@ def output_size(cell: Any) -> int:
     return state_sizes(cell)[0] if size is None else int(size)
 
 
-def check_cell(cell: Any) -> None:
-    """Check that `cell` keeps the protocol.
+def check_cell(cell: Any, alone: bool = True) -> None:
+    """Check that `cell`, one alone or one of several, keeps the protocol.
 
     Raises
     ------
@@ -194,14 +194,25 @@ def check_cell(cell: Any) -> None:
     """
     for name in () if is_called(cell) else ("forward", "backward"):
         if not callable(getattr(cell, name, None)):
+            opening = (
+                f"Argument `cell` should have a `call` method, or a `{name}` method"
+                if alone
+                else f"All cells must have a `call` method. Received cell without a `call` method: "
+                f"{cell}, nor a `{name}` method"
+            )
             raise ValueError(
-                f"Argument `cell` should have a `call` method, or a `{name}` method: a step is "
+                f"{opening}: a step is "
                 f"written as call(inputs, states) -> (output, new_states), or by hand as "
                 f"forward(x_t, states, training) -> (output, new_states, saved) and "
                 f"backward(doutput, dstates, saved) -> (dx_t, dstates_before), see RNNCell. "
                 f"Received: cell={cell}"
             )
     if getattr(cell, "state_size", None) is None:
+        if not alone:
+            raise ValueError(
+                f"All cells must have a `state_size` attribute. Received cell without a "
+                f"`state_size`: {cell}"
+            )
         raise ValueError(
             "The RNN cell should have a `state_size` attribute (single integer or list of "
             f"integers, one integer per RNN state). Received: cell={cell}"

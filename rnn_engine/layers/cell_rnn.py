@@ -7,7 +7,7 @@ import numpy as np
 
 from rnn_engine import regularizers
 from rnn_engine.autodiff.recording import OPEN
-from rnn_engine.checks import unfit
+from rnn_engine.checks import unknown_size
 from rnn_engine.layers.kernel_cell import KernelCell
 from rnn_engine.layers.recurrent import Recurrent, check_rank
 from rnn_engine.layers.rnn import RNN, SavedRNN
@@ -79,11 +79,7 @@ class CellRNN(RNN):
         """
         check_rank(self.name, input_shape, rank=3)
         if input_shape[-1] is None:
-            raise unfit(
-                self.name,
-                f"(batch, timesteps, features) with known features, but received input with shape "
-                f"{tuple(input_shape)}",
-            )
+            raise unknown_size(self.name, input_shape)
         super().create_weights(input_shape)
 
     # --- the way of the data --------------------------------------------------

@@ -35,6 +35,12 @@ class Concatenate(Merge):
         super().__init__(**kwargs)
         self.axis = axis
 
+    def convert(self, inputs: Any) -> Any:
+        """Return the inputs as a list of arrays of the layer's type."""
+        if not isinstance(inputs, list | tuple):
+            self.check_shapes(np.shape(inputs))
+        return super().convert(inputs)
+
     def check_shapes(self, shapes: Any) -> None:
         """Raise ValueError unless the shapes are one but along the axis."""
         if not shapes or not all(isinstance(shape, list | tuple) for shape in shapes):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine import activations, constraints, initializers, regularizers
-from rnn_engine.checks import compact, input_axes, positive_int, unfit, wrong_rank
+from rnn_engine.checks import compact, input_axes, positive_int, unknown_size, wrong_rank
 from rnn_engine.kernels import dense as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.kernels.buffers import BufferPool
@@ -84,7 +84,7 @@ class Dense(Layer):
         if len(input_shape) < 2:
             raise wrong_rank(self.name, "min_ndim=2", input_shape)
         if input_shape[-1] is None:
-            raise unfit(self.name, f"a known last axis, but received shape {input_shape}")
+            raise unknown_size(self.name, input_shape)
         self.features = positive_int(input_shape[-1], "features")
         if self.units == 1 and self.activation is activations.softmax:
             warnings.warn(

@@ -129,10 +129,15 @@ class Cropping(Ends):
         self.check_rank(input_shape)
         shape = self._resized(input_shape, -1)
         if any(size is not None and size <= 0 for size in self.spatial_of(shape)):
+            opening = (
+                f"`cropping` parameter of `{type(self).__name__}` layer must be smaller than the "
+                f"input length."
+                if len(self.pairs) == 1
+                else "Values in `cropping` argument should be smaller than the corresponding "
+                "spatial dimension of the input."
+            )
             raise ValueError(
-                "Values in `cropping` argument should be smaller than the corresponding spatial "
-                f"dimension of the input. Received: input_shape={tuple(input_shape)}, cropping="
-                f"{self.pairs}"
+                f"{opening} Received: input_shape={tuple(input_shape)}, cropping={self.pairs}"
             )
         return shape
 

@@ -314,7 +314,7 @@ class MultiHeadAttention(SeveralInputs):
         if isinstance(query, list):  # in this form already
             return query, options
         if options.get("value") is None:
-            raise TypeError("MultiHeadAttention.call() missing the argument 'value'.")
+            raise TypeError("missing a required argument: 'value' of MultiHeadAttention.call()")
         value, key = options.pop("value"), options.pop("key", None)
         return [query, value] if key is None else [query, value, key], options
 

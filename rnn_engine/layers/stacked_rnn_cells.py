@@ -41,7 +41,7 @@ class StackedRNNCells(RNNCell):
         if not self.cells:
             raise ValueError("StackedRNNCells needs at least one cell, got an empty list.")
         for cell in self.cells:
-            check_cell(cell)
+            check_cell(cell, alone=False)
 
     @property
     def state_size(self) -> list[Any]:

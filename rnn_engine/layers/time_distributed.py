@@ -60,6 +60,11 @@ class TimeDistributed(Wrapper):
             [3., 3.]]], dtype=float32)
     """
 
+    def _refusal(self, layer: Any) -> str:
+        return (
+            "Please initialize `TimeDistributed` layer with a `rnn_engine.layers.Layer` instance."
+        )
+
     @property
     def takes_integers(self) -> bool:  # type: ignore[override]  # the inner layer decides
         """Whether integer inputs stay integers."""

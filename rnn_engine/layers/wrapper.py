@@ -24,12 +24,16 @@ class Wrapper(Layer):
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
-            raise ValueError(
-                f"Please initialize `{type(self).__name__}` layer with a "
-                f"`rnn_engine.layers.Layer` instance. Received: {layer}"
-            )
+            raise ValueError(f"{self._refusal(layer)} Received: {layer}")
         super().__init__(**kwargs)
         self.layer = layer
+
+    def _refusal(self, layer: Any) -> str:
+        """Return what is said of something that is no layer."""
+        return (
+            f"Layer {layer} supplied to {type(self).__name__} isn't a supported layer type. Please "
+            f"ensure wrapped layer is a valid layer."
+        )
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -55,6 +59,22 @@ class Wrapper(Layer):
         """Build the layers from what `get_config` returned; their weights are new."""
         settings = dict(config)
         return cls(deserialize_layer(settings.pop("layer"), custom_objects), **settings)
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """Return the layer of a config. Mirrors `keras.layers.deserialize`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is no config of a layer, or of a class that is not known.
+    """
+    if not isinstance(config, dict | Layer):
+        raise ValueError(
+            f"`keras.layers.deserialize` was passed a `config` object that is not a "
+            f"`keras.layers.Layer`. Received: {config}"
+        )
+    return deserialize_layer(config, custom_objects)
 
 
 def build_inside(outer: Layer, layer: Layer, input_shape: Any) -> None:

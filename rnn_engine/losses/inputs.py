@@ -70,7 +70,7 @@ def class_labels(y_true: np.ndarray, y_pred: np.ndarray, axis: int = -1) -> np.n
         If `axis` is not the last one, or the shapes do not fit.
     """
     if axis not in (-1, y_pred.ndim - 1):
-        raise ValueError(f"axis must be the last one (-1), got {axis!r}.")
+        raise ValueError(f"Only axis=-1 is currently supported. Received: axis={axis}")
     wanted = y_pred.shape[:-1]
     if not y_pred.ndim or y_true.shape not in (wanted, (*wanted, 1)):
         ranks = y_true.ndim in (len(wanted), len(wanted) + (y_true.shape[-1:] == (1,)))

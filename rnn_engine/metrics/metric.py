@@ -31,7 +31,8 @@ def standardize_metric_dtype(dtype: Any) -> str:
         name = str(dtype)
     if name not in ("float32", "float64", "int32", "int64"):
         raise ValueError(
-            f"dtype of a metric must be float32, float64, int32 or int64, got {dtype!r}."
+            f"Cannot convert '{dtype}' to a mixed precision DTypePolicy. Valid types of a metric "
+            f"are 'float32', 'float64', 'int32' and 'int64'. Received: dtype={dtype!r}"
         )
     return name
 

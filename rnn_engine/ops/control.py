@@ -14,12 +14,21 @@ from rnn_engine.ops.shapes import shape as shape_of
 @enter
 def cond(pred: Any, true_fn: Any, false_fn: Any) -> Any:
     """Return what one of two functions returns. Mirrors `keras.ops.cond`."""
+    _must_be_callable(true_fn=true_fn, false_fn=false_fn)
     return true_fn() if bool(np.asarray(pred)) else false_fn()
+
+
+def _must_be_callable(**functions: Any) -> None:
+    for name, function in functions.items():
+        if not callable(function):
+            raise TypeError(f"Argument `{name}` must be callable. Received {function}")
 
 
 @enter
 def switch(index: Any, branches: Any, *operands: Any) -> Any:
     """Return what the function of a number returns. Mirrors `keras.ops.switch`."""
+    if not len(branches):
+        raise ValueError("Must provide at least one item in 'branch_fns', here `branches`.")
     place = min(max(int(np.asarray(index)), 0), len(branches) - 1)
     return branches[place](*operands)
 
@@ -27,6 +36,9 @@ def switch(index: Any, branches: Any, *operands: Any) -> Any:
 @enter
 def while_loop(cond: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None) -> Any:
     """Return what becomes of values while a condition holds. Mirrors `keras.ops.while_loop`."""
+    for name, function in (("cond", cond), ("body", body)):
+        if not callable(function):
+            raise TypeError(f"'{name}' must be callable. Received: {name}={function}")
     single = not isinstance(loop_vars, list | tuple)
     values = (loop_vars,) if single else tuple(loop_vars)
     count = 0
@@ -76,6 +88,8 @@ def scan(
     unroll: Any = 1,
 ) -> Any:  # fmt: skip
     """Return the last carry, and the stacked outputs, of a walk. Mirrors `keras.ops.scan`."""
+    if not callable(f):
+        raise TypeError(f"`f` should be a callable. Received: f={f}")
     count = int((length or 0) if xs is None else shape_of(flatten(xs)[0])[0])
     order = range(count)[::-1] if reverse else range(count)
     outputs = []

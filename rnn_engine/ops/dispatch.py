@@ -77,8 +77,15 @@ def make(function: Callable[..., Any], tensors: int = 1, many: bool = False) -> 
 
             return symbolic_call(call.__name__, args, kwargs)
         xp: Any = recording.load().xp if kind == _RECORDED else np
-        with np.errstate(all="ignore"):
-            result = function(xp, *operands, **kwargs)
+        try:
+            with np.errstate(all="ignore"):
+                result = function(xp, *operands, **kwargs)
+        except np.exceptions.AxisError as error:
+            if error.axis is None:
+                raise
+            raise np.exceptions.AxisError(
+                f"axis {error.axis} is out of bounds for an array with dimension {error.ndim}."
+            ) from None
         return result if kind == _RECORDED else shown(result)
 
     call.__signature__ = public  # type: ignore[attr-defined]  # `inspect` looks there

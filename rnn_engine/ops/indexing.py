@@ -246,6 +246,8 @@ def one_hot(
 ) -> Any:
     """Return a one at each class and zeros beside it. Mirrors `keras.ops.one_hot`."""
     x = np.asarray(to_array(x)).astype(np.int64)
+    if num_classes < 0:
+        raise ValueError(f"`num_classes` must be non-negative. Received: num_classes={num_classes}")
     hot = (x[..., None] == np.arange(num_classes)).astype(dtype_named(dtype))
     return hot if axis == -1 else np.moveaxis(hot, -1, axis)
 

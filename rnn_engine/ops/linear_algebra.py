@@ -14,6 +14,11 @@ _linalg: Any = np.linalg  # whose annotations want literals
 def matmul(xp: Any, x1: Any, x2: Any) -> Any:
     """Return the product of matrices. Mirrors `keras.ops.matmul`."""
     x1, x2 = promote(to_array(x1), to_array(x2))
+    if x1.ndim and x2.ndim and x1.shape[-1] != x2.shape[-2 if x2.ndim > 1 else -1]:
+        raise ValueError(
+            f"Inner dimensions (`x1.shape[-1]` and `x2.shape[-2]`) must be equal, but received "
+            f"`x1.shape={x1.shape}` and `x2.shape={x2.shape}`."
+        )
     return xp.matmul(x1, x2)
 
 
@@ -111,6 +116,10 @@ def norm(xp: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fa
     """Return norms of vectors or matrices. Mirrors `keras.ops.norm`."""
     x = to_float(x)
     axes = tuple(range(x.ndim)) if axis is None else tuple(int(a) for a in np.atleast_1d(axis))
+    if len(axes) > 2 and not (axis is None and ord is None):
+        raise ValueError(f"Invalid axis values. Received: axis={axes}")
+    if len(axes) == 1 and isinstance(ord, str):
+        raise ValueError(f"Invalid `ord` argument for vector norm. Received: ord={ord}")
     if ord is None or (len(axes) == 1 and ord == 2) or ord == "fro":
         return xp.sqrt(xp.sum(xp.square(x), axis=axes, keepdims=keepdims))
     if len(axes) == 1:
@@ -141,7 +150,7 @@ def _matrix_norm(xp: Any, x: Any, ord: Any, axes: tuple[int, ...], keepdims: boo
         for place in sorted((row, column)):
             found = xp.expand_dims(found, place)
     else:
-        raise ValueError(f"Invalid `ord` argument. Received: ord={ord}")
+        raise ValueError(f"Invalid `ord` argument for matrix norm. Received: ord={ord}")
     return found if keepdims else xp.squeeze(found, axis=(row, column))
 
 
@@ -192,10 +201,20 @@ def logdet(xp: Any, x: Any) -> Any:
     return xp.linalg.slogdet(to_float(x))[1]
 
 
+def _must_be_square(*matrices: Any) -> None:
+    for x in matrices:
+        if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+            raise ValueError(
+                f"Expected a square matrix. Received non-square input with shape {x.shape}"
+            )
+
+
 @op()
 def cholesky(xp: Any, x: Any, upper: bool = False) -> Any:
     """Return the triangular root of a matrix. Mirrors `keras.ops.cholesky`."""
-    found = xp.linalg.cholesky(to_float(x))
+    x = to_float(x)
+    _must_be_square(x)
+    found = xp.linalg.cholesky(x)
     return xp.swapaxes(found, -1, -2) if upper else found
 
 
@@ -239,7 +258,9 @@ def matrix_rank(xp: Any, x: Any, tol: Any = None) -> Any:
 @op(2)
 def solve(xp: Any, a: Any, b: Any) -> Any:
     """Return the solution of linear equations. Mirrors `keras.ops.solve`."""
-    return _solution(xp, *to_floats(a, b))
+    a, b = to_floats(a, b)
+    _must_be_square(a)
+    return _solution(xp, a, b)
 
 
 @op(2)

@@ -342,6 +342,10 @@ def top_k(xp: Any, x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     """Return the k largest along the last axis, and their places. Mirrors `keras.ops.top_k`."""
     x = to_array(x)
     values = np.asarray(x)
+    if not values.ndim or not 0 <= k <= values.shape[-1]:
+        raise ValueError(
+            f"input must have at least k columns. Received: x.shape={values.shape}, k={k}"
+        )
     # Equal ones in their order, as in TensorFlow.
     places = np.argsort(-values if values.dtype.kind != "u" else ~values, axis=-1, kind="stable")
     places = places[..., :k]

@@ -251,7 +251,13 @@ def vander(xp: Any, x: Any, N: int | None = None, increasing: bool = False) -> A
 @op()
 def reshape(xp: Any, x: Any, newshape: Any) -> Any:
     """Return the elements in another shape. Mirrors `keras.ops.reshape`."""
-    return xp.reshape(to_array(x), _shape(newshape))
+    sizes = _shape(newshape)
+    if isinstance(sizes, tuple) and sizes.count(-1) > 1:
+        raise ValueError(
+            f"There must be at most one unknown dimension (-1) in `newshape`. Received: "
+            f"newshape={sizes}."
+        )
+    return xp.reshape(to_array(x), sizes)
 
 
 @op()
@@ -263,7 +269,13 @@ def ravel(xp: Any, x: Any) -> Any:
 @op()
 def transpose(xp: Any, x: Any, axes: Any = None) -> Any:
     """Return the axes in another order. Mirrors `keras.ops.transpose`."""
-    return xp.transpose(to_array(x), None if axes is None else tuple(axes))
+    x = to_array(x)
+    if axes is not None and len(axes) != x.ndim:
+        raise ValueError(
+            f"axis must be a list of the same length as the input shape, expected {x.ndim}, but "
+            f"received {len(axes)}."
+        )
+    return xp.transpose(x, None if axes is None else tuple(axes))
 
 
 @op()
@@ -418,16 +430,35 @@ def pad(
 # --- joining and parting ----------------------------------------------------------------------
 
 
+def _check_fit(arrays: Any, axis: int | None, opening: str) -> None:
+    """Check that shapes are one, but along `axis`; `opening` begins the message."""
+    for array in arrays[1:]:
+        first, other = list(arrays[0].shape), list(array.shape)
+        if axis is not None and len(first) == len(other) and -len(first) <= axis < len(first):
+            del first[axis], other[axis]
+        if first != other:
+            raise ValueError(
+                f"{opening} But found element of shape {array.shape}, which is different from the "
+                f"first element's shape {arrays[0].shape}."
+            )
+
+
 @op(many=True)
 def concatenate(xp: Any, xs: Any, axis: int = 0) -> Any:
     """Return tensors one behind the other. Mirrors `keras.ops.concatenate`."""
-    return xp.concatenate(promote(*map(to_array, xs)), axis=axis)
+    arrays = promote(*map(to_array, xs))
+    _check_fit(
+        arrays, axis, "Every value in `xs` must have the same shape except on the `axis` dim."
+    )
+    return xp.concatenate(arrays, axis=axis)
 
 
 @op(many=True)
 def stack(xp: Any, x: Any, axis: int = 0) -> Any:
     """Return tensors along a new axis. Mirrors `keras.ops.stack`."""
-    return xp.stack(promote(*map(to_array, x)), axis=axis)
+    arrays = promote(*map(to_array, x))
+    _check_fit(arrays, None, "Every value in `x` must have the same shape.")
+    return xp.stack(arrays, axis=axis)
 
 
 @op(many=True)

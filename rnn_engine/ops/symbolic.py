@@ -42,7 +42,12 @@ class OpCall(Operation):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs as symbolic tensors."""
-        return spec_of(lambda a, k: self.function(*a, **k), args, kwargs)
+        try:
+            return spec_of(lambda a, k: self.function(*a, **k), args, kwargs)
+        except ValueError as error:
+            if str(error).startswith("operands could not be broadcast"):
+                raise _no_broadcast(flatten((args, kwargs))) from error
+            raise
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs, and what they were made from."""
@@ -88,6 +93,23 @@ class OpCall(Operation):
 
 def _class_name(op: str) -> str:
     return "".join(word.capitalize() for word in op.split("_"))
+
+
+def _no_broadcast(leaves: list[Any]) -> ValueError:
+    """Return the error of operands of these shapes, in Keras's words."""
+    shapes = [list(leaf.shape) for leaf in leaves if hasattr(leaf, "shape")]
+    longest = max(map(len, shapes))
+    padded = [[1] * (longest - len(shape)) + shape for shape in shapes]
+    for sizes in zip(*padded, strict=True):
+        known = list(dict.fromkeys(size for size in sizes if size not in (1, None)))
+        if len(known) > 1:
+            failure = f", the failure dim has value {known[0]}, which cannot be broadcasted to "
+            failure += f"{known[1]}"
+            break
+    else:
+        failure = ""
+    told = " and ".join(map(str, shapes))
+    return ValueError(f"Cannot broadcast shape{failure}. Input shapes are: {told}.")
 
 
 def _plain(value: Any) -> Any:

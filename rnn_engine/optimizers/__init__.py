@@ -94,6 +94,8 @@ def serialize(optimizer: Optimizer) -> Any:
 
 def deserialize(config: dict[str, Any]) -> Any:
     """Rebuild what `serialize` returned (`keras.optimizers.deserialize`); any case."""
+    if not isinstance(config, dict):
+        raise TypeError(f"The config of an optimizer must be a dict. Received: config={config!r}")
     name = config.get("class_name")
     if isinstance(name, str) and name.lower() in registry.entries:
         config = {**config, "class_name": name.lower()}

@@ -133,8 +133,9 @@ class Optimizer(OptimizerState):
         if trainable_variables is None:
             if not self.built:
                 raise ValueError(
-                    "Gradients without variables need a built optimizer: call "
-                    "optimizer.build(trainable_variables) first."
+                    "When passing `grads` without `variables`, the optimizer must already be "
+                    "built on a list of variables. Call "
+                    "`optimizer.build(trainable_variables)` first."
                 )
             trainable_variables = self._trainable_variables
         elif not self.built:

@@ -123,8 +123,9 @@ class LossScaleOptimizer(Optimizer):
         if not self.built:
             if trainable_variables is None:
                 raise ValueError(
-                    "Gradients without variables need a built optimizer: call "
-                    "optimizer.build(trainable_variables) first."
+                    "When passing `grads` without `variables`, the optimizer must already be "
+                    "built on a list of variables. Call "
+                    "`optimizer.build(trainable_variables)` first."
                 )
             self.build(list(trainable_variables))
         scale = float(self.dynamic_scale.value)

@@ -44,6 +44,11 @@ class OptimizerState:
             clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
             ema_overwrite_frequency, gradient_accumulation_steps,
         )  # fmt: skip
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: "
+                f"name={name} (of type {type(name)})"
+            )
         self.name = auto_name(type(self).__name__) if name is None else name
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -228,8 +233,8 @@ class OptimizerState:
         for variable, array in zip(self._variables, arrays, strict=False):
             if variable.shape != array.shape:
                 raise ValueError(
-                    f"Optimizer variable {variable.path!r} has shape {variable.shape}, the "
-                    f"given weight {array.shape}."
+                    f"Optimizer variable {variable.path} has shape {variable.shape} not "
+                    f"compatible with provided weight shape {array.shape}."
                 )
         for variable, array in zip(self._variables, arrays, strict=False):
             variable.assign(array)

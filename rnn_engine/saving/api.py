@@ -79,11 +79,11 @@ def save_model(
     in Keras. A layer that stands in a model twice is read so here; Keras refuses such a
     file, and itself writes the layer once.
     """
-    path = os.fspath(filepath)
+    path = _path(filepath)
     _check_format(path, kwargs)
     if not path.endswith(MODELS):
         raise ValueError(
-            f"Invalid filepath extension for saving: a model goes into a .keras, .h5, .npz "
+            f"Invalid filepath extension for saving. A model goes into a .keras, .h5, .npz "
             f"or .safetensors file. Received: filepath={path}."
         )
     if not model.built:
@@ -193,9 +193,9 @@ def load_model(
     OSError
         If it cannot be read.
     """
-    path = os.fspath(filepath)
+    path = _path(filepath)
     if not os.path.exists(path):
-        raise MissingFileError(f"File not found: filepath={path}.")
+        raise _missing(path, MODELS)
     if os.path.isdir(path):
         raise ValueError(_about_folder(path))
     with open(path, "rb") as file, opened(file, path) as content:
@@ -234,6 +234,21 @@ def _about_folder(path: str) -> str:
     return f"File format not supported: filepath={path} is a folder; a model is a file."
 
 
+def _path(filepath: Any) -> str:
+    """Return a path as a string; what is none gets the words about its ending, as in Keras."""
+    return os.fspath(filepath) if hasattr(filepath, "__fspath__") else str(filepath)
+
+
+def _missing(path: str, endings: tuple[str, ...]) -> MissingFileError:
+    """Return the error of a file that is not there; a wrong ending is told first."""
+    if path.endswith(endings):
+        return MissingFileError(f"File not found: filepath={path}.")
+    return MissingFileError(
+        f"File format not supported: filepath={path}. There is no such file, and none of this "
+        f"ending is known: {', '.join(endings)} are. File not found: filepath={path}."
+    )
+
+
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """Save the weights and, of a compiled model, the state of the optimizer.
 
@@ -255,7 +270,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     OSError
         If the file cannot be written; the old one is as it was.
     """
-    path = os.fspath(filepath)
+    path = _path(filepath)
     if not path.endswith(WEIGHTS):
         raise ValueError(
             f"The filename must end in `.weights.h5`, `.npz` or `.safetensors`. Received: "
@@ -301,7 +316,9 @@ def load_weights(
     OSError
         If the file cannot be read. In all cases nothing has changed.
     """
-    path = os.fspath(filepath)
+    path = _path(filepath)
+    if not os.path.exists(path) and not path.endswith((*WEIGHTS, *MODELS)):
+        raise _missing(path, (*WEIGHTS, *MODELS))
     _require_built(model, "loading weights into")
     with open(path, "rb") as file, opened(file, path) as content:
         if by_name is not None and content.layers is None:

@@ -50,7 +50,10 @@ def replacing(filepath: Any) -> Iterator[BinaryIO]:
     folder, name = os.path.split(target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(
-            errno.ENOENT, f"The folder to save {name!r} into does not exist", folder
+            errno.ENOENT,
+            f"No such file or directory: {os.fspath(filepath)!r}. The folder to save {name!r} into "
+            f"does not exist",
+            folder,
         )
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "A model is saved as a file, and this is", target)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnn_engine import sharing
 from rnn_engine.functional_config import same_calls
+from rnn_engine.graph import KerasTensor
 from rnn_engine.layers.base import registry as layers
 from rnn_engine.layers.input_layer import InputLayer
 
@@ -89,6 +90,11 @@ def _clone(model: Any, input_tensors: Any, copy: Callable[[Any], Any]) -> Any:
         return _compiled_alike(type(model)(inputs, outputs, name=model.name), model)
     clone = type(model)(name=model.name, trainable=model.trainable)
     first = input_tensors[0] if isinstance(input_tensors, list | tuple) else input_tensors
+    if first is not None and not isinstance(first, InputLayer | KerasTensor):
+        raise ValueError(
+            f"Argument `input_tensors` must be a KerasTensor. Received invalid value: "
+            f"input_tensors={input_tensors}"
+        )
     if first is None and model._input_layer is not None:
         first = _same(model._input_layer)
     for layer in ([] if first is None else [first]) + [copy(layer) for layer in model.layers]:

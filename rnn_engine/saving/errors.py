@@ -12,6 +12,10 @@ class RefusedError(ValueError):
     """A file that is not read, with a message that names it."""
 
 
+class BadConfigError(RefusedError, TypeError):
+    """A config names a class that is not here, or none at all: a TypeError for Keras."""
+
+
 @contextmanager
 def damage_named(source: str) -> Iterator[None]:
     """Turn whatever a damaged file makes a reader raise into one kind of error.

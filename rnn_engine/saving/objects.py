@@ -59,7 +59,10 @@ def serialize_keras_object(obj: Any) -> Any:
             "module": "builtins", "class_name": "function", "config": obj.__name__,
             "registered_name": "function",
         }  # fmt: skip
-    raise ValueError(f"Cannot serialize {obj!r} of type {type(obj)}: it has no get_config.")
+    raise TypeError(
+        f"Cannot serialize object {obj!r} of type {type(obj)}. To be serializable, a class must "
+        f"implement the `get_config()` method."
+    )
 
 
 def _key_of(obj: Any) -> str:
@@ -106,6 +109,8 @@ def _made(config: Any) -> Any:
     if isinstance(config, list):
         return [_made(entry) for entry in config]
     if not isinstance(config, dict):
+        if not isinstance(config, str | int | float | tuple | np.generic | np.ndarray | None):
+            raise TypeError(f"Could not parse config: {config}")
         return config
     name = config.get("class_name")
     if name is None:

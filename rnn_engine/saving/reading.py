@@ -16,7 +16,7 @@ from rnn_engine.config import MIXED
 from rnn_engine.functional_config import is_operation
 from rnn_engine.layers.base import registry as layers
 from rnn_engine.registry import custom_object_scope, custom_objects
-from rnn_engine.saving.errors import RefusedError
+from rnn_engine.saving.errors import BadConfigError, RefusedError
 from rnn_engine.saving.kinds import OF_COMPILE, class_of
 
 # Settings of Keras's layers that ours lack and that mean nothing while these are off.
@@ -62,6 +62,8 @@ def model_from_config(
     with custom_object_scope(custom):
         try:
             model = _model(config, source)
+        except BadConfigError as error:
+            raise BadConfigError(f"{error} Read from {source}.") from error
         except RefusedError:
             raise
         except ValueError as error:
@@ -210,12 +212,16 @@ def _is_layer(key: str, value: dict[str, Any]) -> bool:
 
 def _check_layer(name: str, config: Any) -> None:
     if not isinstance(config, dict):
-        raise ValueError(f"The layer of class {name!r} has no config, but {config!r}.")
+        raise BadConfigError(
+            f"Expected 'config' to be a dict for {name},\ninstead got {type(config)}: {config!r}."
+        )
     if name not in custom_objects() and name not in layers.entries and not is_operation(name):
         known = ", ".join(sorted(layers.entries))
-        raise ValueError(
-            f"Layer {config.get('name')!r} is a {name}, which rnn_engine does not have. Known: "
-            f"{known}. A class of your own goes into custom_objects."
+        raise BadConfigError(
+            f"Could not locate class '{name}'. Make sure custom classes and functions are "
+            f"decorated with `@keras.saving.register_keras_serializable()`. Layer "
+            f"{config.get('name')!r} is a {name}, which rnn_engine does not have: a class of your "
+            f"own goes into custom_objects. Known: {known}."
         )
 
 

@@ -89,7 +89,10 @@ def restore(
     if problems:
         text = f"{source} does not fit model {model.name!r}: " + "; ".join(problems)
         if not skip_mismatch:
-            raise RefusedError(f"{text}. Nothing was loaded; skip_mismatch=True loads the rest.")
+            raise RefusedError(
+                f"A total of {len(problems)} objects could not be loaded. {text}. Nothing was "
+                f"loaded; skip_mismatch=True loads the rest."
+            )
         warnings.warn(f"{text}. Left out.", stacklevel=3)
     if optimizer and model.optimizer is not None:
         fitting += _optimizer_match(model.optimizer, content, source)

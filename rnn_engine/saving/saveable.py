@@ -33,9 +33,15 @@ class Saveable:
         api.save_weights(self, filepath, overwrite)
 
     def load_weights(
-        self, filepath: Any, skip_mismatch: bool = False, by_name: bool | None = None
+        self,
+        filepath: Any,
+        skip_mismatch: bool = False,
+        by_name: bool | None = None,
+        **kwargs: Any,
     ) -> None:
         """Load weights and optimizer state; see `rnn_engine.saving.load_weights`."""
+        if kwargs:
+            raise ValueError(f"Invalid keyword arguments: {kwargs}")
         from rnn_engine.saving import api
 
         api.load_weights(self, filepath, skip_mismatch, by_name)
@@ -84,7 +90,8 @@ class Saveable:
         """
         if format != "c":
             raise ValueError(
-                f"Models are exported with format='c', as a C library; got format={format!r}. "
+                f"Unrecognized format={format}. Supported formats are: ['c'], a C library: "
+                f"pass format='c', got format={format!r}. "
                 f"model.save('model.keras') writes what Keras and TensorFlow read, "
                 f"saving.to_onnx(model, 'model.onnx') what ONNX Runtime does."
             )

@@ -74,12 +74,13 @@ def check_split(value: Any) -> float:
     Raises
     ------
     ValueError
-        If it is not a number in 0 <= validation_split < 1.
+        If it is not a number in 0 <= validation_split <= 1; of 1 nothing is left to train on,
+        which is told where the samples are counted.
     """
     number = isinstance(value, int | float | np.integer | np.floating)
     if value is None:
         return 0.0
-    if not number or isinstance(value, bool) or not 0.0 <= value < 1.0:
+    if not number or isinstance(value, bool) or not 0.0 <= value <= 1.0:
         raise ValueError(f"validation_split must be a number in [0, 1), got {value!r}.")
     return float(value)
 

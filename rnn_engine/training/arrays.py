@@ -238,7 +238,8 @@ def split_validation(
         raise ValueError(
             f"Training data contains {count} samples, which is not sufficient to split it "
             f"into a validation and training set as specified by "
-            f"validation_split={fraction}. Either provide more data, or a different value."
+            f"`validation_split={fraction}`. Either provide more data, or a different value for "
+            f"the `validation_split` argument."
         )
 
     def part(samples: slice) -> tuple[Any, Any, Any]:

@@ -119,7 +119,10 @@ class DataForm:
         if isinstance(y, dict):
             return self._by_name(y, argument)
         if not self.several_outputs:
-            return [unwrap(y)]
+            single = unwrap(y)
+            if argument == "y" and isinstance(single, list | tuple) and _is_group(single):
+                raise self._other_structure(single)
+            return [single]
         if not isinstance(y, list | tuple):
             if argument == "sample_weight":  # one for all
                 return [y] * len(self.outputs)
@@ -129,11 +132,23 @@ class DataForm:
             for entry in y:
                 entries += flatten(entry) if _nests(entry) else [entry]
         if len(entries) != len(self.outputs):
+            if argument == "y":
+                raise self._other_structure(entries)
             raise ValueError(
                 f"{argument} has {len(entries)} entries, but the model has {len(self.outputs)} "
                 f"outputs: {self._names()}."
             )
         return entries
+
+    def _other_structure(self, entries: Any) -> ValueError:
+        """Return the error of targets that are more, or fewer, than the outputs."""
+        count, wanted = len(entries), len(self.outputs)
+        stars = [str(["*"] * n) if n > 1 else "*" for n in (count, wanted)]
+        outputs = f"{wanted} outputs: {self._names()}" if self.several_outputs else "one output"
+        return ValueError(
+            f"y_true and y_pred have different structures.\ny_true: {stars[0]}\n"
+            f"y_pred: {stars[1]}\ny has {count} entries, but the model has {outputs}."
+        )
 
     def _by_name(self, y: dict[str, Any], argument: str) -> list[Any]:
         places = {**self.keys, **{name: i for i, name in enumerate(self.outputs) if name}}
@@ -252,6 +267,11 @@ def check_counts(arrays: Any, columns: Any) -> int:
     if count == 0:
         raise ValueError("x has no samples; at least one is needed.")
     return count
+
+
+def _is_group(value: Any) -> bool:
+    """Whether a list or tuple holds several arrays, and is not one array itself."""
+    return len(value) > 1 and any(getattr(v, "ndim", 0) > 0 for v in value)
 
 
 def _nests(entry: Any) -> bool:

@@ -130,6 +130,8 @@ def _weights(loss: Any, weights: Any, given: dict[int, Any], form: DataForm) -> 
             continue
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise ValueError(
+                f"Expected `loss_weights` argument to be a float (single output case) or a list, "
+                f"tuple, or dict (multiple output case). Received instead: loss_weights={weights}. "
                 f"loss_weights must be numbers, one a loss, got {value!r} in {weights!r}."
             )
         found[number] = float(value)

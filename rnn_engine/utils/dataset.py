@@ -62,7 +62,8 @@ class PyDataset:
         if hasattr(self, "__len__"):
             return len(self)
         raise NotImplementedError(
-            f"{type(self).__name__} must implement __len__ or the property num_batches."
+            f"You need to implement the `num_batches` property, or `__len__`, of "
+            f"{type(self).__name__}."
         )
 
     def on_epoch_begin(self) -> None:

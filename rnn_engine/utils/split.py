@@ -50,6 +50,11 @@ def split_dataset(
             f"`data.Dataset` object or a list/tuple of arrays. Received: dataset={dataset} of "
             f"type {type(dataset)}"
         )
+    if isinstance(dataset, list | tuple) and not dataset:
+        raise ValueError(
+            f"Received an empty {type(dataset).__name__} dataset. Please provide a non-empty "
+            f"{type(dataset).__name__} of arrays."
+        )
     if not isinstance(dataset, Dataset):
         whole = tuple(np.asarray(part) for part in dataset) if _is_group(dataset) else dataset
         dataset = Dataset.from_tensor_slices(whole)
@@ -80,14 +85,14 @@ def _sizes(left: Any, right: Any, total: int) -> tuple[int, int]:
     for name, size in (("left_size", left), ("right_size", right)):
         if not isinstance(size, int | float | np.integer | np.floating | None):
             raise TypeError(
-                f"Invalid `{name}` argument: it must be a float or an integer, got {size!r} of "
-                f"type {type(size)}"
+                f"Invalid `{name}` Type. Expected: int or float or None, Received: "
+                f"type({name})={type(size)}. The value is {size!r}"
             )
         if size is None:
             counts.append(None)
             continue
         whole = isinstance(size, int | np.integer)
-        if size < 0 or size > (total if whole else 1):
+        if size < 0 or size > (total if whole else 1) or (whole and size == 0):
             raise ValueError(
                 f"`{name}` should be either a positive integer smaller than {total}, or a float "
                 f"within the range `[0, 1]`. Received: {name}={size}"

@@ -228,7 +228,7 @@ def test_what_does_not_match_the_outputs(options: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        ([np.ones((4, 4, 3))], None, "structure of `inputs`"),
+        ([np.ones((4, 4, 3))], None, "expects 2 named input"),
         ({"a": np.ones((4, 4, 3))}, None, "structure of `inputs`"),
         ([np.ones((4, 4, 3)), np.ones((3, 2))], None, "cardinality"),
         ([np.ones((4, 4, 3)), np.ones((4, 7))], None, "incompatible|Concatenate"),

@@ -80,5 +80,5 @@ def test_ones_own() -> None:
         rnn_engine.saving.deserialize_keras_object({"class_name": "Nothing", "config": {}})
     with pytest.raises(TypeError, match="Could not locate class 'Nothing'"):
         keras.saving.deserialize_keras_object({"class_name": "Nothing", "config": {}})
-    with pytest.raises(ValueError, match="Cannot serialize"):
+    with pytest.raises(TypeError, match="Cannot serialize"):
         rnn_engine.saving.serialize_keras_object(object())

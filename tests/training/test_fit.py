@@ -308,7 +308,7 @@ BAD_FIT = [
     ({"epochs": 1.5}, TypeError, "epochs"),
     ({"initial_epoch": -1}, ValueError, "initial_epoch"),
     ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch"),
-    ({"validation_split": 1.0}, ValueError, r"validation_split must be a number in \[0, 1\)"),
+    ({"validation_split": 1.0}, ValueError, "is not sufficient to split it"),
     ({"validation_split": -0.1}, ValueError, "validation_split"),
     ({"validation_split": float("nan")}, ValueError, "validation_split"),
     ({"validation_split": 0.95}, ValueError, "not sufficient"),

@@ -55,6 +55,17 @@ def check_arguments(
         )
 
 
+def no_sparse(sparse: Any, output_mode: str) -> ValueError:
+    """Return the error of `sparse`: for integers in Keras's words, and for all else in ours."""
+    opening = ""
+    if output_mode == "int":
+        opening = (
+            f"`sparse` may only be true if `output_mode` is `'one_hot'`, `'multi_hot'`, `'count'` "
+            f"or `'tf_idf'`. Received: sparse={sparse} and output_mode=int. "
+        )
+    return ValueError(f"{opening}sparse must be False: there are no sparse arrays here.")
+
+
 def read_salt(salt: Any, layer: str) -> tuple[int, int] | None:
     """Return the key of the hash; one number stands for both parts."""
     if salt is None:

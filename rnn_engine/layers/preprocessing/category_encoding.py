@@ -59,6 +59,8 @@ class CategoryEncoding(Layer):
             )
         if sparse:
             raise ValueError("`sparse=True` is not offered: there are no sparse arrays here.")
+        if isinstance(num_tokens, int | np.integer) and num_tokens < 1:
+            raise ValueError(f"`num_tokens` must be >= 1. Received: num_tokens={num_tokens}.")
         self.num_tokens = positive_int(num_tokens, "num_tokens")
         self.output_mode = mode
         self.sparse = False

@@ -53,7 +53,15 @@ class Discretization(Layer):
     ) -> None:
         super().__init__(name=name, dtype=dtype, **kwargs)
         if sparse:
-            raise ValueError("`sparse=True` is not offered: there are no sparse arrays here.")
+            opening = ""
+            if output_mode == "int":
+                opening = (
+                    "`sparse=True` may only be used if `output_mode` is `'one_hot'`, "
+                    f"`'multi_hot'`, or `'count'`. Received: sparse={sparse} and output_mode=int. "
+                )
+            raise ValueError(
+                f"{opening}`sparse=True` is not offered: there are no sparse arrays here."
+            )
         if output_mode not in _MODES:
             raise ValueError(
                 f"Unknown value for `output_mode` argument of layer Discretization. Expected one "

@@ -11,6 +11,7 @@ from rnn_engine.config import floatx
 from rnn_engine.layers.preprocessing.arguments import (
     as_list,
     check_arguments,
+    no_sparse,
     read_salt,
     without_path,
 )
@@ -52,8 +53,8 @@ class IndexLookup(Vocabulary, TextLayer):
             given["max_tokens"], given["num_oov_indices"], mode, given["invert"],
             given["pad_to_max_tokens"],
         )  # fmt: skip
-        if given.pop("sparse"):
-            raise ValueError("sparse must be False: there are no sparse arrays here.")
+        if sparse := given.pop("sparse"):
+            raise no_sparse(sparse, mode)
         if idf_weights is not None and mode != "tf_idf":
             raise ValueError(
                 "`idf_weights` should only be set if `output_mode` is `'tf_idf'`. Received: "

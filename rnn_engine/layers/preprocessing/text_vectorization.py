@@ -97,7 +97,11 @@ class TextVectorization(TextLayer):
             check_choice("TextVectorization", "split", split, SPLIT)
         check_choice("TextVectorization", "output_mode", output_mode, [*OUTPUT_MODES, *OLD_MODES])
         if ragged:
-            raise ValueError("ragged must be False: there are no ragged arrays here.")
+            raise ValueError(
+                f"`ragged` must not be true if `output_mode` is `'int'`. Received: ragged={ragged} "
+                f"and output_mode={output_mode}. ragged must be False: there are no ragged arrays "
+                f"here."
+            )
         _check_length(output_sequence_length, output_mode)
         settings = {key: kwargs.pop(key) for key in _OF_LAYERS if key in kwargs}
         super().__init__(name=name, **settings)

@@ -83,8 +83,9 @@ class Vocabulary:
             weights = np.asarray(idf_weights, dtype=floatx())
             if weights.shape != (len(terms),):
                 raise ValueError(
-                    f"idf_weights must have the shape ({len(terms)},) of the vocabulary, "
-                    f"got {weights.shape}."
+                    f"`idf_weights` must be the same length as vocabulary. len(idf_weights) is "
+                    f"{weights.size}; len(vocabulary) is {len(terms)}. Received: an array of shape "
+                    f"{weights.shape}"
                 )
         self._install(tokens, weights, padded=start > 0 or self._token_start() == 0)
 
