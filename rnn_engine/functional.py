@@ -12,7 +12,7 @@ from rnn_engine.graph import KerasTensor, flatten, is_nested, map_structure, pac
 from rnn_engine.graph.layout import Layout, copies
 from rnn_engine.graph.order import operations_by_depth, rebuilt_from
 from rnn_engine.layers.base import Layer, registry
-from rnn_engine.layers.calls import call_in_context, is_special
+from rnn_engine.layers.calls import call_in_context, current, is_special
 from rnn_engine.layers.input_layer import Input
 from rnn_engine.layers.logits import GraphLogits
 from rnn_engine.model import Model, adjusted
@@ -300,7 +300,8 @@ class Functional(Model):
         With ``training=None`` each layer follows the `training` that it was called with when
         the graph was made.
         """
-        if type(inputs) is not np.ndarray or args or kwargs or OPEN or len(self.inputs) > 1:
+        plain = type(inputs) is np.ndarray and len(self.layout.inputs) == 1
+        if not plain or args or kwargs or OPEN or current() is not None:
             if any(isinstance(leaf, KerasTensor) for leaf in flatten(inputs)):
                 return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
             if OPEN or is_special(inputs, args, kwargs):

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnn_engine import Sequential, layers
+from rnn_engine import Model, Sequential, layers
 
 RNG = np.random.default_rng(3)
 
 
-def model_and_sets() -> tuple[Sequential, list[list[np.ndarray]]]:
+def model_and_sets() -> tuple[Any, list[list[np.ndarray]]]:
     model = Sequential(
         [
             layers.SimpleRNN(24, return_sequences=True, input_shape=(6, 8)),
@@ -37,8 +37,11 @@ def model_and_sets() -> tuple[Sequential, list[list[np.ndarray]]]:
     ],
     ids=["predict", "several batches", "predict_on_batch", "call"],
 )
-def test_an_output_is_of_one_set_of_weights(predict: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("graph", [False, True])
+def test_an_output_is_of_one_set_of_weights(predict: Callable[..., Any], graph: bool) -> None:
     model, sets = model_and_sets()
+    if graph:
+        model = Model(model.inputs, model.outputs)
     x = RNG.normal(size=(20, 6, 8)).astype("f4")
     wanted = []
     for weights in sets:
