@@ -33,6 +33,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
            [0., 0., 1.]])
     """
     given = np.asarray(x)
+    if given.dtype.kind in "SU":  # numerals are labels, as in Keras
+        given = given.astype(np.int64)
     bad = ~np.isfinite(given) if given.dtype.kind == "f" else np.zeros(given.shape, bool)
     labels = np.where(bad, -1, given).astype(np.int64)
     if not num_classes:

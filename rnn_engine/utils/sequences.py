@@ -1,5 +1,6 @@
 """`pad_sequences`: sequences of many lengths to one array."""
 
+import operator
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -59,7 +60,7 @@ def pad_sequences(
         if not lengths:
             raise ValueError("sequences must not be empty when maxlen is None.")
         maxlen = max(lengths)
-    elif maxlen < 0:
+    elif operator.index(maxlen) < 0:
         raise ValueError(f"maxlen must not be negative, got {maxlen}.")
     _check_value(value, dtype)
 

@@ -25,6 +25,11 @@ def test_to_categorical_is_keras(shape, seed, extra, dtype):
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("x", [["1", "0"], [["2"], ["0"]], np.array(["3"])])
+def test_numerals_are_labels(x):
+    np.testing.assert_array_equal(to_categorical(x), keras.utils.to_categorical(x))
+
+
 @pytest.mark.parametrize(
     ("x", "num_classes", "message"),
     [
@@ -32,6 +37,7 @@ def test_to_categorical_is_keras(shape, seed, extra, dtype):
         ([[0, 1], [-1, 2]], None, r"from 0 to 2, got -1 at index \(1, 0\)"),
         ([0.0, np.nan], 2, r"got nan at index \(1,\)"),
         ([-1], None, "got -1"),
+        ("a", None, "invalid literal for int"),
         ([], None, "must not be empty"),
     ],
 )

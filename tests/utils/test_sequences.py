@@ -81,3 +81,9 @@ def test_no_steps_and_no_sequences():
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=message):
         pad_sequences(**arguments)
+
+
+@pytest.mark.parametrize("maxlen", ["a", 2.0])
+def test_a_length_is_an_integer(maxlen):
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        pad_sequences([[1]], maxlen=maxlen)
