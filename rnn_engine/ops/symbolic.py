@@ -48,6 +48,12 @@ class OpCall(Operation):
             if str(error).startswith("operands could not be broadcast"):
                 raise _no_broadcast(flatten((args, kwargs))) from error
             raise
+        except IndexError as error:
+            if self.op != "get_item":
+                raise
+            raise ValueError(
+                f"Array has shape {args[0].shape} but out-of-bounds index {args[1]} was requested."
+            ) from error
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs, and what they were made from."""
