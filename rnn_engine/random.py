@@ -354,7 +354,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     >>> sorted(set(dropout(np.ones(100, np.float32), 0.5, seed=1).tolist()))
     [0.0, 2.0]
     """
-    if not 0 <= rate < 1:
+    if not 0 <= rate <= 1:  # Keras takes 1 as well, whatever it says
         raise ValueError(
             f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}"
         )
