@@ -14,6 +14,7 @@ import ctypes
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
@@ -30,9 +31,10 @@ from rnn_engine.kernels.options import c_function, inlined_kernel, kernel
 from rnn_engine.kernels.tables import TABLE, number, pointer, put, table_of
 from rnn_engine.kernels.vector import INT32, INT64, POINTER
 
-# Rounds, of some 20 to 50 ns, that a thread looks out before it sleeps: for tasks, and for the
-# end of those that others have begun.
-ROUNDS = 400
+# How long a thread looks out before it sleeps: for tasks, and for the end of those that others have
+# begun. What is between two steps of a training; much longer, and beside busy processes it has used
+# up its time when there is work.
+SECONDS = 25e-6
 # Words of a cache line, which only one thread at a time can write.
 _LINE = 8
 
@@ -49,6 +51,7 @@ class At(IntEnum):
     WORKERS = 3 * _LINE + 3  # how many there are
     END = 3 * _LINE + 4  # what the caller sleeps on
     MODE = 3 * _LINE + 5  # how the caller rounds, and what it does with denormals
+    ROUNDS = 3 * _LINE + 6  # so often a thread looks before it sleeps
     ROUSED = 4 * _LINE  # how many of the threads somebody has seen to
     FIRST = 5 * _LINE  # the threads, each a line: what it sleeps on, whether it does
 
@@ -56,9 +59,8 @@ class At(IntEnum):
 MOST_WORKERS = 255
 _ASLEEP = 1
 _TASKS, _WAITS = 2**32, 2**32
-(_TAKEN, _STATE, _LEFT, _BODY, _ARGUMENTS, _WANTED, _WORKERS, _END, _MODE, _ROUSED, _FIRST) = map(
-    int, At
-)
+(_TAKEN, _STATE, _LEFT, _BODY, _ARGUMENTS, _WANTED, _WORKERS, _END, _MODE, _ROUNDS, _ROUSED,
+ _FIRST) = map(int, At)  # fmt: skip
 
 
 def _new_lock() -> int:
@@ -197,11 +199,11 @@ def _share(body: Any, arguments: Any, tasks: int) -> None:
     write(pool, _STATE, tasks * _TASKS)
     write(pool, _ROUSED, 0)  # now that those who are woken find tasks
     _take(pool)
-    rounds = 0
-    while rounds < ROUNDS and read(pool, _LEFT) != 0:
+    rounds = number(pool, _ROUNDS)
+    while rounds > 0 and read(pool, _LEFT) != 0:
         pause()
-        rounds += 1
-    if rounds == ROUNDS and add(pool, _LEFT, _WAITS) != 0:
+        rounds -= 1
+    if rounds <= 0 and add(pool, _LEFT, _WAITS) != 0:
         _sleep(pool, _END)
     write(pool, _TAKEN, 0)
 
@@ -211,17 +213,27 @@ def _serve(table: Any, worker: int) -> None:
     """Take tasks for ever."""
     pool, place = table_of(table), _FIRST + worker * _LINE
     while True:
-        rounds = 0
-        while rounds < ROUNDS and not _has_tasks(pool):
+        rounds = number(pool, _ROUNDS)
+        while rounds > 0 and not _has_tasks(pool):
             pause()
-            rounds += 1
-        if rounds == ROUNDS:
+            rounds -= 1
+        if rounds <= 0:
             write(pool, place + _ASLEEP, 1)
             # A task that came meanwhile may have found this thread awake. Where its caller
             # was in time to wake it, that is still to be taken.
             if not _has_tasks(pool) or not replace(pool, place + _ASLEEP, 1, 0):
                 _sleep(pool, place)
         _take(pool)
+
+
+@kernel
+def _look(table: Any, rounds: int) -> None:
+    """Look for tasks so often, to learn how long that takes: a pause is 40 cycles, or 140."""
+    pool = table_of(table)
+    for _ in range(rounds):
+        if _has_tasks(pool):
+            pause()
+        pause()
 
 
 # --- what kernels and Python call --------------------------------------------------
@@ -325,12 +337,24 @@ def start(count: int) -> None:
     """See that at least so many threads, where they can be had, take tasks beside the caller."""
     with _starting:
         _serve.compile((types.int64[::1], types.intp))
+        if not _table[At.ROUNDS]:
+            _table[At.ROUNDS] = _rounds()
         # A process that may have no more threads has those it has.
         with contextlib.suppress(RuntimeError):
             for worker in range(int(_table[At.WORKERS]), min(count, MOST_WORKERS)):
                 _table[At.FIRST + worker * _LINE] = _new_lock()
                 _thread.start_new_thread(_serve, (_table, worker))
                 _table[At.WORKERS] = worker + 1
+
+
+def _rounds() -> int:
+    """Return how often a thread can look out in its time."""
+    times, rounds = [], 1000
+    for _ in range(3):
+        began = time.perf_counter()
+        _look(_table, rounds)
+        times.append(time.perf_counter() - began)
+    return max(1, int(rounds * SECONDS / min(times)))
 
 
 def _forget() -> None:

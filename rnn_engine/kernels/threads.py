@@ -12,9 +12,9 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from rnn_engine.kernels.cores import available_cores
 
-# Below this many multiply-adds, some 40 us, one thread is faster than two: the other one sleeps,
-# and is awake 10 to 25 us later.
-SERIAL_WORK = 1_500_000
+# Below this many multiply-adds, some 100 us, one thread is as fast as two: the other one may sleep,
+# and is awake 10 to 50 us later.
+SERIAL_WORK = 5_000_000
 # Multiply-adds of one call of a kernel, which Ctrl-C cannot interrupt: 12 ms on one core at
 # the FMA peak of 2024's servers, below 200 ms at a twelfth of that.
 LONGEST_CALL = 2**30
