@@ -30,7 +30,8 @@ def rows(run: Run, wanted: set[str]) -> Iterator[tuple[str, Row]]:
 
 def line(run: Run, name: str, row: Row) -> str:
     """Return a row of the table."""
-    fastest, keras, share = row.fastest_peer(), row.fastest_peer(KERAS), run.share(row, ENGINE)
+    fastest, keras = row.fastest_peer(), row.fastest_peer(KERAS)
+    share = run.share(row, ENGINE) if row.unit == "s" else None
     ratios = [row.ratio(side) if side else None for side in (fastest, keras)]
     cells = [
         name,

@@ -35,8 +35,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     given = np.asarray(x)
     if given.dtype.kind in "SU":  # numerals are labels, as in Keras
         given = given.astype(np.int64)
-    bad = ~np.isfinite(given) if given.dtype.kind == "f" else np.zeros(given.shape, bool)
-    labels = np.where(bad, -1, given).astype(np.int64)
+    labels = np.where(np.isfinite(given), given, -1) if given.dtype.kind == "f" else given
+    labels = labels.astype(np.int64, copy=False)
     if not num_classes:
         if labels.size == 0:
             raise ValueError("x must not be empty when num_classes is None.")

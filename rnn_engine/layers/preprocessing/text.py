@@ -19,8 +19,8 @@ STANDARDIZE: dict[str, dict[int, Any]] = {
 BLANKS = " \t\n\r\x0b\x0c"
 _WORDS = re.compile(f"[^{BLANKS}]+")
 _IS_BLANK = np.isin(np.arange(128, dtype=np.uint8), np.frombuffer(BLANKS.encode(), np.uint8))
-# What else Python takes for a blank within ASCII.
-_SEPARATORS = "\x1c\x1d\x1e\x1f"
+# The first of four that Python takes for blanks as well, within ASCII.
+_SEPARATORS = np.uint8(0x1C)
 SPLIT: dict[str, Callable[[str], list[str]]] = {"whitespace": _WORDS.findall, "character": list}
 
 
@@ -56,11 +56,11 @@ def clean(texts: list[str], table: dict[int, Any]) -> list[str]:
 def split(texts: list[str], how: str) -> Tokens:
     """Return the tokens of texts that are parted as `SPLIT` has it."""
     whole = "\n".join(texts) if how == "whitespace" else ""
+    letters = np.frombuffer(whole.encode() if whole.isascii() else b"", np.uint8)
     # Python's own blanks are those of ASCII there, and its split several times as fast.
-    alike = whole.isascii() and not any(map(whole.count, _SEPARATORS))
-    if not alike or not whole or whole.count("\n") != len(texts) - 1:
+    alike = letters.size > 0 and not ((letters - _SEPARATORS) < 4).any()
+    if not alike or whole.count("\n") != len(texts) - 1:
         return Tokens.of_rows(map(SPLIT[how], texts))
-    letters = np.frombuffer(whole.encode(), np.uint8)
     blank = _IS_BLANK[letters]
     starts = ~blank
     starts[1:] &= blank[:-1]

@@ -27,6 +27,9 @@ from rnn_engine.layers.preprocessing.text_layer import TextLayer
 # Arguments of every layer, which are not the lookup's.
 _OF_LAYERS = ("trainable", "dtype", "autocast", "input_shape", "batch_input_shape", "batch_size")
 
+# Texts whose tokens are counted together, while they are in the cache.
+_TOGETHER = 512
+
 
 @registry.register()
 class TextVectorization(TextLayer):
@@ -146,8 +149,14 @@ class TextVectorization(TextLayer):
 
     def update_state(self, data: Any) -> None:
         """Count the tokens of a batch of texts."""
-        tokens, _, _ = self._tokenize(data, "data")
-        self._lookup.count(tokens)
+        texts, shape = read_strings(data, self.encoding, "data")
+        whole = not isinstance(self.split, str) or callable(self.standardize)
+        if whole or (len(shape) > 1 and shape[-1] != 1):
+            self._lookup.count(self._tokenize(data, "data")[0])
+            return
+        for begin in range(0, max(1, len(texts)), _TOGETHER):
+            some = texts[begin : begin + _TOGETHER]
+            self._lookup.count(self._tokenize(some, "data")[0])
 
     def finalize_state(self) -> None:
         """Make the vocabulary of what was counted."""

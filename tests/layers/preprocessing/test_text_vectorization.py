@@ -259,3 +259,20 @@ def test_the_shape_may_be_left_out_of_build():
         layer.build()
         results.append(np.asarray(layer(["b a c"])))
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("shape", [(1300,), (1300, 1), (0,)])
+def test_more_texts_than_are_counted_together(shape):
+    rng = np.random.default_rng(0)
+    words = np.array([f"w{i}" for i in range(40)])
+    texts = [" ".join(rng.choice(words, 1 + i % 9)) for i in range(int(np.prod(shape)))]
+    layer = TextVectorization(output_mode="tf_idf" if shape == (1300,) else "int")
+    layer.adapt(np.array(texts, dtype=object).reshape(shape))
+    theirs = keras.layers.TextVectorization(output_mode=layer.output_mode)
+    if not texts:
+        assert layer.vocabulary_size() == 2
+        return
+    theirs.adapt(texts)
+    assert layer.get_vocabulary() == theirs.get_vocabulary()
+    if layer.output_mode == "tf_idf":
+        np.testing.assert_allclose(layer(texts[:3]), np.array(theirs(texts[:3])), rtol=1e-5)
