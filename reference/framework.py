@@ -191,6 +191,20 @@ def _rows(problem: Problem, found: Mapping[str, Any]) -> Iterator[Row]:
             yield row(f"gradient of {name}", *values)
 
 
+def read_file(place: str, opening: str) -> tuple[str, str, dict[str, Any]]:
+    """Return path and name in ``FILE.py:name``, and what the file defines.
+
+    Raises
+    ------
+    ValueError
+        If `place` is not of that form, in a message that begins with `opening`.
+    """
+    path, _, name = place.rpartition(":")
+    if not path or not Path(path).is_file():
+        raise ValueError(f"{opening} FILE.py:name with an existing file, got {place!r}.")
+    return path, name, runpy.run_path(path)
+
+
 def load_run(place: str) -> Run:
     """Return the function that ``FILE.py:name`` names.
 
@@ -199,10 +213,8 @@ def load_run(place: str) -> Run:
     ValueError
         If `place` is not of that form, or the file has no such function.
     """
-    path, _, name = place.rpartition(":")
-    if not path or not Path(path).is_file():
-        raise ValueError(f"expected FILE.py:name with an existing file, got {place!r}")
-    found = runpy.run_path(path).get(name)
+    path, name, names = read_file(place, "expected")
+    found = names.get(name)
     if not callable(found):
         raise ValueError(f"{path} has no function {name!r}")
     return found

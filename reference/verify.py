@@ -7,10 +7,8 @@ three sides. Errors are relative to the size of the quantity as
 """
 
 import argparse
-import runpy
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from reference import engine, keras_twin, oracle, oracle_training
 from reference.case import Case
 from reference.cases import fixed_cases, random_cases
 from reference.compare import TRAINING, Row, compare, roundoff, tolerance, trained
+from reference.framework import read_file
 from reference.running_error import Quantity
 
 DTYPES = ("float32", "float64")
@@ -112,10 +111,7 @@ def load_model(place: str) -> Any:
     ValueError
         If `place` is not of that form, or the file has no such name.
     """
-    path, _, name = place.rpartition(":")
-    if not path or not Path(path).is_file():
-        raise ValueError(f"--model expects FILE.py:name with an existing file, got {place!r}.")
-    names = runpy.run_path(path)
+    path, name, names = read_file(place, "--model expects")
     if name not in names:
         raise ValueError(f"{path} has no {name!r}.")
     found = names[name]

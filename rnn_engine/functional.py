@@ -308,10 +308,10 @@ class Functional(Model):
                 return call_in_context(self, inputs, args, training, mask, kwargs)
             inputs = self.bind(inputs, *args, **kwargs)[0]
         x, before = self.convert(inputs), writes.count
-        y, _ = self.forward(x, training, mask)  # type: ignore[arg-type]  # None stays None here
+        y, _ = self.forward(x, training, mask)
         if (writes.count != before or before & 1) and not training and self._repeats:
             with writes.lock:  # weights were written meanwhile: see `Layer.__call__`
-                y, _ = self.forward(x, training, mask)  # type: ignore[arg-type]
+                y, _ = self.forward(x, training, mask)
         y = self.halved(y) if self._gives_half else y
         y = y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
         return self.nested_outputs(y)
@@ -344,7 +344,7 @@ class Functional(Model):
             return ys[0], masks[0], saved
         return tuple(ys), masks, saved
 
-    def forward(self, x: Any, training: bool = False, mask: Any = None) -> Any:
+    def forward(self, x: Any, training: bool | None = False, mask: Any = None) -> Any:
         """Return ``(y, saved)``; the caller's own, even where layers only pass x on."""
         y, _, saved = self.forward_with_mask(x, training, mask)
         if self._passes_on:

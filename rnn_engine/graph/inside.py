@@ -21,4 +21,4 @@ def with_inner(layers: Iterable[Any]) -> Iterator[Any]:
 
 def is_stateful(layer: Any) -> bool:
     """Whether a layer, or one inside it, carries a state from batch to batch."""
-    return bool(getattr(layer, "stateful", False)) or any(map(is_stateful, layer.sublayers))
+    return any(getattr(inner, "stateful", False) for inner in with_inner([layer]))

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,7 @@ def _by_ending(
 ) -> Table:
     return {
         ending: {
-            name: refused.get(name + ending) or cell(lambda n=name, e=ending: trip(n, e))  # type: ignore[misc]
-            for name in names
+            name: refused.get(name + ending) or cell(partial(trip, name, ending)) for name in names
         }
         for ending in ENDINGS
     }
@@ -230,7 +230,7 @@ def column(trip: Callable[..., float], names: list[str], *arguments: Any) -> dic
     found = {}
     for name in names:
         with tempfile.TemporaryDirectory() as place:
-            found[name] = cell(lambda n=name, f=place: trip(n, Path(f), *arguments))  # type: ignore[misc]
+            found[name] = cell(partial(trip, name, Path(place), *arguments))
     return found
 
 

@@ -152,11 +152,11 @@ class TextVectorization(TextLayer):
         texts, shape = read_strings(data, self.encoding, "data")
         whole = not isinstance(self.split, str) or callable(self.standardize)
         if whole or (len(shape) > 1 and shape[-1] != 1):
-            self._lookup.count(self._tokenize(data, "data")[0])
+            self._lookup.count(self._tokens_of(texts, shape, "data")[0])
             return
         for begin in range(0, max(1, len(texts)), _TOGETHER):
             some = texts[begin : begin + _TOGETHER]
-            self._lookup.count(self._tokenize(some, "data")[0])
+            self._lookup.count(self._tokens_of(some, (len(some),), "data")[0])
 
     def finalize_state(self) -> None:
         """Make the vocabulary of what was counted."""
@@ -226,7 +226,8 @@ class TextVectorization(TextLayer):
             If texts are to be split and the last axis is of another size.
         """
         self._lookup._check_ready()
-        tokens, lead, dense = self._tokenize(inputs, "inputs")
+        flat, shape = read_strings(inputs, self.encoding, "inputs")
+        tokens, lead, dense = self._tokens_of(flat, shape, "inputs")
         found = self._lookup.find(tokens.flat)
         whole = self.output_mode == "int"
         length = self.output_sequence_length if whole else None
@@ -240,11 +241,10 @@ class TextVectorization(TextLayer):
                 indices = indices[..., None]  # else texts of one token lost their axis
         return self._lookup.encode(indices)
 
-    def _tokenize(
-        self, inputs: Any, argument: str
+    def _tokens_of(
+        self, flat: list[str], shape: tuple[int, ...], argument: str
     ) -> tuple[Tokens, tuple[int, ...], tuple[int, ...] | None]:
         """Return the tokens, the shape of the texts, and the whole shape if dense."""
-        flat, shape = read_strings(inputs, self.encoding, argument)
         if callable(self.standardize):
             given = np.array(flat, dtype=str).reshape(shape)
             flat, shape = read_strings(self.standardize(given), self.encoding, "standardize(...)")
