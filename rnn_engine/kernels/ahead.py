@@ -9,20 +9,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import binding
-from numba.core import config, types
-from numba.core.compiler_lock import global_compiler_lock
+import numpy as np
 
 from rnn_engine.kernels import cache, finish
+from rnn_engine.kernels.compiler import binding, config, global_compiler_lock
 from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.gemm import gemm_two
 from rnn_engine.kernels.options import c_function
 from rnn_engine.kernels.recurrent import cells, lone, steps, walker
-from rnn_engine.kernels.tables import TABLE
 from rnn_engine.kernels.vector import cpu_features
-
-_FLOAT = types.float32
-_POINTER = types.CPointer(_FLOAT)
 
 # A kernel, by what the C code calls it: a name, and what it takes to make it.
 Kernel = tuple[str, tuple[Any, ...]]
@@ -49,21 +44,18 @@ def lone_step(cell: str, codes: tuple[int, ...]) -> Kernel:
     return f"engine_lone_{cell}_{names}", ("lone_step", cell, codes)
 
 
-def _function(key: tuple[Any, ...]) -> tuple[Any, Callable[..., Any]]:
-    """Return the signature and the Python function of a kernel."""
+def _function(key: tuple[Any, ...]) -> Callable[..., Any]:
+    """Return the Python function of a kernel."""
     kind, *rest = key
     if kind == "gemm":
-        return gemm_two.signature(_FLOAT), gemm_two.function
-    if kind in ("walk", "lone"):
-        body = walker.forward if kind == "walk" else lone.forward_lone
-        return types.void(TABLE, _POINTER, types.intp), body
-    if kind == "stage":
-        return types.void(TABLE, TABLE, _POINTER, types.intp), walker.run_stage
+        return gemm_two.function
+    if kind in ("walk", "lone", "stage"):
+        bodies = {"walk": walker.forward, "lone": lone.forward_lone, "stage": walker.run_stage}
+        return bodies[kind]
     if kind == "finish":
-        return finish.c_signature(_FLOAT), finish.made(rest[0])
+        return finish.made(rest[0])
     cell = cells.find(rest[0])
-    find = steps.forward_function if kind == "step" else lone.forward_function
-    return types.void(TABLE, _POINTER, types.intp, types.intp), find(cell, *rest[1:])
+    return (steps if kind == "step" else lone).forward_function(cell, *rest[1:])
 
 
 @functools.lru_cache(maxsize=128)
@@ -80,7 +72,7 @@ def cpu_name() -> str:
 
 def _compiled(kernel: Kernel) -> bytes:
     name, key = kernel
-    compiled = c_function(*_function(key), cached=False)
+    compiled = c_function(_function(key), np.dtype(np.float32), cached=False)
     wrapper = compiled._wrapper_name
     native = wrapper.removeprefix("cfunc.")
     module = binding.parse_bitcode(compiled._library._final_module.as_bitcode())

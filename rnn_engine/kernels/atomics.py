@@ -6,10 +6,7 @@ other thread does.
 
 from typing import Any
 
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-
+from rnn_engine.kernels.compiler import cgutils, intrinsic, ir, types
 from rnn_engine.kernels.denormals import is_x86
 from rnn_engine.kernels.tables import TABLE, index_of, place_in
 from rnn_engine.kernels.vector import INT64

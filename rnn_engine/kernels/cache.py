@@ -23,14 +23,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import llvmlite
-import numba
 import numpy as np
-from numba.core import config, types
-from numba.core.compiler import CompileResult
-from numba.core.compiler_lock import global_compiler_lock
 
 from rnn_engine.kernels import notice
+from rnn_engine.kernels.compiler import (
+    LIBRARY,
+    CompileResult,
+    config,
+    global_compiler_lock,
+    types,
+    versions,
+)
 
 _SUFFIX = ".kernel"
 # Folders of other versions that nothing has read for so long are removed.
@@ -43,8 +46,7 @@ def _hash_of_sources() -> str | None:
     None where the sources are not files (a zip, bytecode alone): what cannot be told
     apart from another version is not cached.
     """
-    versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
-    digest = hashlib.sha256(repr(versions).encode())
+    digest = hashlib.sha256(repr((*versions(), np.__version__, sys.version)).encode())
     try:
         paths = sorted(Path(__file__).parent.rglob("*.py"))
         if not any(path.name == "cache.py" for path in paths):
@@ -58,7 +60,7 @@ def _hash_of_sources() -> str | None:
 
 
 # Taken when the first kernel is imported: from then on the files may be replaced.
-_SOURCES = _hash_of_sources()
+_SOURCES = _hash_of_sources() if LIBRARY is None else None
 
 
 def folder() -> Path | None:

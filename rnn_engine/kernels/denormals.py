@@ -11,10 +11,7 @@ caller's own arithmetic is not touched.
 
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-
+from rnn_engine.kernels.compiler import binding, cgutils, intrinsic, ir, types
 from rnn_engine.kernels.vector import INT32, INT64, POINTER
 
 # Bits of x86's MXCSR register: read denormals as zero, write zero for them.

@@ -14,12 +14,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import types
-from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import intrinsic
+import numpy as np
 
 from rnn_engine.kernels.cache import provides_symbols
+from rnn_engine.kernels.compiler import (
+    LIBRARY,
+    binding,
+    global_compiler_lock,
+    intrinsic,
+    ir,
+    types,
+)
 from rnn_engine.kernels.formulas import TABLE
 from rnn_engine.kernels.options import c_function
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
@@ -27,14 +32,11 @@ from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, all
 # Numbers that stay in the first-level cache between two passes: 8 KiB in float32.
 AT_ONCE = 2048
 
-_INT = types.intp
-_FLOATS = (types.float32, types.float64)
-
 
 def c_signature(dtype: types.Float) -> Any:
     """Return the signature of an epilogue."""
-    p = types.CPointer(dtype)
-    return types.void(_INT, _INT, _INT, p, _INT, p, _INT)
+    p, integer = types.CPointer(dtype), types.intp
+    return types.void(integer, integer, integer, p, integer, p, integer)
 
 
 # --- the table of addresses ---------------------------------------------------
@@ -45,9 +47,9 @@ _C_FUNCTION = ctypes.CFUNCTYPE(
 )  # fmt: skip
 
 
-def _unwanted(dtype: types.Float) -> Any:
+def _unwanted(itemsize: int) -> Any:
     """Return the C function that stands for an activation that nobody has wanted."""
-    number = ctypes.c_float if dtype.bitwidth == 32 else ctypes.c_double
+    number = ctypes.c_float if itemsize == 4 else ctypes.c_double
 
     def fail(op: int, rows: int, columns: int, out: int, out_row: int, *aux: int) -> None:
         for row in range(rows):
@@ -62,16 +64,22 @@ def _unwanted(dtype: types.Float) -> Any:
     return _C_FUNCTION(fail)
 
 
-# One for each float type; kernels keep pointing at them, so they live for ever. Linear has none.
-_UNWANTED = {dtype: _unwanted(dtype) for dtype in _FLOATS}
-_ADDRESSES = {
-    dtype: (ctypes.c_void_p * len(TABLE))(
-        None, *[ctypes.cast(_UNWANTED[dtype], ctypes.c_void_p)] * (len(TABLE) - 1)
-    )
-    for dtype in _FLOATS
-}
+def _new_table(itemsize: int) -> Any:
+    """Return the table of a float type; linear has no epilogue."""
+    unwanted = _UNWANTED[itemsize] = _unwanted(itemsize)
+    others = [ctypes.cast(unwanted, ctypes.c_void_p)] * (len(TABLE) - 1)
+    return (ctypes.c_void_p * len(TABLE))(None, *others)
+
+
+# By the name of the float type; kernels keep pointing at them, so they live for ever. A library
+# has tables of its own, in which nothing is missing.
+_UNWANTED: dict[int, Any] = {}
+_ADDRESSES: dict[str, Any] = {}
+if LIBRARY is None:
+    _ADDRESSES.update(float32=_new_table(4), float64=_new_table(8))
 _wanted: set[int] = set()
-_provided: set[types.Float] = set()
+_provided: set[str] = set()
+_compiled: dict[tuple[str, int], Any] = {}
 
 
 def _symbol(dtype: types.Float) -> str:
@@ -81,8 +89,8 @@ def _symbol(dtype: types.Float) -> str:
 @provides_symbols
 def _provide(dtype: types.Float) -> None:
     """Tell LLVM where the table of a float type is, and compile what is wanted of it."""
-    binding.add_symbol(_symbol(dtype), ctypes.addressof(_ADDRESSES[dtype]))
-    _provided.add(dtype)
+    binding.add_symbol(_symbol(dtype), ctypes.addressof(_ADDRESSES[dtype.name]))
+    _provided.add(dtype.name)
     _compile_wanted()
 
 
@@ -91,21 +99,20 @@ def want(code: int) -> None:
 
     For the float types in use, at once; for others, when their first kernel is.
     """
+    if LIBRARY is not None:
+        return
     with global_compiler_lock:
         _wanted.add(code)
         _compile_wanted()
 
 
 def _compile_wanted() -> None:
-    for dtype in _provided:
+    for name in _provided:
         for code in _wanted:
-            if code and (dtype, code) not in _compiled:
-                compiled = c_function(c_signature(dtype), made(code))
-                _compiled[dtype, code] = compiled
-                _ADDRESSES[dtype][code] = compiled.address
-
-
-_compiled: dict[tuple[types.Float, int], Any] = {}
+            if code and (name, code) not in _compiled:
+                compiled = c_function(made(code), np.dtype(name))
+                _compiled[name, code] = compiled
+                _ADDRESSES[name][code] = compiled.address
 
 
 def made(code: int) -> Callable[..., None]:

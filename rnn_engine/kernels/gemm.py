@@ -13,10 +13,8 @@ whatever the tile, so a row has the same bits in any company (measured with
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
+from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.finish import AT_ONCE, call_finish
 from rnn_engine.kernels.options import inlined_kernel, linked
 from rnn_engine.kernels.pointers import lane_count, offset

@@ -77,9 +77,10 @@ def for_all(update: Any, slots: int, parallel: bool) -> Any:
         else:
             each(table, hyper, 0, 1)
 
-    # Each is kept in a file of its own name.
-    rows.__qualname__ = f"rows_{update.py_func.__name__}_{slots}"
-    run.__qualname__ = f"{'parallel' if parallel else 'serial'}_{slots}"
+    # Each has a name of its own, in the cache and in the library.
+    name = f"{getattr(update, 'py_func', update).__name__.rpartition('.')[2]}_{slots}"
+    rows.__qualname__ = f"rows_{name}"
+    run.__qualname__ = f"{'parallel' if parallel else 'serial'}_{name}"
     each = kernel(rows)
     return kernel(run)
 

@@ -8,23 +8,26 @@ import gc
 from collections.abc import Callable
 from inspect import Parameter, Signature
 from inspect import signature as signature_of
+from types import SimpleNamespace
 from typing import Any
 
-from llvmlite import binding, ir
-from numba import njit
-from numba.core import config, sigutils, types
-from numba.core.ccallback import CFunc
-from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import intrinsic
+import numpy as np
 
+from rnn_engine.kernels import library
 from rnn_engine.kernels.cache import KernelCache, provide_for, provides_symbols
+from rnn_engine.kernels.compiler import (
+    LIBRARY,
+    CFunc,
+    binding,
+    config,
+    global_compiler_lock,
+    intrinsic,
+    ir,
+    njit,
+    sigutils,
+    types,
+)
 from rnn_engine.kernels.interrupt import ends_notice, holds_interrupts
-
-if config.DISABLE_JIT:
-    raise ImportError(
-        "rnn_engine cannot run without Numba's compiler, which is switched off: unset the "
-        "environment variable NUMBA_DISABLE_JIT (or disable_jit in .numba_config.yaml)."
-    )
 
 # Kernels allocate nothing, so they need no counting of references: a third less to compile.
 _OPTIONS: dict[str, Any] = {
@@ -34,18 +37,30 @@ _OPTIONS: dict[str, Any] = {
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a serial kernel lazily, once for each dtype."""
+    """Compile a serial kernel lazily, once for each dtype, or take it from the library."""
+    if LIBRARY is not None:
+        return LIBRARY.kernel(name_of(function))
     return _cached(njit(**_OPTIONS)(function))
 
 
 def inner_kernel(function: Callable[..., Any]) -> Any:
     """Compile a serial kernel that only other kernels call, without a way in from Python."""
+    if LIBRARY is not None:
+        return function
     return _cached(njit(no_cpython_wrapper=True, **_OPTIONS)(function))
 
 
 def inlined_kernel(function: Callable[..., Any]) -> Any:
     """Have a small kernel become part of each kernel that calls it."""
+    if LIBRARY is not None:
+        return function
     return njit(inline="always", no_cpython_wrapper=True, **_OPTIONS)(function)
+
+
+def name_of(function: Any) -> str:
+    """Return what the cache and the library call a kernel, or what one is made of."""
+    function = getattr(function, "py_func", function)
+    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
 
 
 def _cached(dispatcher: Any) -> Any:
@@ -92,7 +107,20 @@ class Table:
     """Annotates a parameter of a `linked` function that is a pointer to int64."""
 
 
-_FIXED: dict[Any, Any] = {int: types.intp, Table: types.CPointer(types.int64)}
+def _kinds(function: Callable[..., Any], dtype: Any) -> list[Any]:
+    """Return Numba's types of a function's parameters, from their annotations."""
+    table = types.CPointer(types.int64)
+    fixed: dict[Any, Any] = {int: types.intp, bool: types.boolean, Table: table}
+    kinds = [parameter.annotation for parameter in signature_of(function).parameters.values()]
+    return [fixed[kind] if kind in fixed else types.CPointer(dtype) for kind in kinds]
+
+
+LINKED: list[Callable[..., Any]] = []
+
+
+def linked_symbol(function: Callable[..., Any], dtype: str) -> str:
+    """Return what LLVM calls a `linked` function of a float type."""
+    return f"rnn_engine_{function.__module__}_{function.__name__}_{dtype}"
 
 
 def linked(function: Callable[..., Any]) -> Any:
@@ -103,21 +131,21 @@ def linked(function: Callable[..., Any]) -> Any:
     annotated with `int` is an integer, one with `Table` a pointer to int64, every other one a
     pointer to the float type.
     """
-    parameters = signature_of(function).parameters
-    names = list(parameters)
-    kinds = [parameter.annotation for parameter in parameters.values()]
-    floats = [kind not in _FIXED for kind in kinds]
+    if LIBRARY is not None:
+        return function
+    LINKED.append(function)
+    names = list(signature_of(function).parameters)
+    floats = [dtype is types.float32 for dtype in map(_float_of, _kinds(function, types.float32))]
 
     def signature(dtype: Any) -> Any:
-        pointer = types.CPointer(dtype)
-        return types.void(*(_FIXED.get(kind, pointer) for kind in kinds))
+        return types.void(*_kinds(function, dtype))
 
     def symbol(dtype: Any) -> str:
-        return f"rnn_engine_{function.__module__}_{function.__name__}_{dtype.name}"
+        return linked_symbol(function, dtype.name)
 
     @provides_symbols
     def provide(dtype: Any) -> None:
-        address = c_function(signature(dtype), function).address
+        address = c_function(function, np.dtype(dtype.name)).address
         binding.add_symbol(symbol(dtype), address)
 
     def typing(typingctx: Any, *arguments: Any) -> Any:
@@ -148,15 +176,26 @@ def linked(function: Callable[..., Any]) -> Any:
     return made
 
 
-def c_function(signature: Any, function: Callable[..., Any], cached: bool = True) -> CFunc:
+def _float_of(kind: Any) -> Any:
+    return getattr(kind, "dtype", None)
+
+
+def c_function(function: Callable[..., Any], dtype: Any = None, cached: bool = True) -> Any:
     """Compile a function with C's calling convention now; it has an address.
 
-    One that is not `cached` is compiled anew: what comes from the disk has no LLVM code.
+    It returns nothing, and its parameters are annotated as those of a `linked` one; `dtype` is
+    NumPy's of the others. One that is not `cached` is compiled anew: what comes from the disk has
+    no LLVM code. With a library it is there.
     """
+    if LIBRARY is not None:
+        name = library.symbol(name_of(function), dtype)
+        return SimpleNamespace(address=LIBRARY.address(name))
     options = {"nopython": True, **_OPTIONS}
     # Its callers have let go of the lock already, and the wrapper is what has the address.
     del options["nogil"], options["no_cfunc_wrapper"]
-    compiled = CFunc(function, sigutils.normalize_signature(signature), {}, options)
+    float_type = None if dtype is None else getattr(types, dtype.name)
+    signature = sigutils.normalize_signature(types.void(*_kinds(function, float_type)))
+    compiled = CFunc(function, signature, {}, options)
     _equip(compiled, function, cached)
     compiled.compile()
     return compiled

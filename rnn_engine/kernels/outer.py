@@ -18,10 +18,8 @@ back took 13% longer for 1024 units, 6% for 512, 1% for 64.
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
+from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.gemm import TALLEST, Product, Tile, gemm
 from rnn_engine.kernels.options import linked
 from rnn_engine.kernels.pointers import copy_rows, lane_count, load, offset, stack, store

@@ -8,10 +8,8 @@ A panel holds the columns of one register, row after row; the last one is filled
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
+from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.options import linked
 from rnn_engine.kernels.pointers import lane_count, load, offset, store
 from rnn_engine.kernels.vector import INT64, REGISTER_BYTES, VectorBuilder, allow_widest

@@ -6,10 +6,7 @@ an array view costs Numba seven words and a reference count at each call.
 
 from typing import Any
 
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
-
+from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.vector import INT64, POINTER, VectorBuilder, allow_widest, ir_type, lanes
 
 

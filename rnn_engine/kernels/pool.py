@@ -20,15 +20,13 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from rnn_engine.kernels.atomics import add, pause, read, replace, write
 from rnn_engine.kernels.cache import provides_symbols
+from rnn_engine.kernels.compiler import LIBRARY, binding, cgutils, intrinsic, ir, types
 from rnn_engine.kernels.denormals import mode, restore
-from rnn_engine.kernels.options import c_function, inlined_kernel, kernel
-from rnn_engine.kernels.tables import TABLE, number, pointer, put, table_of
+from rnn_engine.kernels.options import Table, c_function, inlined_kernel, kernel
+from rnn_engine.kernels.tables import TABLE, number, place_in, pointer, put, table_of
 from rnn_engine.kernels.vector import INT32, INT64, POINTER
 
 # How long a thread looks out before it sleeps: for tasks, and for the end of those that others have
@@ -53,6 +51,8 @@ class At(IntEnum):
     MODE = 3 * _LINE + 5  # how the caller rounds, and what it does with denormals
     ROUNDS = 3 * _LINE + 6  # so often a thread looks before it sleeps
     ROUSED = 4 * _LINE  # how many of the threads somebody has seen to
+    SLEEP = 4 * _LINE + 1  # addresses of what takes a lock, and of what releases it
+    WAKE = 4 * _LINE + 2
     FIRST = 5 * _LINE  # the threads, each a line: what it sleeps on, whether it does
 
 
@@ -60,7 +60,7 @@ MOST_WORKERS = 255
 _ASLEEP = 1
 _TASKS, _WAITS = 2**32, 2**32
 (_TAKEN, _STATE, _LEFT, _BODY, _ARGUMENTS, _WANTED, _WORKERS, _END, _MODE, _ROUNDS, _ROUSED,
- _FIRST) = map(int, At)  # fmt: skip
+ _SLEEP, _WAKE, _FIRST) = map(int, At)  # fmt: skip
 
 
 def _new_lock() -> int:
@@ -73,16 +73,31 @@ def _new_lock() -> int:
 
 
 def _new_table() -> np.ndarray:
-    numbers = np.zeros(At.FIRST + (MOST_WORKERS + 1) * _LINE, np.int64)
+    if LIBRARY is not None:
+        words = (ctypes.c_int64 * TABLE_SIZE).from_address(LIBRARY.address(_TABLE_SYMBOL))
+        return np.ctypeslib.as_array(words)
+    numbers = np.zeros(TABLE_SIZE + _LINE, np.int64)
     skip = -numbers.ctypes.data // 8 % _LINE
-    table = numbers[skip : numbers.size - _LINE + skip]
     # Threads look at it until the process ends, after Python has gone.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(numbers))
-    table[At.END] = _new_lock()
-    return table
+    return numbers[skip : TABLE_SIZE + skip]
 
 
+def _fill_table() -> None:
+    """Write what an idle pool without threads has in its table."""
+    _table[:] = 0
+    _table[At.END] = _new_lock()
+    # Python's locks, which need no Python: semaphores on Linux, what is there elsewhere.
+    for place, name in ((At.SLEEP, "acquire"), (At.WAKE, "release")):
+        function = getattr(ctypes.pythonapi, f"PyThread_{name}_lock")
+        _table[place] = ctypes.cast(function, ctypes.c_void_p).value
+
+
+TABLE_SIZE = At.FIRST + MOST_WORKERS * _LINE
+_TABLE_SYMBOL = "rnn_engine_pool"
+_SHARE_SYMBOL = "rnn_engine_share"
 _table = _new_table()
+_fill_table()
 
 
 # --- what LLVM calls by name -------------------------------------------------------
@@ -101,19 +116,17 @@ def _pool(typingctx: Any) -> Any:
     return TABLE(), codegen
 
 
-def _called(name: str) -> Any:
-    """Return ``f(table, place, wait)``, which has a function of Python's C interface called."""
+def _on_lock(function: int, waits: bool) -> Any:
+    """Return ``f(table, place)``, which hands the lock at a place to a function of the table."""
 
     def typing(typingctx: Any, table: Any, place: Any) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-            where = builder.gep(args[0], [args[1]], source_etype=INT64)
-            where.type = POINTER
-            lock = builder.load(where, typ=POINTER, align=8)
-            wait = [ir.IntType(32)(1)] if name == _SLEEP else []
-            kind = ir.FunctionType(
-                ir.IntType(32) if wait else ir.VoidType(), [POINTER, *(w.type for w in wait)]
-            )
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [lock, *wait])
+            called = builder.load(place_in(builder, args[0], INT64(function)), typ=POINTER, align=8)
+            lock = builder.load(place_in(builder, args[0], args[1]), typ=POINTER, align=8)
+            wait = [INT32(1)] if waits else []
+            kinds = [POINTER, *(value.type for value in wait)]
+            called.type = ir.FunctionType(INT32 if waits else ir.VoidType(), kinds).as_pointer()
+            builder.call(called, [lock, *wait])
             return context.get_dummy_value()
 
         return types.void(TABLE, types.intp), codegen
@@ -121,14 +134,9 @@ def _called(name: str) -> Any:
     return intrinsic(typing)
 
 
-_TABLE_SYMBOL = "rnn_engine_pool"
-_SHARE_SYMBOL = "rnn_engine_share"
-# Python's locks, which need no Python: semaphores on Linux, what is there elsewhere.
-_SLEEP, _WAKE = "PyThread_acquire_lock", "PyThread_release_lock"
-_sleep, _wake = _called(_SLEEP), _called(_WAKE)
-for _name in (_SLEEP, _WAKE):
-    binding.add_symbol(_name, ctypes.cast(getattr(ctypes.pythonapi, _name), ctypes.c_void_p).value)
-binding.add_symbol(_TABLE_SYMBOL, _table.ctypes.data)
+_sleep, _wake = _on_lock(_SLEEP, True), _on_lock(_WAKE, False)
+if LIBRARY is None:
+    binding.add_symbol(_TABLE_SYMBOL, _table.ctypes.data)
 
 
 @intrinsic
@@ -183,7 +191,7 @@ def _take(pool: Any) -> None:
                 _wake(pool, _END)
 
 
-def _share(body: Any, arguments: Any, tasks: int) -> None:
+def _share(body: Table, arguments: Table, tasks: int) -> None:
     """Run the tasks of one kernel on as many threads as come."""
     pool = _pool()
     # One task needs no help; another kernel may.
@@ -326,7 +334,7 @@ def _provide(dtype: Any) -> None:
 
 @functools.cache
 def _provide_once() -> None:
-    compiled = c_function(types.void(TABLE, TABLE, types.intp), _share)
+    compiled = c_function(_share)
     binding.add_symbol(_SHARE_SYMBOL, compiled.address)
 
 
@@ -336,7 +344,8 @@ _starting = threading.RLock()  # a signal's handler may come by here, too
 def start(count: int) -> None:
     """See that at least so many threads, where they can be had, take tasks beside the caller."""
     with _starting:
-        _serve.compile((types.int64[::1], types.intp))
+        if LIBRARY is None:
+            _serve.compile((types.int64[::1], types.intp))
         if not _table[At.ROUNDS]:
             _table[At.ROUNDS] = _rounds()
         # A process that may have no more threads has those it has.
@@ -361,8 +370,7 @@ def _forget() -> None:
     """Have no threads, in a process that was forked from one that may have some."""
     global _starting
     _starting = threading.RLock()
-    _table[:] = 0
-    _table[At.END] = _new_lock()
+    _fill_table()
 
 
 if hasattr(os, "register_at_fork"):

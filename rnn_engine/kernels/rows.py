@@ -9,10 +9,7 @@ they took three times as long.)
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
-
+from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.finish import AT_ONCE, call_finish
 from rnn_engine.kernels.options import inner_kernel
 from rnn_engine.kernels.pointers import load, offset, store

@@ -7,10 +7,7 @@ pointers, so that LLVM never sees one made of an integer.
 
 from typing import Any
 
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
-
+from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.vector import INT64, POINTER
 
 TABLE = types.CPointer(types.int64)

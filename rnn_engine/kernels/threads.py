@@ -6,10 +6,7 @@ import reprlib
 import threading
 from typing import Any
 
-from llvmlite.binding import ffi
-from numba.core import config
-from numba.core.compiler_lock import global_compiler_lock
-
+from rnn_engine.kernels.compiler import LIBRARY, MOST_THREADS, binding, global_compiler_lock
 from rnn_engine.kernels.cores import available_cores
 
 # Below this many multiply-adds, some 100 us, one thread is as fast as two: the other one may sleep,
@@ -21,7 +18,7 @@ LONGEST_CALL = 2**30
 # Tasks are at most this many, or as many as Numba has threads: more would gain nothing, and
 # most kernels take scratch for each. So many that a small machine, too, can show that their
 # number changes no bit.
-_MOST_TASKS = max(32, config.NUMBA_NUM_THREADS)
+_MOST_TASKS = max(32, MOST_THREADS)
 
 
 def default_threads() -> int:
@@ -122,7 +119,7 @@ def _start(count: int) -> None:
     global _started
     from rnn_engine.kernels import pool  # which is made of kernels
 
-    pool.start(min(count, config.NUMBA_NUM_THREADS) - 1)
+    pool.start(min(count, MOST_THREADS) - 1)
     _started = count
 
 
@@ -146,8 +143,9 @@ def _before_fork() -> None:
     if _llvm_lock is not None:
         with _llvm_lock:
             pass
-    # The first array that Numba sees has it import this, under no lock but the module's own.
-    import numpy.ma  # noqa: F401
+    if LIBRARY is None:
+        # The first array that Numba sees has it import this, under no lock but the module's own.
+        import numpy.ma  # noqa: F401
 
 
 def _after_fork_in_child() -> None:
@@ -164,7 +162,7 @@ def _after_fork_in_child() -> None:
 
 
 # llvmlite gives no name to it; one without it would cost a rare child, not the import.
-_llvm_lock: Any = getattr(ffi.lib, "_lock", None)
+_llvm_lock: Any = None if LIBRARY is not None else getattr(binding.ffi.lib, "_lock", None)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -7,8 +7,8 @@ with ``+``, ``*`` and `fma`, and becomes straight vector code inside a kernel.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
-from numba.core import codegen, config, types
+from rnn_engine.kernels import library
+from rnn_engine.kernels.compiler import LIBRARY, codegen, config, ir, types
 
 POINTER = ir.PointerType()
 INT32 = ir.IntType(32)
@@ -16,7 +16,9 @@ INT64 = ir.IntType(64)
 
 
 def cpu_features() -> str:
-    """Return the CPU features that Numba compiles for, as LLVM writes them."""
+    """Return the CPU features that kernels are compiled for, as LLVM writes them."""
+    if LIBRARY is not None:
+        return library.LEVELS[LIBRARY.level]
     if config.CPU_FEATURES is not None:
         return str(config.CPU_FEATURES)
     # Not LLVM's own list: Numba takes AVX out of it where NUMBA_ENABLE_AVX is 0.

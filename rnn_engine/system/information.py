@@ -5,13 +5,10 @@ import platform
 import re
 from pathlib import Path
 
-import llvmlite
-import numba
 import numpy as np
-from llvmlite import binding
-from numba.core import config
 
-from rnn_engine.kernels import cache, cores, threads
+from rnn_engine.kernels import cache, cores, library, threads
+from rnn_engine.kernels.compiler import LIBRARY, MOST_THREADS, binding, config, versions
 from rnn_engine.kernels.vector import REGISTER_BYTES, REGISTERS, cpu_features
 
 # The features that decide which code is made.
@@ -32,21 +29,38 @@ def info() -> str:
     """
     rows = {
         "rnn_engine": _version("rnn_engine"),
-        "versions": f"Python {platform.python_version()}, NumPy {np.__version__}, "
-        f"Numba {numba.__version__}, llvmlite {llvmlite.__version__}, "
-        f"LLVM {'.'.join(map(str, binding.llvm_version_info))}",
+        "versions": _versions(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}, "
         f"{' '.join(platform.libc_ver()).strip() or 'C library unknown'}",
-        "CPU": f"{_cpu_model()} (LLVM: {config.CPU_NAME or binding.get_host_cpu_name()})",
+        "CPU": _cpu(),
         "CPU features": _features(),
         "vector width": _width(),
         "threads": _threads(),
-        "kernel cache": _cache(),
+        "kernels": _kernels(),
     }
     settings = [f"{key}={_without_user(value)}" for key, value in sorted(os.environ.items())
                 if key.startswith(("RNN_ENGINE_", "NUMBA_", "OMP_"))]  # fmt: skip
     rows["settings"] = ", ".join(settings) or "none"
     return "\n".join(f"{name:<15} {text}" for name, text in rows.items())
+
+
+def _versions() -> str:
+    names = ("Numba", "llvmlite", "LLVM")
+    compilers = zip(names, versions(), strict=False)  # none where nothing is compiled
+    rows = [("Python", platform.python_version()), ("NumPy", np.__version__), *compilers]
+    return ", ".join(f"{name} {version}" for name, version in rows)
+
+
+def _cpu() -> str:
+    if LIBRARY is not None:
+        return _cpu_model()
+    return f"{_cpu_model()} (LLVM: {config.CPU_NAME or binding.get_host_cpu_name()})"
+
+
+def _kernels() -> str:
+    if LIBRARY is not None:
+        return f"built ahead, for {LIBRARY.level}"
+    return f"compiled here, as {library.reason()}; kept in {_cache()}"
 
 
 def _version(package: str) -> str:
@@ -78,7 +92,7 @@ def _features() -> str:
 def _width() -> str:
     bits = 8 * REGISTER_BYTES
     text = f"{bits} bits, {REGISTERS} registers"
-    if bits == 512 and _preferred_bits() < 512:
+    if bits == 512 and LIBRARY is None and _preferred_bits() < 512:
         text += "; LLVM prefers 256 bits for this CPU, and uses them outside the matrix product"
     return text
 
@@ -121,7 +135,7 @@ def _threads() -> str:
     limit = "" if quota is None else f", cgroup quota {quota:g}"
     return (
         f"{threads.get_num_threads()} (cores this process may use: {cores.available_cores()}, "
-        f"of {os.cpu_count()}{limit}; Numba's threads: {config.NUMBA_NUM_THREADS})"
+        f"of {os.cpu_count()}{limit}; at most: {MOST_THREADS})"
     )
 
 

@@ -72,7 +72,7 @@ def _turn(plan: Any, frame: Any, like: Any, t: int) -> None:
     put(frame, F.AHEAD, behind)
 
 
-def arrive(plan: Any, frame: Any, like: Any, stage: int) -> None:
+def arrive(plan: Table, frame: Table, like: Any, stage: int) -> None:
     """Fill the block's gradients of what R multiplies in a stage; a part that a pass chooses.
 
     Those of h add up what INIT points to and the product of the step behind, those of an operand

@@ -47,7 +47,7 @@ def _multiply_gate(
                   rows, left)  # fmt: skip
 
 
-def run_stage(plan: Any, frame: Any, x: Any, stage: int) -> None:
+def run_stage(plan: Table, frame: Table, x: Any, stage: int) -> None:
     """Do what `walker.run_stage` does under dropout."""
     f, u, batch = number(plan, P.FEATURES), number(plan, P.UNITS), number(plan, P.BATCH)
     reach, first_row = number(frame, F.REACH), number(frame, F.FIRST_ROW)
@@ -109,7 +109,7 @@ def _add_scaled(out: Any, out_row: int, a: Any, drop: Any, n: int, rows: int) ->
             store(out, k, load(out, k) + load(a, i * n + j) * load(drop, i * n + j))
 
 
-def arrive(plan: Any, frame: Any, like: Any, stage: int) -> None:
+def arrive(plan: Table, frame: Table, like: Any, stage: int) -> None:
     """Do what `chain.arrive` does under dropout."""
     u, at = number(plan, P.UNITS), P.STAGE + stage * S.SIZE
     batch, first_row = number(plan, P.BATCH), number(frame, F.FIRST_ROW)

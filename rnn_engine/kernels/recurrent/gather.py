@@ -183,7 +183,7 @@ def _add_states(plan: Table, frame: Table, dz: Any, count: int, stage: int, a: A
                   db)  # fmt: skip
 
 
-def gradients(plan: Any, frame: Any, like: Any, stage: int) -> None:
+def gradients(plan: Table, frame: Table, like: Any, stage: int) -> None:
     """Do what `gradients.gradients` does, of the open steps."""
     u, row, base = number(plan, P.UNITS), number(frame, F.DZ_ROW), pointer(frame, F.BASE, like)
     dz, x = offset(base, number(plan, P.OPEN_DZ)), offset(base, number(plan, P.OPEN_X))

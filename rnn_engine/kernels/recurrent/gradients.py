@@ -89,7 +89,7 @@ def fill_dx(plan: Table, frame: Table, dz: Any, count: int) -> None:
                 copy_rows(offset(target, i * step), f, offset(out, i * rows * f), f, rows, f)
 
 
-def gradients(plan: Any, frame: Any, like: Any, stage: int) -> None:
+def gradients(plan: Table, frame: Table, like: Any, stage: int) -> None:
     """Add a member's share of a chunk to the gradients of a group; a part that a pass chooses."""
     f, u, rows = number(plan, P.FEATURES), number(plan, P.UNITS), number(frame, F.ROWS)
     first, start = number(frame, F.FIRST_ROW), number(frame, F.START)
@@ -182,7 +182,7 @@ def _begin_group(plan: Table, like: Any, group: int) -> None:
             store(sums, j, 0.0)
 
 
-def backward(plan: Any, like: Any, group: int) -> None:
+def backward(plan: Table, like: Any, group: int) -> None:
     """Go back with a group from step STOP to BEGIN; a body of `launch`."""
     begin, stop, chunk = number(plan, P.BEGIN), number(plan, P.STOP), number(plan, P.CHUNK)
     before = flush_denormals()
@@ -230,7 +230,7 @@ def gradient_share(plan: Any, like: Any, task: int) -> None:
     restore(before)
 
 
-def add_sums(plan: Any, like: Any, task: int) -> None:
+def add_sums(plan: Table, like: Any, task: int) -> None:
     """Add the sums of all groups but the first to the gradients, in order; a body.
 
     A task has some of the elements.

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from numba.core import types
+import numpy as np
 
 from rnn_engine.kernels.options import (
     c_function,
@@ -20,7 +20,6 @@ from rnn_engine.kernels.pointers import address, offset, stack
 from rnn_engine.kernels.pool import share
 from rnn_engine.kernels.recurrent.places import P
 from rnn_engine.kernels.tables import (
-    TABLE,
     call_body,
     like_of,
     new_table,
@@ -36,11 +35,9 @@ _BODIES: list[Any] = []
 
 
 @functools.lru_cache(maxsize=64)
-def address_of(body: Callable[..., None], dtype: types.Float, part: bool = False) -> int:
+def address_of(body: Callable[..., None], dtype: np.dtype) -> int:
     """Return the address of a body, or of a part of one; it is compiled if it is new."""
-    like = types.CPointer(dtype)
-    arguments = (TABLE, TABLE, like, types.intp) if part else (TABLE, like, types.intp)
-    compiled = c_function(types.void(*arguments), body)
+    compiled = c_function(body, dtype)
     _BODIES.append(compiled)
     return int(compiled.address)
 

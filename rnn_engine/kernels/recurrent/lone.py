@@ -13,14 +13,13 @@ For cells of one stage, whole registers of units and one block of the sum; every
 import functools
 from typing import Any
 
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
+import numpy as np
 
+from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.gemm import BLOCK_K
-from rnn_engine.kernels.options import c_function
+from rnn_engine.kernels.options import Table, c_function
 from rnn_engine.kernels.pointers import copy, lane_count, offset
 from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy
 from rnn_engine.kernels.recurrent.places import F, P, S
@@ -28,7 +27,6 @@ from rnn_engine.kernels.recurrent.plan import Sizes
 from rnn_engine.kernels.recurrent.steps import version_of
 from rnn_engine.kernels.recurrent.walker import FRAME, enter, project
 from rnn_engine.kernels.tables import (
-    TABLE,
     call_step,
     new_table,
     number,
@@ -49,7 +47,7 @@ def is_lone(sizes: Sizes) -> bool:
     return one and sizes.units % sizes.lanes == 0 and sizes.units <= BLOCK_K
 
 
-def forward_lone(plan: Any, like: Any, task: int) -> None:
+def forward_lone(plan: Table, like: Any, task: int) -> None:
     """Take the only row through the steps of a call; a body of `launch`."""
     before = flush_denormals()
     frame = new_table(FRAME)
@@ -82,10 +80,9 @@ def forward_lone(plan: Any, like: Any, task: int) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def step_address(cell: Cell, codes: tuple[int, ...], dtype: types.Float) -> int:
+def step_address(cell: Cell, codes: tuple[int, ...], dtype: np.dtype) -> int:
     """Return the address of product and step of a cell; it is compiled if it is new."""
-    signature = types.void(TABLE, types.CPointer(dtype), types.intp, types.intp)
-    compiled = c_function(signature, _make(cell, codes))
+    compiled = c_function(_make(cell, codes), dtype)
     _ALIVE.append(compiled)
     return int(compiled.address)
 
@@ -102,7 +99,7 @@ def _make(cell: Cell, codes: tuple[int, ...]) -> Any:
 
         return types.void(frame, like, types.intp, types.intp), codegen
 
-    def step(frame: Any, like: Any, low: int, units: int) -> None:
+    def step(frame: Table, like: Any, low: int, units: int) -> None:
         version  # noqa: B018  # part of the key in the cache
         emit(frame, like, low, units)
 

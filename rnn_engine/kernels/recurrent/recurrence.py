@@ -5,7 +5,6 @@ import weakref
 from typing import Any
 
 import numpy as np
-from numba.core import types
 
 from rnn_engine.kernels import threads
 from rnn_engine.kernels.buffers import BufferPool
@@ -132,7 +131,6 @@ class Recurrence:
         self.cell = cells.find(cell)
         self.activations, self.features, self.units = activations, features, units
         self.dtype = dtype
-        self._type = types.float32 if dtype.itemsize == 4 else types.float64
         table, self._weights_size = stage_places(self.cell, features, units, dtype)
         self._stages = table[: len(self.cell.stages) * S.SIZE].copy()
         self._none = np.empty(0, dtype)
@@ -190,8 +188,8 @@ class Recurrence:
         if not lone.is_lone(sizes):
             return plan
         table, step = plan.table.copy(), P.STAGE + S.STEP
-        table[P.BODY] = launch.address_of(lone.forward_lone, self._type)
-        table[step] = lone.step_address(self.cell, self.activations, self._type)
+        table[P.BODY] = launch.address_of(lone.forward_lone, self.dtype)
+        table[step] = lone.step_address(self.cell, self.activations, self.dtype)
         return dataclasses.replace(plan, table=table)
 
     def _ready(self, plan: Plan, back: bool, rules: Rules | None) -> Plan:
@@ -199,7 +197,7 @@ class Recurrence:
         table, drops = plan.table, rules is not None and rules.drops
         for index in range(len(self.cell.stages)):
             at = P.STAGE + index * S.SIZE + (S.BACK if back else S.STEP)
-            table[at] = steps.address_of(self.cell, index, self.activations, back, self._type)
+            table[at] = steps.address_of(self.cell, index, self.activations, back, self.dtype)
         product: Any = walker
         if drops:
             from rnn_engine.kernels.recurrent import dropout
@@ -210,12 +208,12 @@ class Recurrence:
 
             sums = gradients if rules is None else gather
             product = product if drops else chain
-            table[P.ARRIVE] = launch.address_of(product.arrive, self._type, True)
-            table[P.GRADIENTS] = launch.address_of(sums.gradients, self._type, True)
-            table[P.BODY] = launch.address_of(gradients.backward, self._type)
+            table[P.ARRIVE] = launch.address_of(product.arrive, self.dtype)
+            table[P.GRADIENTS] = launch.address_of(sums.gradients, self.dtype)
+            table[P.BODY] = launch.address_of(gradients.backward, self.dtype)
         else:
-            table[P.RUN_STAGE] = launch.address_of(product.run_stage, self._type, True)
-            table[P.BODY] = launch.address_of(walker.forward, self._type)
+            table[P.RUN_STAGE] = launch.address_of(product.run_stage, self.dtype)
+            table[P.BODY] = launch.address_of(walker.forward, self.dtype)
         plan.ready = True
         return plan
 
@@ -507,7 +505,7 @@ class Recurrence:
         groups, members, steps = (int(table[p]) for p in (P.GROUPS, P.MEMBERS, P.STEPS))
 
         def call(body: Any, begin: int, stop: int, count: int) -> None:
-            table[P.BODY], table[P.TASKS] = launch.address_of(body, self._type), count
+            table[P.BODY], table[P.TASKS] = launch.address_of(body, self.dtype), count
             table[P.BEGIN], table[P.STOP] = begin, stop
             go = launch.run if tasks == 1 or count == 1 else launch.launch
             go(table, self._none, count)

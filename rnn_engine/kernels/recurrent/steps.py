@@ -11,25 +11,21 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
+import numpy as np
 
+from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.formulas import TABLE as FORMULAS
-from rnn_engine.kernels.options import c_function
+from rnn_engine.kernels.options import Table, c_function
 from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy, Stage
 from rnn_engine.kernels.recurrent.places import F
-from rnn_engine.kernels.tables import TABLE, place_in
+from rnn_engine.kernels.tables import place_in
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
 
 
 @functools.lru_cache(maxsize=256)
-def address_of(
-    cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtype: types.Float
-) -> int:
+def address_of(cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtype: np.dtype) -> int:
     """Return the address of a stage's step, forward or back; it is compiled if it is new."""
-    signature = types.void(TABLE, types.CPointer(dtype), types.intp, types.intp)
-    compiled = c_function(signature, _make(cell, stage, codes, back))
+    compiled = c_function(_make(cell, stage, codes, back), dtype)
     _ALIVE.append(compiled)
     return int(compiled.address)
 
@@ -50,7 +46,7 @@ def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callabl
 
         return types.void(frame, like, types.intp, types.intp), codegen
 
-    def step(frame: Any, like: Any, low: int, high: int) -> None:
+    def step(frame: Table, like: Any, low: int, high: int) -> None:
         version  # noqa: B018  # part of the key in the cache
         emit(frame, like, low, high)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.gemm import gemm, gemm_two
-from rnn_engine.kernels.options import inlined_kernel
+from rnn_engine.kernels.options import Table, inlined_kernel
 from rnn_engine.kernels.pointers import copy, copy_rows, lane_count, offset, store
 from rnn_engine.kernels.recurrent.places import F, P, S
 from rnn_engine.kernels.tables import (
@@ -153,7 +153,7 @@ def project(plan: Any, frame: Any, like: Any, x: Any, rows: int, count: int) -> 
              offset(weights, number(plan, at + S.BIAS)), 0, target, wide, 0, 0, z, 0)  # fmt: skip
 
 
-def run_stage(plan: Any, frame: Any, x: Any, stage: int) -> None:
+def run_stage(plan: Table, frame: Table, x: Any, stage: int) -> None:
     """Take the rows up to the last open one through a stage of a step; x are its inputs."""
     f, u, rows = number(plan, P.FEATURES), number(plan, P.UNITS), number(frame, F.ROWS)
     chunk, block = number(plan, P.CHUNK), number(plan, P.BLOCK)
@@ -227,7 +227,7 @@ def _repeat(plan: Any, frame: Any, like: Any, t: int) -> None:
                     copy(offset(target, i * u), offset(source, i * u), u)
 
 
-def forward(plan: Any, like: Any, task: int) -> None:
+def forward(plan: Table, like: Any, task: int) -> None:
     """Take the rows of a task through the steps of a call; a body of `launch`."""
     first = word(plan, P.BOUNDS, task)
     rows = word(plan, P.BOUNDS, task + 1) - first

@@ -1,0 +1,155 @@
+"""The library of kernels that were compiled ahead: whether there is one that fits, and what it has.
+
+The folder ``lib`` beside this file holds, after ``make kernels`` and in the wheels, a library for
+each level of CPU, an index of what they export, and a small extension that calls it.
+"""
+
+import functools
+import hashlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "lib"
+# By what is asked of the CPU, the best first. The bits are the same.
+LEVELS = {
+    "avx512": "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+avx2,+fma",
+    "avx2": "+avx2,+fma",
+    "sse": "",
+}
+SETTING = "RNN_ENGINE_KERNELS"
+
+
+class Library:
+    """What a library exports.
+
+    Attributes
+    ----------
+    level : str
+        A key of `LEVELS`.
+    """
+
+    def __init__(self, level: str, index: dict[str, Any], extension: Any) -> None:
+        self.level = level
+        self._index, self._extension = index, extension
+        extension.open(str(FOLDER / f"{level}.so"))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a C function of this name."""
+        return name in self._index["functions"]
+
+    def address(self, name: str) -> int:
+        """Return the address of a C function, or of data."""
+        if not self.has(name):
+            raise missing(name)
+        return int(self._extension.address(name))
+
+    def kernel(self, name: str) -> Any:
+        """Return a kernel: a function that chooses by its arguments which variant it calls."""
+        variants = self._index["kernels"].get(name)
+        if not variants:
+
+            def absent(*arguments: Any) -> None:
+                raise missing(name)
+
+            return absent
+        return self._extension.kernel(name, variants)
+
+
+def missing(name: str) -> Exception:
+    """Return what to raise where a library lacks something."""
+    return NotImplementedError(
+        f"{name} is not among the kernels that were compiled ahead. Set the environment variable "
+        f'{SETTING}=jit to have kernels compiled when they are wanted (pip install "rnn_engine[jit]"'
+        f" for that)."
+    )
+
+
+@functools.cache
+def reason() -> str:
+    """Return why there is no library to be used, or an empty text."""
+    if os.environ.get(SETTING) == "jit":
+        return f"{SETTING} says"
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return f"there is no library of them for {sys.platform} on {platform.machine()}"
+    if sys.byteorder != "little" or sys.maxsize < 2**32 or sys.implementation.name != "cpython":
+        return "there is no library of them for this Python"
+    try:
+        index = _index()
+    except (OSError, ValueError):
+        return "this installation has no library of them"
+    # Sources that are edited, in a checkout, go before what was made of them.
+    if (FOLDER.parents[2] / "pyproject.toml").exists() and index["sources"] != sources():
+        return "their library is older than their sources"
+    return ""
+
+
+@functools.cache
+def _index() -> Any:
+    return json.loads((FOLDER / "index.json").read_text())
+
+
+def sources() -> str:
+    """Return a hash of what kernels are made of."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    digest.update((Path(__file__).parent / "exports.txt").read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def chosen() -> Library | None:
+    """Return the library, or None where kernels are to be compiled.
+
+    ``RNN_ENGINE_KERNELS=built`` or ``jit`` says which; the name of a level takes that one.
+
+    Raises
+    ------
+    ImportError
+        If the setting asks for a library that is not there, or that this CPU cannot run.
+    """
+    setting = os.environ.get(SETTING, "")
+    if setting not in ("", "built", "jit", *LEVELS):
+        raise ImportError(
+            f'{SETTING} must be "built", "jit" or a level ({", ".join(LEVELS)}), got {setting!r}.'
+        )
+    why = reason()
+    if why:
+        if setting in ("", "jit"):
+            return None
+        raise ImportError(f"{SETTING} is {setting!r}, but {why}.")
+    extension = _extension()
+    able = extension.levels()
+    if setting in LEVELS and setting not in able:
+        raise ImportError(f"{SETTING} is {setting!r}, which this CPU cannot run.")
+    return Library(setting if setting in LEVELS else able[0], _index(), extension)
+
+
+def _extension() -> Any:
+    path = str(FOLDER / "_call.abi3.so")
+    loader = importlib.machinery.ExtensionFileLoader("rnn_engine.kernels.lib._call", path)
+    spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def symbol(name: str, dtype: np.dtype | None = None) -> str:
+    """Return the name of a C function of a float type."""
+    return name if dtype is None else f"{name}.{dtype.name}"
+
+
+def parameters(kinds: Sequence[str]) -> str:
+    """Return how the index writes the parameters of a kernel."""
+    return " ".join(kinds)
