@@ -121,7 +121,7 @@ _NAMES = {"int": "i8", "bool": "b1", "float": "f8"}
 
 def numba_type(kind: str) -> Any:
     """Return Numba's type of a parameter."""
-    letter, size, axes, strided, readonly = _match(kind)
+    letter, size, axes, strided, _ = _match(kind)
     name = {"f": "float", "i": "int", "u": "uint", "b": "bool"}[letter]
     number = types.boolean if letter == "b" else getattr(types, f"{name}{8 * int(size)}")
     if axes is None:

@@ -67,9 +67,9 @@ class Library:
 def missing(name: str) -> Exception:
     """Return what to raise where a library lacks something."""
     return NotImplementedError(
-        f"{name} is not among the kernels that were compiled ahead. Set the environment variable "
-        f'{SETTING}=jit to have kernels compiled when they are wanted (pip install "rnn_engine[jit]"'
-        f" for that)."
+        f"{name} is not among the kernels that were compiled ahead. With the environment variable "
+        f"{SETTING}=jit kernels are compiled when they are wanted: pip install "
+        f'"rnn_engine[jit]" brings what that needs.'
     )
 
 
@@ -97,13 +97,19 @@ def _index() -> Any:
     return json.loads((FOLDER / "index.json").read_text())
 
 
+# Modules of this package that make no code.
+_NO_CODE = {"ahead.py", "buffers.py", "cache.py", "check.py", "cores.py", "interrupt.py",
+            "library.py", "notice.py", "threads.py"}  # fmt: skip
+
+
 def sources() -> str:
     """Return a hash of what kernels are made of."""
+    here = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    modules = [path for path in sorted(here.rglob("*.py")) if path.name not in _NO_CODE]
+    for path in (*modules, here / "exports.txt", here / "call.c"):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
-    digest.update((Path(__file__).parent / "exports.txt").read_bytes())
     return digest.hexdigest()
 
 
@@ -148,8 +154,3 @@ def _extension() -> Any:
 def symbol(name: str, dtype: np.dtype | None = None) -> str:
     """Return the name of a C function of a float type."""
     return name if dtype is None else f"{name}.{dtype.name}"
-
-
-def parameters(kinds: Sequence[str]) -> str:
-    """Return how the index writes the parameters of a kernel."""
-    return " ".join(kinds)
