@@ -7,6 +7,7 @@ import threading
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The first example of a property pays for compilation, so no example has a deadline.
@@ -29,3 +30,13 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what only a process that compiles kernels can do: `make test` runs that, too."""
+    from rnn_engine.kernels.compiler import LIBRARY
+
+    skip = pytest.mark.skip(reason="the kernels come from the library: for RNN_ENGINE_KERNELS=jit")
+    for item in items:
+        if LIBRARY is not None and item.get_closest_marker("jit"):
+            item.add_marker(skip)

@@ -1,5 +1,6 @@
 """Models as C: `Model.export(folder, format="c")`."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -9,17 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rnn_engine.kernels import library
+from rnn_engine.kernels.compiler import LIBRARY
 from rnn_engine.kernels.vector import cpu_features
 
 # What LLVM compiles for, by the names of the levels that compilers know.
-_V3 = (
-    "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+sahf,+avx,+avx2,+bmi,+bmi2,+f16c,"
-    "+fma,+lzcnt,+movbe,+xsave"
-)
-_LEVELS = {
-    "x86-64-v3": _V3,
-    "x86-64-v4": f"{_V3},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
-}
+_LEVELS = {"x86-64-v3": library.LEVELS["avx2"], "x86-64-v4": library.LEVELS["avx512"]}
 
 
 def export_c(model: Any, folder: Any, name: str | None = None, cpu: str | None = None) -> None:
@@ -37,13 +33,18 @@ def export_c(model: Any, folder: Any, name: str | None = None, cpu: str | None =
         raise NotADirectoryError(f"{str(folder)!r} is there, and no folder.")
     program = lowered(model)
     compiler()
+    if LIBRARY is not None and importlib.util.find_spec("numba") is None:
+        raise ImportError(
+            "An export to C compiles the part of the engine that the model needs: pip install "
+            '"rnn_engine[jit]".'
+        )
     with tempfile.TemporaryDirectory(prefix="rnn_engine-") as place:
         made = Path(place) / "made"
         made.mkdir()
-        if cpu is None:
+        if cpu is None and LIBRARY is None:
             build(made, name, written(program, name, _about()))
         else:
-            _for_level(model, made, name, cpu)
+            _elsewhere(model, made, name, cpu)
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(made.iterdir()):
             shutil.copyfile(file, folder / f".{file.name}.new")
@@ -68,27 +69,24 @@ def _about() -> str:
     return f"Made by {made_by} for {cpu_name()} CPUs; others may not run it."
 
 
-def _for_level(model: Any, folder: Path, name: str, cpu: str) -> None:
-    """Have another process, which compiles for a level of CPUs, make the files."""
-    lacking = set(_LEVELS[cpu].split(",")) - set(cpu_features().split(","))
-    if lacking:
-        raise ValueError(
-            f"cpu={cpu!r} needs a machine that has {', '.join(sorted(lacking))} to pack the "
-            f"weights on; this one has not."
-        )
+def _elsewhere(model: Any, folder: Path, name: str, cpu: str | None) -> None:
+    """Have another process, which compiles, make the files: for this CPU, or for a level."""
+    own = {library.SETTING: "jit"}
+    if cpu is not None:
+        lacking = set(_LEVELS[cpu].split(",")) - set(cpu_features().split(","))
+        if lacking:
+            raise ValueError(
+                f"cpu={cpu!r} needs a machine that has {', '.join(sorted(lacking))} to pack the "
+                f"weights on; this one has not."
+            )
+        own |= {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": _LEVELS[cpu]}
     saved = folder.parent / "model.keras"
     model.save(saved)
-    root = str(Path(__file__).parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
-        "NUMBA_CPU_NAME": cpu,
-        "NUMBA_CPU_FEATURES": _LEVELS[cpu],
-        "PYTHONPATH": os.pathsep.join(paths),
-    }
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-m", "rnn_engine.exporting", str(saved), str(folder), name],
-        env=environment, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **own},
+        capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
-        raise RuntimeError(f"The export for {cpu} failed:\n{done.stderr.strip()}")
+        raise RuntimeError(f"The export for {cpu or 'this CPU'} failed:\n{done.stderr.strip()}")

@@ -18,11 +18,16 @@ from typing import Any
 import numpy as np
 
 FOLDER = Path(__file__).parent / "lib"
-# By what is asked of the CPU, the best first. The bits are the same.
+_V3 = (
+    "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+sahf,+avx,+avx2,+bmi,+bmi2,+f16c,"
+    "+fma,+lzcnt,+movbe,+xsave"
+)
+# What is asked of the CPU, as LLVM writes it, the most first: x86-64-v4, -v3 and all others. The
+# bits are the same.
 LEVELS = {
-    "avx512": "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+avx2,+fma",
-    "avx2": "+avx2,+fma",
-    "sse": "",
+    "avx512": f"{_V3},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
+    "avx2": _V3,
+    "sse": "+sse,+sse2",
 }
 SETTING = "RNN_ENGINE_KERNELS"
 

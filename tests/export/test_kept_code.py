@@ -1,6 +1,10 @@
 """LLVM's code of the kernels is kept between exports, whole or not at all."""
 
+import pytest
+
 from rnn_engine.kernels import cache
+
+pytestmark = pytest.mark.jit
 
 
 class Maker:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# Settings of Numba and of its cache: a child with one of them compiles its kernels.
+_COMPILING = ("NUMBA_CPU", "NUMBA_ENABLE_AVX", "NUMBA_DISABLE_JIT", "RNN_ENGINE_CACHE_DIR")
 # What would make a child differ from a user's process, or from its siblings.
 _DROPPED = ("RNN_ENGINE_NUM_THREADS", "NUMBA_", "OMP_NUM_THREADS", "PYTHONWARNINGS")
 
@@ -20,6 +22,8 @@ def environment(**changes: str | None) -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(_DROPPED)}
     env["PYTHONPATH"] = str(ROOT)
     env["PYTHONDONTWRITEBYTECODE"] = "1"
+    if any(key.startswith(_COMPILING) and value is not None for key, value in changes.items()):
+        env["RNN_ENGINE_KERNELS"] = "jit"
     for key, value in changes.items():
         if value is None:
             env.pop(key, None)

@@ -7,17 +7,19 @@ import pytest
 from tests.kernels.process import run
 from tests.kernels.test_bits import AVX2
 
+pytestmark = pytest.mark.jit
+
 # Prints, for each tile, how many fused multiply-adds its loop over k has, how many of its
 # instructions move a vector to or from the stack, and how many compute addresses.
 PROGRAM = """
 import re
-from numba.core import types
+import numpy as np
 from rnn_engine.kernels import cache, gemm, options
 cache.folder = lambda: None  # what is read from the cache brings no assembler with it
 from rnn_engine.kernels.cache import provide_for
 
 provide_for((types.{dtype},))
-compiled = options.c_function(gemm.gemm_two.signature(types.{dtype}), gemm.gemm_two.function)
+compiled = options.c_function(gemm.gemm_two.function, np.dtype('{dtype}'))
 text = compiled._library.get_asm_str()
 for block in re.split(r"\\n(?=\\.LBB)", text):
     label, *lines = [line.strip() for line in block.splitlines()]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import rnn_engine
 from rnn_engine import layers
 from rnn_engine.kernels import threads
+from rnn_engine.kernels.compiler import LIBRARY
 from rnn_engine.kernels.vector import cpu_features
 from tests.kernels.plans import planned
 from tests.kernels.process import finish, start
@@ -333,7 +334,10 @@ def lines(process):
     reason="this machine cannot run AVX2 code",
 )
 def test_code_for_other_machines_computes_the_same_bits():
-    """AVX2, plain SSE and this machine's own code; a second run on another number of threads."""
+    """AVX2, plain SSE and this machine's own code; a second run on another number of threads.
+
+    With a library its levels, and what is compiled here.
+    """
     parallel = GOLDEN_BITS.replace(
         "import rnn_engine\n", "import rnn_engine\nrnn_engine.kernels.threads.SERIAL_WORK = 0\n", 1
     )
@@ -341,17 +345,36 @@ def test_code_for_other_machines_computes_the_same_bits():
     host = lines(start(GOLDEN_BITS))
     assert len(host) > 150
     assert len(set(host.values())) > 0.8 * len(host)
-    for code, changes in (
-        (parallel, {"RNN_ENGINE_NUM_THREADS": "3"}),
-        (GOLDEN_BITS, AVX2),
-        (GOLDEN_BITS, {**SSE, "GOLDEN_TYPES": "float32"}),  # slow, for want of FMA
-    ):
+    compiled = {"RNN_ENGINE_KERNELS": "jit"}
+    others = [(parallel, {"RNN_ENGINE_NUM_THREADS": "3"})]
+    if LIBRARY is None:
+        others += [
+            (GOLDEN_BITS, AVX2 | compiled),
+            (GOLDEN_BITS, SSE | compiled | {"GOLDEN_TYPES": "float32"}),  # slow, for want of FMA
+        ]
+    else:
+        others += [
+            (GOLDEN_BITS, compiled),
+            (GOLDEN_BITS, {"RNN_ENGINE_KERNELS": "avx2"}),
+            (GOLDEN_BITS, {"RNN_ENGINE_KERNELS": "sse", "GOLDEN_TYPES": "float32"}),
+        ]
+    for code, changes in others:
         wanted = host
         if "GOLDEN_TYPES" in changes:
             wanted = {name: value for name, value in host.items() if name.startswith("float32")}
         other = lines(start(code, **changes))
         assert other.keys() == wanted.keys()
         assert [name for name in wanted if other[name] != wanted[name]] == [], changes
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="there is no library of kernels")
+def test_the_levels_of_the_library_are_what_they_say():
+    code = "from rnn_engine.kernels import vector; print(vector.REGISTER_BYTES)"
+    assert finish(start(code, RNN_ENGINE_KERNELS="sse")) == "16\n"
+    if "+avx2" in cpu_features():
+        assert finish(start(code, RNN_ENGINE_KERNELS="avx2")) == "32\n"
+    if "+avx512f" in cpu_features():
+        assert finish(start(code, RNN_ENGINE_KERNELS="avx512")) == "64\n"
 
 
 def test_the_other_machines_code_is_really_another():

@@ -14,6 +14,8 @@ from rnn_engine.kernels import cache
 from rnn_engine.kernels.options import kernel
 from tests.kernels.process import ROOT, environment, finish, run, start
 
+pytestmark = pytest.mark.jit
+
 # How many processes start cold at once; `make soak` takes 16.
 PROCESSES = int(os.environ.get("COLD_PROCESSES", "6"))
 

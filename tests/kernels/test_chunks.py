@@ -181,6 +181,7 @@ def test_gradients_that_die_out_are_zero_and_not_denormal(dtype):
         assert dx[dx > 0].min() >= np.finfo(dtype).tiny
 
 
+@pytest.mark.jit
 def test_kernels_leave_the_callers_arithmetic_alone():
     tiny = np.float32(1e-39)
     layer = SimpleRNN(3)

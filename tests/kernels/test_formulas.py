@@ -136,25 +136,27 @@ def test_ulp_errors_count_the_distance() -> None:
 # --- compilation on demand ------------------------------------------------------------
 
 
+@pytest.mark.jit
 def test_an_activation_is_compiled_only_when_it_is_wanted() -> None:
     process.run("""
 import numpy as np, rnn_engine
-from numba.core import types
 from rnn_engine.kernels import finish
 from rnn_engine.kernels.formulas import CODES
 
 assert not finish._compiled
 layer = rnn_engine.layers.Dense(3, activation="mish")
 layer(np.ones((2, 2), np.float32))
-assert list(finish._compiled) == [(types.float32, CODES["mish"])]
+assert list(finish._compiled) == [("float32", CODES["mish"])]
 """)
 
 
+@pytest.mark.jit
 def test_linear_needs_no_function() -> None:
     finish.want(0)
     assert not finish._ADDRESSES[next(iter(finish._ADDRESSES))][0]
 
 
+@pytest.mark.jit
 def test_an_activation_that_nobody_wanted_is_told_of() -> None:
     """A kernel that is handed its code anyway writes NaN: it cannot raise."""
     process.run("""

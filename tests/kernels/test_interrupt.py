@@ -12,6 +12,8 @@ from numba.core.errors import TypingError
 from rnn_engine.kernels import notice
 from rnn_engine.kernels.options import kernel
 
+pytestmark = pytest.mark.jit
+
 
 def make_kernel():
     """Return a kernel that nothing has compiled yet, nor will find in the cache."""

@@ -11,6 +11,8 @@ from numba.core.errors import TypingError
 from rnn_engine.kernels import options
 from tests.kernels.process import run
 
+pytestmark = pytest.mark.jit
+
 
 @pytest.fixture
 def levels(monkeypatch):

@@ -14,6 +14,8 @@ from rnn_engine.kernels.pool import share, share_range
 from rnn_engine.kernels.tables import table_of
 from tests.kernels.process import finish, run, start
 
+pytestmark = pytest.mark.jit
+
 
 @kernel
 def count(done, like, task, tasks):

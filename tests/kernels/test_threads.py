@@ -6,12 +6,11 @@ import os
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 
 import rnn_engine
-from rnn_engine.kernels import cores, pool, threads
+from rnn_engine.kernels import compiler, cores, pool, threads
 from tests.kernels.process import environment, finish, run, start
 
 # What all programs below share. Every kernel that has a parallel twin uses it, however
@@ -198,6 +197,7 @@ else:
 """
         run(f"HOW = {how!r}\n{code}")
 
+    @pytest.mark.jit
     def test_child_need_not_import_what_numba_does_at_its_first_array(self):
         """Another thread may be in the middle of that import, and is not in the child.
 
@@ -234,6 +234,7 @@ assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
         changes = {"RNN_ENGINE_CACHE_DIR": str(tmp_path / "cold")}
         finish(start(PREPARE + code, **changes), seconds=120)
 
+    @pytest.mark.jit
     def test_fork_waits_for_a_thread_that_frees_what_llvm_made(self):
         """It holds llvmlite's lock and not Numba's, wherever the collector comes by."""
         code = """
@@ -418,7 +419,7 @@ class TestSetting:
         """Each takes scratch: ten thousand of them would take all memory."""
         rnn_engine.set_num_threads(10**19)
         assert rnn_engine.get_num_threads() == 10**19
-        limit = max(32, numba.config.NUMBA_NUM_THREADS)
+        limit = max(32, compiler.MOST_THREADS)
         assert threads.tasks(10**12, 10**6) == limit
 
     def test_more_threads_that_are_asked_for_while_some_start(self, monkeypatch):
@@ -430,7 +431,7 @@ class TestSetting:
 
         monkeypatch.setattr(pool, "start", started)
         monkeypatch.setattr(threads, "_started", 0)
-        monkeypatch.setattr(threads.config, "NUMBA_NUM_THREADS", 8)
+        monkeypatch.setattr(threads, "MOST_THREADS", 8)
         rnn_engine.set_num_threads(2)
         assert threads.tasks(10**9, 8) == 2
         assert threads.tasks(10**9, 8) == 4
@@ -438,8 +439,8 @@ class TestSetting:
 
     def test_more_threads_than_numba_has(self):
         code = """
-import numba
-assert numba.config.NUMBA_NUM_THREADS == 2
+from rnn_engine.kernels.compiler import MOST_THREADS
+assert MOST_THREADS == 2
 model = make()
 wanted = serially(predicted, model), serially(trained, 3)
 assert threads.tasks(10**9, 100) == 11

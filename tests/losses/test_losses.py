@@ -305,6 +305,7 @@ def exponentials_of(x, exp, out):
     rows.exponentials(address(x), x.size, x.dtype.type(0), exp, address(out))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_exponentials_of_a_row(dtype):
     """Within 2 ULP wherever the result is a normal number, 0 far below, NaN to NaN."""
@@ -339,6 +340,7 @@ def folded(x, out):
     out[0], out[1] = rows.largest(address(x), x.size), rows.sum_of(address(x), x.size)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 31, 32, 33, 1000])
 def test_largest_and_sum_of_a_row(count, dtype):

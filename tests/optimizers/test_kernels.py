@@ -14,6 +14,7 @@ from rnn_engine.optimizers.table import registry
 from rnn_engine.variable import Variable
 
 
+@pytest.mark.jit
 @pytest.mark.skipif(
     platform.machine() not in ("x86_64", "AMD64"), reason="reads the names of x86 instructions"
 )

@@ -4,12 +4,15 @@ f = gate(x·W_f + b_f + h·R_f)    n = act(x·W_n + b_n + (f ⊙ h)·R_n)    h' 
 """
 
 import numpy as np
+import pytest
 
 from rnn_engine.kernels.formulas import CODES
 from rnn_engine.kernels.recurrent import recurrence
 from rnn_engine.kernels.recurrent.cells import CELLS, Back, Cell, Made, Stage
 from rnn_engine.kernels.vector import fma
 from tests.kernels.recurrent.naive import ONE, Naive, Var
+
+pytestmark = pytest.mark.jit
 
 
 def forget(activations, at):
