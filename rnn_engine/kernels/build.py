@@ -61,7 +61,8 @@ def functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
 
     bodies = (walker.forward, walker.run_stage, lone.forward_lone, dropout.run_stage,
               dropout.arrive, chain.arrive, gradients.gradients, gather.gradients,
-              gradients.backward, gradients.add_sums)  # fmt: skip
+              gradients.backward, gradients.begin_groups, gradients.chain_share,
+              gradients.gradient_share, gradients.add_sums)  # fmt: skip
     made = [*bodies, *(finish.made(code) for code in range(1, len(formulas.TABLE)))]
     for name, rows in FUSED.items():
         cell = cells.find(name)

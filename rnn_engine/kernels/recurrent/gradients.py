@@ -200,12 +200,12 @@ def backward(plan: Table, like: Any, group: int) -> None:
     restore(before)
 
 
-def begin_groups(plan: Any, like: Any, group: int) -> None:
+def begin_groups(plan: Table, like: Any, group: int) -> None:
     """Do what `backward` does first; a body of `launch`."""
     _begin_group(plan, like, group)
 
 
-def chain_share(plan: Any, like: Any, task: int) -> None:
+def chain_share(plan: Table, like: Any, task: int) -> None:
     """Walk back through the chunk BEGIN to STOP with a member's rows of its group; a body."""
     before = flush_denormals()
     frame = new_table(FRAME)
@@ -218,7 +218,7 @@ def chain_share(plan: Any, like: Any, task: int) -> None:
     restore(before)
 
 
-def gradient_share(plan: Any, like: Any, task: int) -> None:
+def gradient_share(plan: Table, like: Any, task: int) -> None:
     """Add a member's share of the chunk BEGIN to STOP to its group's gradients; a body."""
     before = flush_denormals()
     frame = new_table(FRAME)
