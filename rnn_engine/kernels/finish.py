@@ -96,6 +96,13 @@ def want(code: int) -> None:
         _compile_wanted()
 
 
+def address_of(code: int, dtype: types.Float) -> int:
+    """Return the address of an epilogue, compiled if it is new; 0 of linear, which does nothing."""
+    _provide(dtype)
+    want(code)
+    return _ADDRESSES[dtype][code] or 0
+
+
 def _compile_wanted() -> None:
     for dtype in _provided:
         for code in _wanted:

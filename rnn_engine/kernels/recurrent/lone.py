@@ -22,7 +22,8 @@ from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.gemm import BLOCK_K
 from rnn_engine.kernels.options import c_function
 from rnn_engine.kernels.pointers import copy, lane_count, offset
-from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy
+from rnn_engine.kernels.recurrent import cells
+from rnn_engine.kernels.recurrent.cells import Cell, Here, Lazy
 from rnn_engine.kernels.recurrent.places import F, P, S
 from rnn_engine.kernels.recurrent.plan import Sizes
 from rnn_engine.kernels.recurrent.steps import version_of
@@ -45,6 +46,8 @@ _ALIVE: list[Any] = []
 
 def is_lone(sizes: Sizes) -> bool:
     """Whether a stream of these sizes can be taken this way."""
+    if not cells.is_fused(sizes.cell, sizes.codes):
+        return False
     one = sizes.batch == len(sizes.cell.stages) == 1
     return one and sizes.units % sizes.lanes == 0 and sizes.units <= BLOCK_K
 
@@ -116,7 +119,7 @@ class _Emitter:
 
     def __init__(self, ops: VectorBuilder, frame: Any, cell: Cell, codes: tuple[int, ...]) -> None:
         self.ops, self.b, self.cell, self.stage = ops, ops.builder, cell, cell.stages[0]
-        self.activations = [Activation(code) for code in codes]
+        self.activations = cells.activations(codes)
         self.frame = frame
         self.z, self.zh, self.r = map(self._pointer, (F.Z, F.ZH, F.OPERAND))
         self.h, self.h_after = self._pointer(F.BEFORE), self._pointer(F.AFTER)

@@ -200,6 +200,10 @@ class Recurrence:
         for index in range(len(self.cell.stages)):
             at = P.STAGE + index * S.SIZE + (S.BACK if back else S.STEP)
             table[at] = steps.address_of(self.cell, index, self.activations, back, self._type)
+        if not cells.is_fused(self.cell, self.activations):
+            from rnn_engine.kernels.recurrent import called  # few programs call activations
+
+            table[P.ACTIVATIONS] = called.addresses(self.activations, self._type).ctypes.data
         product: Any = walker
         if drops:
             from rnn_engine.kernels.recurrent import dropout
