@@ -75,11 +75,15 @@ class _Use:
 
 
 class _Trace:
-    """Emits a step to nowhere, to see its uses of activations and which of them wait for which."""
+    """Emits a step to nowhere, to see its uses of activations and which of them wait for which.
+
+    A step has no branches and no loops: instructions stand behind those that they need.
+    """
 
     def __init__(self, dtype: types.Float) -> None:
-        self._function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "step")
-        self.ops = VectorBuilder(ir.IRBuilder(self._function.append_basic_block()), dtype)
+        function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "step")
+        self._block = function.append_basic_block()
+        self.ops = VectorBuilder(ir.IRBuilder(self._block), dtype)
         self._uses: list[tuple[_Use, tuple[Vector, Vector]]] = []
         self._levels: dict[int, int] = {}
 
@@ -88,9 +92,8 @@ class _Trace:
         here = Here(*(Lazy(self._value) for _ in range(7)))
         made = (stage.back if back else stage.step)(cells.activations(codes, self), here)
         seen = {id(vector.value) for vector in _results(made)}
-        for block in self._function.blocks:
-            for instruction in block.instructions:
-                seen.update(map(id, instruction.operands))
+        for instruction in self._block.instructions:
+            seen.update(map(id, instruction.operands))
         for use, (y, slope) in self._uses:
             use.wants = id(y.value) in seen, id(slope.value) in seen
         found = [use for use, _ in self._uses]
@@ -116,10 +119,10 @@ class _Trace:
 
     def _level(self, value: Any) -> int:
         """Return how many calls, one after the other, a value needs."""
-        if id(value) not in self._levels:
-            needs = getattr(value, "operands", ())
-            self._levels[id(value)] = max(map(self._level, needs), default=0)
-        return self._levels[id(value)]
+        for instruction in self._block.instructions:
+            needs = (self._levels.get(id(operand), 0) for operand in instruction.operands)
+            self._levels.setdefault(id(instruction), max(needs, default=0))
+        return self._levels.get(id(value), 0)
 
 
 def _results(made: Made | Back) -> list[Vector]:
@@ -137,7 +140,7 @@ class CallingEmitter(Emitter):
         """Emit the loop over registers, some of them at a time."""
         self.begin(back)
         b, ops = self.b, self.ops
-        self._back = back
+        self._is_back = back
         self._uses = _Trace(ops.dtype).uses(self.stage, self.codes, back)
         self._end = max((use.level + 1 for use in self._uses), default=0)
         self._load_activations()
@@ -147,8 +150,8 @@ class CallingEmitter(Emitter):
             space = b.alloca(kind)
             space.align = 64
         self._space = ops.offset(space, INT64(0))
-        self._whole = b.sdiv(self.whole, INT64(ops.lanes))
-        registers = b.add(self._whole, b.zext(b.icmp_signed("!=", self.left, INT64(0)), INT64))
+        self._full = b.sdiv(self.whole, INT64(ops.lanes))
+        registers = b.add(self._full, b.zext(b.icmp_signed("!=", self.left, INT64(0)), INT64))
         width = self._least(registers, INT64(TOGETHER))
         group = b.sdiv(INT64(TOGETHER), width)
 
@@ -187,7 +190,7 @@ class CallingEmitter(Emitter):
     def _some(self, first: Any, rows: Any, begin: Any, width: Any) -> None:
         """Emit all levels for `width` registers from register `begin` on of some rows."""
         b, ops, lanes = self.b, self.ops, INT64(self.ops.lanes)
-        whole = self._least(width, b.sub(self._whole, begin))
+        whole = self._least(width, b.sub(self._full, begin))
 
         def row(r: Any) -> None:
             starts, before = self.starts_of(b.add(first, r)), b.mul(r, width)
@@ -202,7 +205,7 @@ class CallingEmitter(Emitter):
                 self._register(place, b.add(before, whole))
 
         for level in range(self._end + 1):
-            self._level = level
+            self._now = level
             ops.loop(rows, 1, row)
             self._call(b.mul(b.mul(rows, width), lanes))
 
@@ -210,9 +213,9 @@ class CallingEmitter(Emitter):
         """Emit a level of the step of one register, the `index`-th of those together."""
         self._at = self.b.mul(index, INT64(self.ops.lanes))
         self._next = iter(self._uses)
-        if self._level == self._end:
-            (self.back if self._back else self.step)(at)
-        elif self._back:
+        if self._now == self._end:
+            (self.back if self._is_back else self.step)(at)
+        elif self._is_back:
             self.stage.back(self.activations, at.here(back=True))
         else:
             self.stage.step(self.activations, at.here(back=False))
@@ -221,11 +224,11 @@ class CallingEmitter(Emitter):
         """Put a value where it will be called with; after its level, return what came of it."""
         use, ops = next(self._next), self.ops
         places = [ops.offset(self._slot(use.slot, part), self._at) for part in range(2)]
-        if use.level < self._level:
+        if use.level < self._now:
             y, slope = (Vector(ops, ops.load(place)) for place in places)
             return y, slope
         one = ops.const(1.0)
-        if use.level == self._level:
+        if use.level == self._now:
             ops.store(value.value, places[0])
             if use.wants[1]:
                 ops.store(one.value, places[1])
@@ -244,7 +247,7 @@ class CallingEmitter(Emitter):
         """Emit the calls of a level."""
         ordered = sorted(self._uses, key=lambda use: use.slot)
         for call, uses in itertools.groupby(ordered, lambda use: use.call):
-            if call[0] == self._level:
+            if call[0] == self._now:
                 first, *others = uses
                 with self.b.if_then(self._exists[first.index]):
                     self._apply(first, 1 + len(others), numbers)

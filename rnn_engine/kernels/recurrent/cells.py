@@ -12,7 +12,6 @@ from typing import Protocol
 from rnn_engine.kernels.formulas import TABLE, Formula
 from rnn_engine.kernels.vector import Vector
 
-
 CALLED = -1  # in place of the code of an activation that a step calls, see `called`
 
 

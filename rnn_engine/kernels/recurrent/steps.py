@@ -182,6 +182,7 @@ class Emitter:
         return heads
 
     def step(self, at: "Place") -> None:
+        """Emit the step forward of a register."""
         made = self.stage.step(self.activations, at.here(back=False))
         if made.kept:
             keeping = self.b.icmp_signed("!=", self.number(F.KEPT_ROW), INT64(0))
@@ -206,6 +207,7 @@ class Emitter:
         self.ops.prefetch(self.ops.offset(place, ahead), writes)
 
     def back(self, at: "Place") -> None:
+        """Emit the step back of a register."""
         for k in range(self.keeps):
             self.ask_ahead(at.gate_place("kept", self.keeps, k), self.keeps, False)
         for s in range(self.cell.states):
