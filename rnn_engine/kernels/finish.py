@@ -10,10 +10,12 @@ finds its address in a table in memory. So a program pays for those it uses only
 """
 
 import ctypes
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
@@ -96,11 +98,22 @@ def want(code: int) -> None:
         _compile_wanted()
 
 
-def address_of(code: int, dtype: types.Float) -> int:
-    """Return the address of an epilogue, compiled if it is new; 0 of linear, which does nothing."""
+@functools.cache
+def addresses(codes: tuple[int, ...], dtype: types.Float) -> np.ndarray:
+    """Return activations for steps that call them, a row of int64 each; compiled if they are new.
+
+    A row is the address of the epilogue, 0 of linear, and whether the derivative needs z.
+    """
     _provide(dtype)
-    want(code)
-    return _ADDRESSES[dtype][code] or 0
+    for code in codes:
+        want(code)
+    made = [(_ADDRESSES[dtype][code] or 0, TABLE[code].from_input) for code in codes]
+    rows = np.array(made, np.int64)
+    _rows.append(rows)
+    return rows
+
+
+_rows: list[np.ndarray] = []  # plans keep pointing at them, so they live for ever
 
 
 def _compile_wanted() -> None:

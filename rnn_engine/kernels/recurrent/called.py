@@ -11,22 +11,17 @@ register, so some registers, of a row or of some rows, go through the step toget
 
 Each level is the cell's whole step: what it does not need, LLVM removes.
 
-An activation is a row of two int64: the address of its epilogue, 0 for linear's, and whether its
-derivative is a function of z.
+The addresses come from `finish.addresses` by way of the plan.
 """
 
-import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from rnn_engine.kernels import finish
-from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.recurrent import cells
 from rnn_engine.kernels.recurrent.cells import Back, Here, Lazy, Made, Stage
 from rnn_engine.kernels.recurrent.places import F
@@ -40,13 +35,6 @@ TOGETHER = 16
 _EPILOGUE = ir.FunctionType(
     ir.VoidType(), [INT64, INT64, INT64, POINTER, INT64, POINTER, INT64]
 ).as_pointer()
-
-
-@functools.cache  # kernels point at it, so it lives for ever
-def addresses(codes: tuple[int, ...], dtype: types.Float) -> np.ndarray:
-    """Return activations as rows for a plan; their epilogues are compiled if they are new."""
-    rows = [(finish.address_of(code, dtype), FORMULAS[code].from_input) for code in codes]
-    return np.array(rows, np.int64)
 
 
 @dataclass

@@ -213,6 +213,11 @@ class Cell:
         return any(stage.apart for stage in self.stages)
 
 
+def label(codes: Sequence[int]) -> str:
+    """Return the names of activations as part of the name of what is compiled."""
+    return "_".join("called" if code == CALLED else TABLE[code].name for code in codes)
+
+
 def is_fused(cell: Cell, codes: tuple[int, ...]) -> bool:
     """Whether there are steps of a cell that hold the formulas of these activations."""
     return True

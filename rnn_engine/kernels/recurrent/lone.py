@@ -18,7 +18,6 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from rnn_engine.kernels.denormals import flush_denormals, restore
-from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.gemm import BLOCK_K
 from rnn_engine.kernels.options import c_function
 from rnn_engine.kernels.pointers import copy, lane_count, offset
@@ -109,8 +108,7 @@ def _make(cell: Cell, codes: tuple[int, ...]) -> Any:
         version  # noqa: B018  # part of the key in the cache
         emit(frame, like, low, units)
 
-    names = "_".join(FORMULAS[code].name for code in codes)
-    step.__qualname__ = f"lone_{cell.name}_{names}"
+    step.__qualname__ = f"lone_{cell.name}_{cells.label(codes)}"
     return step
 
 

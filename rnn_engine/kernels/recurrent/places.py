@@ -100,7 +100,7 @@ class P(IntEnum):
     RUN_STAGE = 79  # of code that a pass may choose: a stage of the step
     ARRIVE = 80  # the gradient that arrives at a stage
     GRADIENTS = 81  # the share of a chunk in dW, dR, db and dx
-    ACTIVATIONS = 82  # rows of int64: see `called`; or 0
+    ACTIVATIONS = 82  # see `finish.addresses`; 0 where steps hold them
     # --- stages, `S.SIZE` places each
     STAGE = 83
     END = STAGE + 14 * MOST_STAGES

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
-from rnn_engine.kernels import threads
+from rnn_engine.kernels import finish, threads
 from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.kernels.recurrent import cells, launch, steps, walker
@@ -201,9 +201,7 @@ class Recurrence:
             at = P.STAGE + index * S.SIZE + (S.BACK if back else S.STEP)
             table[at] = steps.address_of(self.cell, index, self.activations, back, self._type)
         if not cells.is_fused(self.cell, self.activations):
-            from rnn_engine.kernels.recurrent import called  # few programs call activations
-
-            table[P.ACTIVATIONS] = called.addresses(self.activations, self._type).ctypes.data
+            table[P.ACTIVATIONS] = finish.addresses(self.activations, self._type).ctypes.data
         product: Any = walker
         if drops:
             from rnn_engine.kernels.recurrent import dropout

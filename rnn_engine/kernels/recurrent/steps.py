@@ -17,7 +17,6 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.options import c_function
 from rnn_engine.kernels.recurrent import cells
 from rnn_engine.kernels.recurrent.cells import CALLED, Cell, Here, Lazy, Stage
@@ -63,8 +62,7 @@ def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callabl
         version  # noqa: B018  # part of the key in the cache
         emit(frame, like, low, high)
 
-    names = "_".join("called" if code == CALLED else FORMULAS[code].name for code in codes)
-    step.__qualname__ = f"{cell.name}_{stage}_{'back' if back else 'step'}_{names}"
+    step.__qualname__ = f"{cell.name}_{stage}_{'back' if back else 'step'}_{cells.label(codes)}"
     return step
 
 

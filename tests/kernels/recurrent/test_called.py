@@ -9,9 +9,11 @@ import weakref
 import numpy as np
 import pytest
 from hypothesis import given
+from llvmlite import binding
 
 from rnn_engine import Sequential
 from rnn_engine import layers as k
+from rnn_engine.kernels import ahead, finish
 from rnn_engine.kernels.formulas import CODES
 from rnn_engine.kernels.recurrent import called, cells, lone, recurrence, steps
 from rnn_engine.kernels.recurrent.cells import CALLED, Cell, Made, Stage
@@ -131,8 +133,8 @@ def test_one_step_is_enough_for_all(cell):
         # What is called is what the plan says.
         codes = second.recurrence.activations
         with pytest.MonkeyPatch.context() as patch:
-            found = called.addresses(codes, second.recurrence._type)
-            patch.setattr(called, "addresses", lambda *_: found)
+            found = finish.addresses(codes, second.recurrence._type)
+            patch.setattr(finish, "addresses", lambda *_: found)
             other = as_called(first)
             h = other.recurrence.forward(other.packed, other.x, sequence=True)[0]
         assert h.tobytes() == wanted["h"].tobytes()
@@ -238,3 +240,15 @@ def test_activations_of_activations_of_a_cell():
             assert outputs().tobytes() == wanted.tobytes()
     finally:
         del cells.CELLS["nested"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_step_needs_nothing_but_its_arguments(cell):
+    """So that it can be built ahead, without the formulas."""
+    count = 1 if cell == "simple_rnn" else 2
+    for stage in range(len(cells.find(cell).stages)):
+        kernel = ahead.step(cell, stage, (CALLED,) * count)
+        assert kernel[0] == f"engine_{cell}_{stage}_" + "_".join(["called"] * count)
+        module = binding.parse_bitcode(ahead._bitcode(kernel))
+        needed = [function.name for function in module.functions if function.is_declaration]
+        assert all(name.startswith("llvm.") for name in needed), needed
