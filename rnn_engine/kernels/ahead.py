@@ -34,14 +34,12 @@ def activation(code: int) -> Kernel:
 
 def step(cell: str, stage: int, codes: tuple[int, ...]) -> Kernel:
     """Return a stage of a cell's step."""
-    names = "_".join(FORMULAS[code].name for code in codes)
-    return f"engine_{cell}_{stage}_{names}", ("step", cell, stage, codes)
+    return f"engine_{cell}_{stage}_{cells.label(codes)}", ("step", cell, stage, codes)
 
 
 def lone_step(cell: str, codes: tuple[int, ...]) -> Kernel:
     """Return product and step of a cell for `recurrent.lone`."""
-    names = "_".join(FORMULAS[code].name for code in codes)
-    return f"engine_lone_{cell}_{names}", ("lone_step", cell, codes)
+    return f"engine_lone_{cell}_{cells.label(codes)}", ("lone_step", cell, codes)
 
 
 def _function(key: tuple[Any, ...]) -> Callable[..., Any]:

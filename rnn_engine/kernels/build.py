@@ -66,12 +66,12 @@ def functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
     made = [*bodies, *(finish.made(code) for code in range(1, len(formulas.TABLE)))]
     for name, rows in FUSED.items():
         cell = cells.find(name)
-        for row in rows:
-            codes = tuple(formulas.CODES[activation] for activation in row)
+        fused = [tuple(formulas.CODES[activation] for activation in row) for row in rows]
+        for codes in (*fused, (cells.CALLED,) * len(rows[0])):
             for stage, back in itertools.product(range(len(cell.stages)), (False, True)):
-                made.append(steps._make(cell, stage, codes, back))
-            if len(cell.stages) == 1:
-                made.append(lone.forward_function(cell, codes))
+                made.append(steps.make(cell, stage, codes, back))
+        if len(cell.stages) == 1:
+            made += [lone.forward_function(cell, codes) for codes in fused]
     for function, dtype in itertools.product(made, FLOATS):
         yield library.symbol(options.name_of(function), np.dtype(dtype)), function, dtype
 

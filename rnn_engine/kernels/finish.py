@@ -10,6 +10,7 @@ finds its address in a table in memory. So a program pays for those it uses only
 """
 
 import ctypes
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,8 @@ from rnn_engine.kernels.compiler import (
     types,
 )
 from rnn_engine.kernels.formulas import TABLE
-from rnn_engine.kernels.options import c_function
+from rnn_engine.kernels.library import symbol
+from rnn_engine.kernels.options import c_function, name_of
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
 
 # Numbers that stay in the first-level cache between two passes: 8 KiB in float32.
@@ -104,6 +106,30 @@ def want(code: int) -> None:
     with global_compiler_lock:
         _wanted.add(code)
         _compile_wanted()
+
+
+@functools.cache
+def addresses(codes: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return activations for steps that call them, a row of int64 each; compiled if they are new.
+
+    A row is the address of the epilogue, 0 of linear, and whether the derivative needs z.
+    """
+    if LIBRARY is None:
+        _provide(getattr(types, dtype.name))
+    for code in codes:
+        want(code)
+    rows = np.array([(_address(code, dtype), TABLE[code].from_input) for code in codes], np.int64)
+    _rows.append(rows)
+    return rows
+
+
+def _address(code: int, dtype: np.dtype) -> int:
+    if LIBRARY is not None and code:
+        return LIBRARY.address(symbol(name_of(made(code)), dtype))
+    return _ADDRESSES[dtype.name][code] or 0 if code else 0
+
+
+_rows: list[np.ndarray] = []  # plans keep pointing at them, so they live for ever
 
 
 def _compile_wanted() -> None:

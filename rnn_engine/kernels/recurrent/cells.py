@@ -7,9 +7,13 @@ state by some gates of W and R, and hands the sums to `step`, register by regist
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from rnn_engine.kernels.compiler import LIBRARY
 from rnn_engine.kernels.formulas import TABLE, Formula
 from rnn_engine.kernels.vector import Vector
+
+CALLED = -1  # in place of the code of an activation that a step calls, see `called`
 
 
 class Activation:
@@ -18,23 +22,79 @@ class Activation:
     def __init__(self, code: int) -> None:
         self.formula: Formula = TABLE[code]
 
+    @property
+    def from_input(self) -> bool:
+        """Whether `keep` may return z, so that the output does not do in its place."""
+        return self.formula.from_input
+
     def __call__(self, z: Vector) -> Vector:
         """Return y of z."""
         return self.formula.forward(z)
 
     def keep(self, z: Vector, y: Vector) -> Vector:
         """Return what `restore` needs: y, or z where the derivative is a function of z."""
-        return z if self.formula.from_input else y
+        return z if self.from_input else y
 
     def restore(self, kept: Vector) -> tuple[Vector, Vector]:
         """Return y and dy/dz of what was kept."""
-        y = self.formula.forward(kept) if self.formula.from_input else kept
+        y = self.formula.forward(kept) if self.from_input else kept
         return y, self.formula.derivative(kept)
 
     def at(self, z: Vector) -> tuple[Vector, Vector]:
         """Return y and dy/dz of z."""
         y = self.formula.forward(z)
-        return y, self.formula.derivative(z if self.formula.from_input else y)
+        return y, self.formula.derivative(z if self.from_input else y)
+
+
+class Uses(Protocol):
+    """What emits the uses of activations that are called."""
+
+    def use(self, index: int, kind: str, value: Vector) -> tuple[Vector, Vector]:
+        """Return what a method of activation `index` makes of `value`: y and dy/dz."""
+
+    def choose(self, index: int, z: Vector, y: Vector) -> Vector:
+        """Return z if the derivative of activation `index` is a function of z, else y."""
+
+
+class Called(Activation):
+    """An activation that is known when the step runs: nothing of its formula is in the step."""
+
+    def __init__(self, index: int, uses: "Uses | None" = None) -> None:
+        self._index, self._uses = index, uses
+
+    @property
+    def from_input(self) -> bool:
+        """Whether `keep` may return z."""
+        return True
+
+    def __call__(self, z: Vector) -> Vector:
+        """Return y of z."""
+        return self._use("forward", z)[0]
+
+    def keep(self, z: Vector, y: Vector) -> Vector:
+        """Return what `restore` needs."""
+        assert self._uses is not None
+        return self._uses.choose(self._index, z, y)
+
+    def restore(self, kept: Vector) -> tuple[Vector, Vector]:
+        """Return y and dy/dz of what was kept."""
+        return self._use("restore", kept)
+
+    def at(self, z: Vector) -> tuple[Vector, Vector]:
+        """Return y and dy/dz of z."""
+        return self._use("at", z)
+
+    def _use(self, kind: str, value: Vector) -> tuple[Vector, Vector]:
+        assert self._uses is not None
+        return self._uses.use(self._index, kind, value)
+
+
+def activations(codes: Sequence[int], uses: Uses | None = None) -> list[Activation]:
+    """Return activations by their codes, those that are `CALLED` by way of `uses`."""
+    return [
+        Called(index, uses) if code == CALLED else Activation(code)
+        for index, code in enumerate(codes)
+    ]
 
 
 class Lazy:
@@ -152,6 +212,24 @@ class Cell:
     def apart(self) -> bool:
         """Whether there is a second bias."""
         return any(stage.apart for stage in self.stages)
+
+
+def label(codes: Sequence[int]) -> str:
+    """Return the names of activations as part of the name of what is compiled."""
+    return "_".join("called" if code == CALLED else TABLE[code].name for code in codes)
+
+
+def is_fused(cell: Cell, codes: tuple[int, ...]) -> bool:
+    """Whether there are steps of a cell that hold the formulas of these activations.
+
+    All can be compiled; a library has those that most programs want.
+    """
+    return LIBRARY is None or LIBRARY.has(f"steps.{cell.name}_0_step_{label(codes)}.float32")
+
+
+def held(cell: Cell, codes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what a step is compiled for: the codes it holds, or `CALLED` for each."""
+    return codes if is_fused(cell, codes) else (CALLED,) * len(codes)
 
 
 def find(name: str) -> Cell:

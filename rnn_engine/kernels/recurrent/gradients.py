@@ -135,6 +135,7 @@ def _enter(plan: Table, frame: Table, like: Any, group: int, member: int, shares
     put(frame, F.ROWS, high - low)
     put(frame, F.UNITS_ROW, u)
     put(frame, F.BASE, base)
+    put(frame, F.ACTIVATIONS, pointer(plan, P.ACTIVATIONS, like))
     dz = offset(base, number(plan, P.DZ) + (low - begin) * row)
     put(frame, F.DZ_ROW, row)
     put(frame, F.DZ_BASE, dz)

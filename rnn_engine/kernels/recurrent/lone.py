@@ -17,11 +17,11 @@ import numpy as np
 
 from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.denormals import flush_denormals, restore
-from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.gemm import BLOCK_K
 from rnn_engine.kernels.options import Table, c_function
 from rnn_engine.kernels.pointers import copy, lane_count, offset
-from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy
+from rnn_engine.kernels.recurrent import cells
+from rnn_engine.kernels.recurrent.cells import Cell, Here, Lazy
 from rnn_engine.kernels.recurrent.places import F, P, S
 from rnn_engine.kernels.recurrent.plan import Sizes
 from rnn_engine.kernels.recurrent.steps import version_of
@@ -43,6 +43,8 @@ _ALIVE: list[Any] = []
 
 def is_lone(sizes: Sizes) -> bool:
     """Whether a stream of these sizes can be taken this way."""
+    if not cells.is_fused(sizes.cell, sizes.codes):
+        return False
     one = sizes.batch == len(sizes.cell.stages) == 1
     return one and sizes.units % sizes.lanes == 0 and sizes.units <= BLOCK_K
 
@@ -103,8 +105,7 @@ def _make(cell: Cell, codes: tuple[int, ...]) -> Any:
         version  # noqa: B018  # part of the key in the cache
         emit(frame, like, low, units)
 
-    names = "_".join(FORMULAS[code].name for code in codes)
-    step.__qualname__ = f"lone_{cell.name}_{names}"
+    step.__qualname__ = f"lone_{cell.name}_{cells.label(codes)}"
     return step
 
 
@@ -113,7 +114,7 @@ class _Emitter:
 
     def __init__(self, ops: VectorBuilder, frame: Any, cell: Cell, codes: tuple[int, ...]) -> None:
         self.ops, self.b, self.cell, self.stage = ops, ops.builder, cell, cell.stages[0]
-        self.activations = [Activation(code) for code in codes]
+        self.activations = cells.activations(codes)
         self.frame = frame
         self.z, self.zh, self.r = map(self._pointer, (F.Z, F.ZH, F.OPERAND))
         self.h, self.h_after = self._pointer(F.BEFORE), self._pointer(F.AFTER)

@@ -100,8 +100,9 @@ class P(IntEnum):
     RUN_STAGE = 79  # of code that a pass may choose: a stage of the step
     ARRIVE = 80  # the gradient that arrives at a stage
     GRADIENTS = 81  # the share of a chunk in dW, dR, db and dx
+    ACTIVATIONS = 82  # see `finish.addresses`; 0 where steps hold them
     # --- stages, `S.SIZE` places each
-    STAGE = 82
+    STAGE = 83
     END = STAGE + 14 * MOST_STAGES
 
 
@@ -176,4 +177,5 @@ class F(IntEnum):
     SPACE = 48  # scratch of `add_outer`
     TEMPORARY = 49  # a product under dropout
     NEXT = 50  # units from the block to the next one that is touched
-    END = 51
+    ACTIVATIONS = 51  # as in the plan
+    END = 52

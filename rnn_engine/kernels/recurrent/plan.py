@@ -11,7 +11,8 @@ import numpy as np
 from rnn_engine.kernels import threads
 from rnn_engine.kernels.outer import scratch_size
 from rnn_engine.kernels.panels import packed_size, whole_registers
-from rnn_engine.kernels.recurrent.cells import Activation, Cell
+from rnn_engine.kernels.recurrent import cells
+from rnn_engine.kernels.recurrent.cells import Cell
 from rnn_engine.kernels.recurrent.launch import BRIEF_NUMBERS
 from rnn_engine.kernels.recurrent.places import P
 from rnn_engine.kernels.recurrent.weights import stage_places
@@ -58,7 +59,7 @@ class Sizes:
     @property
     def keeps(self) -> int:
         """Numbers of a unit that a step keeps besides the states."""
-        return self.cell.keeps([Activation(code) for code in self.codes])
+        return self.cell.keeps(cells.activations(cells.held(self.cell, self.codes)))
 
     @property
     def work(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.kernels import threads
+from rnn_engine.kernels import finish, threads
 from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.kernels.recurrent import cells, launch, steps, walker
@@ -198,6 +198,8 @@ class Recurrence:
         for index in range(len(self.cell.stages)):
             at = P.STAGE + index * S.SIZE + (S.BACK if back else S.STEP)
             table[at] = steps.address_of(self.cell, index, self.activations, back, self.dtype)
+        if not cells.is_fused(self.cell, self.activations):
+            table[P.ACTIVATIONS] = finish.addresses(self.activations, self.dtype).ctypes.data
         product: Any = walker
         if drops:
             from rnn_engine.kernels.recurrent import dropout

@@ -1,5 +1,7 @@
 """A cell's step as C functions: step(frame, like, low, high) over some rows of a block of units.
 
+A step holds the formulas of its activations, or calls them by address (`called`).
+
 The sums of a block lie in each row as [register of units][gate][lane], and those of the units
 that fill no register as [gate][unit]; what is kept lies in the same order, dz as
 [slot][unit] in whole rows.
@@ -14,18 +16,22 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.kernels.compiler import intrinsic, ir, types
-from rnn_engine.kernels.formulas import TABLE as FORMULAS
 from rnn_engine.kernels.options import Table, c_function
-from rnn_engine.kernels.recurrent.cells import Activation, Cell, Here, Lazy, Stage
+from rnn_engine.kernels.recurrent import cells
+from rnn_engine.kernels.recurrent.cells import CALLED, Cell, Here, Lazy, Stage
 from rnn_engine.kernels.recurrent.places import F
 from rnn_engine.kernels.tables import place_in
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
 
 
-@functools.lru_cache(maxsize=256)
 def address_of(cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtype: np.dtype) -> int:
     """Return the address of a stage's step, forward or back; it is compiled if it is new."""
-    compiled = c_function(_make(cell, stage, codes, back), dtype)
+    return _address_of(cell, stage, cells.held(cell, codes), back, dtype)
+
+
+@functools.lru_cache(maxsize=256)
+def _address_of(cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtype: np.dtype) -> int:
+    compiled = c_function(make(cell, stage, codes, back), dtype)
     _ALIVE.append(compiled)
     return int(compiled.address)
 
@@ -33,7 +39,7 @@ def address_of(cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtype
 _ALIVE: list[Any] = []
 
 
-def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callable[..., None]:
+def make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callable[..., None]:
     version = version_of(cell.stages[stage])
 
     @intrinsic
@@ -41,7 +47,7 @@ def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callabl
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
             allow_widest(builder.function)
             ops = VectorBuilder(builder, sig.args[1].dtype)
-            _Emitter(ops, args[0], cell, stage, codes).walk(args[2], args[3], back)
+            emitter_of(codes)(ops, args[0], cell, stage, codes).walk(args[2], args[3], back)
             return context.get_dummy_value()
 
         return types.void(frame, like, types.intp, types.intp), codegen
@@ -50,8 +56,7 @@ def _make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callabl
         version  # noqa: B018  # part of the key in the cache
         emit(frame, like, low, high)
 
-    names = "_".join(FORMULAS[code].name for code in codes)
-    step.__qualname__ = f"{cell.name}_{stage}_{'back' if back else 'step'}_{names}"
+    step.__qualname__ = f"{cell.name}_{stage}_{'back' if back else 'step'}_{cells.label(codes)}"
     return step
 
 
@@ -70,7 +75,16 @@ def _content(code: CodeType) -> Any:
     return code.co_code, code.co_names, constants
 
 
-class _Emitter:
+def emitter_of(codes: tuple[int, ...]) -> "type[Emitter]":
+    """Return what emits a step with these activations."""
+    if CALLED not in codes:
+        return Emitter
+    from rnn_engine.kernels.recurrent.called import CallingEmitter  # few programs call activations
+
+    return CallingEmitter
+
+
+class Emitter:
     """Emits the code of one stage."""
 
     def __init__(
@@ -78,7 +92,7 @@ class _Emitter:
     ) -> None:
         self.ops, self.b, self.frame = ops, ops.builder, frame
         self.cell, self.stage = cell, cell.stages[stage]
-        self.activations = [Activation(code) for code in codes]
+        self.codes, self.activations = codes, cells.activations(codes)
         self.keeps = cell.keeps(self.activations)
         self.is_last = stage == len(cell.stages) - 1
         self.unit = self.number(F.UNIT)
@@ -93,28 +107,34 @@ class _Emitter:
 
     def walk(self, low: Any, high: Any, back: bool) -> None:
         """Emit the loop over rows and registers."""
+        self.begin(back)
         b, lanes = self.b, INT64(self.ops.lanes)
-        columns = self.number(F.COLUMNS)
-        whole = b.and_(columns, INT64(-self.ops.lanes))
-        left = b.sub(columns, whole)
-        mask = self.ops.first_lanes(left)
-        emit = self._back if back else self._step
-        heads = self._backward_heads() if back else self._forward_heads()
+        emit = self.back if back else self.step
 
         def row(r: Any) -> None:
-            at = b.add(low, r)
-            starts = {
-                name: self.ops.offset(pointer, b.mul(at, stride))
-                for name, (pointer, stride) in heads.items()
-            }
-
+            starts = self.starts_of(b.add(low, r))
             self.ops.loop(
-                whole, self.ops.lanes, lambda j: emit(_Place(self, starts, j, lanes, None))
+                self.whole, self.ops.lanes, lambda j: emit(Place(self, starts, j, lanes, None))
             )
-            with b.if_then(b.icmp_signed("!=", left, INT64(0))):
-                emit(_Place(self, starts, whole, left, mask))
+            with b.if_then(b.icmp_signed("!=", self.left, INT64(0))):
+                emit(Place(self, starts, self.whole, self.left, self.mask))
 
         self.ops.loop(b.sub(high, low), 1, row)
+
+    def begin(self, back: bool) -> None:
+        """Find the block: its columns of whole registers, those left over, and all arrays."""
+        columns = self.number(F.COLUMNS)
+        self.whole = self.b.and_(columns, INT64(-self.ops.lanes))
+        self.left = self.b.sub(columns, self.whole)
+        self.mask = self.ops.first_lanes(self.left)
+        self.heads = self._backward_heads() if back else self._forward_heads()
+
+    def starts_of(self, row: Any) -> dict[str, Any]:
+        """Return where a row begins in each array."""
+        return {
+            name: self.ops.offset(pointer, self.b.mul(row, stride))
+            for name, (pointer, stride) in self.heads.items()
+        }
 
     def _whole(self, place: int, width: Any = 1) -> Any:
         """Return a pointer of whole rows of `width` numbers a unit, moved to the block."""
@@ -153,7 +173,8 @@ class _Emitter:
         heads["earlier"] = earlier, self.number(F.EARLIER_ROW)
         return heads
 
-    def _step(self, at: "_Place") -> None:
+    def step(self, at: "Place") -> None:
+        """Emit the step forward of a register."""
         made = self.stage.step(self.activations, at.here(back=False))
         if made.kept:
             keeping = self.b.icmp_signed("!=", self.number(F.KEPT_ROW), INT64(0))
@@ -177,7 +198,8 @@ class _Emitter:
         ahead = self.b.mul(self.number(F.NEXT), INT64(width))
         self.ops.prefetch(self.ops.offset(place, ahead), writes)
 
-    def _back(self, at: "_Place") -> None:
+    def back(self, at: "Place") -> None:
+        """Emit the step back of a register."""
         for k in range(self.keeps):
             self.ask_ahead(at.gate_place("kept", self.keeps, k), self.keeps, False)
         for s in range(self.cell.states):
@@ -192,11 +214,11 @@ class _Emitter:
             at.store(value, at.unit_place(f"carry{s}"))
 
 
-class _Place:
+class Place:
     """Loads and stores of one register of units, of one row."""
 
     def __init__(
-        self, emitter: _Emitter, starts: dict[str, Any], j: Any, gate: Any, mask: Any
+        self, emitter: Emitter, starts: dict[str, Any], j: Any, gate: Any, mask: Any
     ) -> None:
         self.emitter, self.starts, self.j, self.gate, self.mask = emitter, starts, j, gate, mask
         self.ops, self.b = emitter.ops, emitter.b
@@ -254,4 +276,4 @@ class _Place:
 
 def forward_function(cell: Cell, stage: int, codes: tuple[int, ...]) -> Callable[..., None]:
     """Return a stage's step forward as a function to be compiled."""
-    return _make(cell, stage, codes, False)
+    return make(cell, stage, codes, False)

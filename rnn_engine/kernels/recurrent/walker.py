@@ -71,6 +71,7 @@ def enter(plan: Any, frame: Any, like: Any, task: int, first: int, rows: int) ->
     put(frame, F.FIRST_ROW, first)
     put(frame, F.UNITS_ROW, u)
     put(frame, F.SCRATCH, scratch)
+    put(frame, F.ACTIVATIONS, pointer(plan, P.ACTIVATIONS, like))
     put(frame, F.ZH, offset(scratch, number(plan, P.ZH)))
     put(frame, F.LAID, offset(scratch, number(plan, P.LAID)))
     put(frame, F.OPERAND, offset(scratch, number(plan, P.OWN)))
