@@ -40,6 +40,7 @@ _ALIVE: list[Any] = []
 
 
 def make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callable[..., None]:
+    """Return a stage's step as a function to be compiled."""
     version = version_of(cell.stages[stage])
 
     @intrinsic

@@ -133,7 +133,7 @@ def test_one_step_is_enough_for_all(cell):
         # What is called is what the plan says.
         codes = second.recurrence.activations
         with pytest.MonkeyPatch.context() as patch:
-            found = finish.addresses(codes, second.recurrence._type)
+            found = finish.addresses(codes, second.recurrence.dtype)
             patch.setattr(finish, "addresses", lambda *_: found)
             other = as_called(first)
             h = other.recurrence.forward(other.packed, other.x, sequence=True)[0]
@@ -216,7 +216,7 @@ def test_activations_of_activations_of_a_cell():
 
     stage = Stage(2, step, back)
     trace = called._Trace
-    float32 = recurrence("lstm", (1, 2), 3, 4, "float32")._type
+    float32 = recurrence("lstm", (1, 2), 3, 4, "float32").dtype
     ahead = trace(float32).uses(stage, (CALLED,) * 3, False)
     assert [(use.index, use.level) for use in ahead] == [(0, 0), (0, 0), (1, 1), (1, 0), (2, 2)]
     assert [use.slot for use in ahead] == [0, 1, 3, 2, 4]
