@@ -84,6 +84,19 @@ def gated() -> Iterator[tuple[str, str]]:
                 yield f"{shape} {kind} {own} {mask is not None}", digest(y, dx, *gradients)
 
 
+def called() -> Iterator[tuple[str, str]]:
+    """Activations that a library has no steps of their own for."""
+    for activation, gate in (("gelu", "softsign"), ("mish", "tanh"), ("elu", "hard_sigmoid")):
+        for kind, own in CELLS:
+            gates = {} if kind == "SimpleRNN" else {"recurrent_activation": gate}
+            rnn_engine.utils.set_random_seed(3)
+            layer = getattr(layers, kind)(19, activation, **gates, **own)
+            y, saved = layer.forward(normal(1, 6, 5, 3), training=True)
+            dx = layer.backward(normal(5, *y.shape), saved)
+            gradients = [v.grad for v in layer.trainable_weights]
+            yield f"{kind} {own} {activation} {gate}", digest(y, dx, *gradients)
+
+
 def drawn() -> Iterator[tuple[str, str]]:
     """Every initializer."""
     for entry in initializers.registry.unique():
@@ -156,7 +169,7 @@ def main() -> None:
     """Print one line a quantity, for the float types in `GOLDEN_TYPES`, else for both."""
     for floatx in os.environ.get("GOLDEN_TYPES", "float32 float64").split():
         config.set_floatx(floatx)
-        for part in (passes, gated, drawn, priced, trained):
+        for part in (passes, gated, called, drawn, priced, trained):
             for name, value in part():
                 sys.stdout.write(f"{floatx} {name}: {value}\n")
 

@@ -14,6 +14,7 @@ from llvmlite import binding
 from rnn_engine import Sequential
 from rnn_engine import layers as k
 from rnn_engine.kernels import ahead, finish
+from rnn_engine.kernels.compiler import types
 from rnn_engine.kernels.formulas import CODES
 from rnn_engine.kernels.recurrent import called, cells, lone, recurrence, steps
 from rnn_engine.kernels.recurrent.cells import CALLED, Cell, Made, Stage
@@ -22,6 +23,8 @@ from tests.kernels.recurrent.test_checkpoints import assert_same_bits
 from tests.kernels.recurrent.test_safety import Guarded
 from tests.kernels.recurrent.test_toy_cell import MGU
 from tests.kernels.test_bits import running_on
+
+pytestmark = pytest.mark.jit
 
 RULES = (
     {},
@@ -216,11 +219,10 @@ def test_activations_of_activations_of_a_cell():
 
     stage = Stage(2, step, back)
     trace = called._Trace
-    float32 = recurrence("lstm", (1, 2), 3, 4, "float32").dtype
-    ahead = trace(float32).uses(stage, (CALLED,) * 3, False)
+    ahead = trace(types.float32).uses(stage, (CALLED,) * 3, False)
     assert [(use.index, use.level) for use in ahead] == [(0, 0), (0, 0), (1, 1), (1, 0), (2, 2)]
     assert [use.slot for use in ahead] == [0, 1, 3, 2, 4]
-    behind = trace(float32).uses(stage, (CALLED,) * 3, True)
+    behind = trace(types.float32).uses(stage, (CALLED,) * 3, True)
     assert [use.level for use in behind] == [0, 0, 1]
     assert [use.wants for use in behind] == [(True, False), (False, True), (True, True)]
 
