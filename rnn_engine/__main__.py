@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rnn_engine.kernels import cache
+from rnn_engine.kernels.compiler import LIBRARY
 from rnn_engine.system import info, warmup
 
 _SYSTEM = ("info", "warmup", "show", "convert", "verify")
@@ -115,6 +116,8 @@ def on_file(command: str, file: str, target: str = "", debug: bool = False) -> i
 
 def warm_up(dtypes: Sequence[str], parallel: bool) -> int:
     """Compile the kernels of ordinary programs, and return the exit status."""
+    if LIBRARY is not None:
+        return _show("the kernels are built ahead: there is nothing to compile")
     if not cache.can_save():
         print(
             "rnn_engine: no private folder can be written, so nothing that is compiled now would "

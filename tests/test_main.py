@@ -15,11 +15,12 @@ import pytest
 import rnn_engine
 from rnn_engine.__main__ import main
 from rnn_engine.kernels import cores, notice, threads
+from rnn_engine.kernels.compiler import LIBRARY
 from rnn_engine.system import info, information, warmup
 from tests.kernels.process import environment, run
 
 ROWS = ("rnn_engine", "versions", "platform", "CPU", "CPU features", "vector width", "threads",
-        "kernel cache", "settings")  # fmt: skip
+        "kernels", "kernel cache", "settings")  # fmt: skip
 
 
 def table(text):
@@ -46,7 +47,13 @@ def test_info_names_neither_user_nor_machine(tmp_path, monkeypatch):
     name = "isolde"
     home = tmp_path / name
     home.mkdir()
-    changes = {"USER": name, "LOGNAME": name, "HOME": str(home), "XDG_CACHE_HOME": None}
+    changes = {
+        "USER": name,
+        "LOGNAME": name,
+        "HOME": str(home),
+        "XDG_CACHE_HOME": None,
+        "RNN_ENGINE_KERNELS": "jit",
+    }
     code = "import rnn_engine.system; print(rnn_engine.system.info())"
     found = run(code, RNN_ENGINE_CACHE_DIR=None, **changes)
     assert table(found)["kernel cache"].startswith("~/.cache/rnn_engine/")
@@ -67,6 +74,7 @@ def test_user_names_in_paths(monkeypatch, text, wanted):
     assert information._without_user(text) == wanted
 
 
+@pytest.mark.jit
 def test_info_on_a_quota_and_a_missing_cache(monkeypatch):
     monkeypatch.setattr(cores, "cgroup_quota", lambda: 1.5)
     monkeypatch.setattr(information.cache, "folder", lambda: None)
@@ -177,6 +185,7 @@ for units, loss, activation, y, kinds in (
 """
 
 
+@pytest.mark.jit
 def test_warmup_leaves_nothing_to_compile(tmp_path):
     base = str(tmp_path / "kernels")
     done = subprocess.run(
@@ -191,6 +200,7 @@ def test_warmup_leaves_nothing_to_compile(tmp_path):
     assert sorted(place.iterdir()) == ready
 
 
+@pytest.mark.jit
 def test_warmup_where_nothing_can_be_kept():
     done = subprocess.run(
         [sys.executable, "-P", "-m", "rnn_engine", "warmup"],
@@ -201,6 +211,7 @@ def test_warmup_where_nothing_can_be_kept():
     assert "set RNN_ENGINE_CACHE_DIR" in done.stderr
 
 
+@pytest.mark.jit
 def test_warmup_leaves_no_traces():
     def next_ones():
         rnn_engine.utils.set_random_seed(3)
@@ -227,6 +238,19 @@ def test_warmup_leaves_no_traces():
 def test_warmup_of_other_types(dtypes):
     with pytest.raises(ValueError, match="float32"):
         warmup(dtypes)
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="there is no library of kernels")
+def test_warmup_with_a_library_has_nothing_to_do(capsys):
+    assert main(["warmup"]) == 0
+    assert "nothing to compile" in capsys.readouterr().out
+    warmup()
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="there is no library of kernels")
+def test_info_on_the_library(capsys):
+    assert main(["info"]) == 0
+    assert table(capsys.readouterr().out)["kernels"] == f"built ahead, for {LIBRARY.level}"
 
 
 def test_both_are_exported():
@@ -267,6 +291,7 @@ def compilation(seconds, kept=True, within=None):
     notice.compilation_ends()
 
 
+@pytest.mark.jit
 @pytest.mark.usefixtures("quick")
 class TestNotice:
     def said(self, monkeypatch, terminal, *calls):
@@ -301,6 +326,7 @@ class TestNotice:
         assert getattr(stderr, "text", "") == ""
 
 
+@pytest.mark.jit
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
 def test_on_a_real_terminal(tmp_path):
     """The first process compiles and says so, the second one has nothing to say."""

@@ -37,6 +37,7 @@ def info() -> str:
         "vector width": _width(),
         "threads": _threads(),
         "kernels": _kernels(),
+        "kernel cache": _cache(),
     }
     settings = [f"{key}={_without_user(value)}" for key, value in sorted(os.environ.items())
                 if key.startswith(("RNN_ENGINE_", "NUMBA_", "OMP_"))]  # fmt: skip
@@ -60,7 +61,7 @@ def _cpu() -> str:
 def _kernels() -> str:
     if LIBRARY is not None:
         return f"built ahead, for {LIBRARY.level}"
-    return f"compiled here, as {library.reason()}; kept in {_cache()}"
+    return f"compiled here, as {library.reason()}"
 
 
 def _version(package: str) -> str:
@@ -140,6 +141,8 @@ def _threads() -> str:
 
 
 def _cache() -> str:
+    if LIBRARY is not None:
+        return "none: nothing is compiled"
     place = cache.folder()
     if place is None:
         return "none: no private folder can be had, every process compiles anew"

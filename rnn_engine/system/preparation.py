@@ -10,6 +10,7 @@ from rnn_engine import layers, optimizers
 from rnn_engine import random as engine_random
 from rnn_engine.config import standardize_dtype
 from rnn_engine.kernels import threads
+from rnn_engine.kernels.compiler import LIBRARY
 from rnn_engine.sequential import Sequential
 from rnn_engine.utils import naming
 
@@ -37,7 +38,8 @@ def warmup(dtypes: Sequence[str] = ("float32",), parallel: bool = True) -> None:
     and GRU with and without a mask and dropout, Embedding, Dense, the cross-entropies and the
     optimizers SGD, RMSprop, Adam and AdamW. Not in Keras.
 
-    Random streams and automatic names are as if it had not run.
+    Random streams and automatic names are as if it had not run. Where the kernels come from a
+    library that was built ahead there is nothing to do.
 
     Parameters
     ----------
@@ -61,6 +63,8 @@ def warmup(dtypes: Sequence[str] = ("float32",), parallel: bool = True) -> None:
     for name in names:
         if name not in ("float32", "float64"):
             raise ValueError(f'dtypes must hold "float32" or "float64", got {name!r}.')
+    if LIBRARY is not None:
+        return
     with _no_traces():
         for name in names:
             _run_programs(name)
