@@ -48,6 +48,7 @@ def _function(key: tuple[Any, ...]) -> Callable[..., Any]:
     if kind == "gemm":
         return gemm_two.function
     if kind in ("walk", "lone", "stage"):
+        bodies: dict[str, Callable[..., Any]]
         bodies = {"walk": walker.forward, "lone": lone.forward_lone, "stage": walker.run_stage}
         return bodies[kind]
     if kind == "finish":

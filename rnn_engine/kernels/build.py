@@ -63,7 +63,8 @@ def functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
               dropout.arrive, chain.arrive, gradients.gradients, gather.gradients,
               gradients.backward, gradients.begin_groups, gradients.chain_share,
               gradients.gradient_share, gradients.add_sums)  # fmt: skip
-    made = [*bodies, *(finish.made(code) for code in range(1, len(formulas.TABLE)))]
+    epilogues = [finish.made(code) for code in range(1, len(formulas.TABLE))]
+    made: list[Callable[..., Any]] = [*bodies, *epilogues]
     for name, rows in FUSED.items():
         cell = cells.find(name)
         fused = [tuple(formulas.CODES[activation] for activation in row) for row in rows]
@@ -277,7 +278,8 @@ def build(folder: Path, levels: Sequence[str], jobs: int) -> None:
     folder.mkdir(exist_ok=True)
     for old in (*folder.glob("*.so"), folder / "index.json"):
         old.unlink(missing_ok=True)
-    waiting, running = list(levels), {}
+    waiting = list(levels)
+    running: dict[str, subprocess.Popen[bytes]] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
             level = waiting.pop(0)

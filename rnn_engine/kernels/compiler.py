@@ -13,6 +13,24 @@ from rnn_engine.kernels import library
 
 LIBRARY = library.chosen()
 
+__all__ = [
+    "LIBRARY",
+    "MOST_THREADS",
+    "CFunc",
+    "CompileResult",
+    "binding",
+    "cgutils",
+    "codegen",
+    "config",
+    "global_compiler_lock",
+    "intrinsic",
+    "ir",
+    "njit",
+    "sigutils",
+    "types",
+    "versions",
+]
+
 
 class _Absent:
     """Stands for anything of a compiler: its attributes, items and results are itself."""

@@ -102,8 +102,8 @@ def _index() -> Any:
 
 
 # Modules of this package that make no code.
-_NO_CODE = {"ahead.py", "buffers.py", "cache.py", "check.py", "cores.py", "interrupt.py",
-            "library.py", "notice.py", "threads.py"}  # fmt: skip
+_NO_CODE = {"ahead.py", "buffers.py", "cache.py", "check.py", "compiler.py", "cores.py",
+            "interrupt.py", "library.py", "notice.py", "threads.py"}  # fmt: skip
 
 
 def sources() -> str:
