@@ -47,14 +47,13 @@ static int put_number(const Parameter *parameter, PyObject *value, int64_t *word
         return 1;
     }
     if (parameter->kind == 'f') {
-        int single = parameter->bytes == 4;
-        if (PyFloat_Check(value) ? single : !(single && PyArray_IsScalar(value, Float)) &&
-                                                !(!single && PyLong_Check(value)))
+        if (!PyFloat_Check(value) && !PyLong_Check(value) && !PyArray_IsScalar(value, Floating))
             return 0;
         double number = PyFloat_AsDouble(value);
+        if (number == -1 && PyErr_Occurred()) return 0;
         float rounded = (float)number;
         *word = 0;
-        if (single) memcpy(word, &rounded, sizeof rounded);
+        if (parameter->bytes == 4) memcpy(word, &rounded, sizeof rounded);
         else memcpy(word, &number, sizeof number);
         return 1;
     }
