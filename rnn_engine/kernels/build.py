@@ -154,7 +154,7 @@ def emit(level: str, path: Path) -> None:
     if LIBRARY is not None:
         raise RuntimeError("Kernels are compiled where RNN_ENGINE_KERNELS is jit.")
     cache._SOURCES = None  # what comes from the disk has no LLVM code
-    index: dict[str, Any] = {"sources": library.sources(), "kernels": {}, "functions": []}
+    index: dict[str, Any] = {"kernels": {}, "functions": []}
     with global_compiler_lock:
         whole = binding.parse_assembly("")
         variants = list(kernels())  # which imports all modules of kernels
@@ -276,6 +276,7 @@ def _object(whole: Any, kept: set[str], level: str) -> bytes:
 def build(folder: Path, levels: Sequence[str], jobs: int) -> None:
     """Make the libraries of some levels, the index and the extension."""
     folder.mkdir(exist_ok=True)
+    sources = library.sources()
     for old in (*folder.glob("*.so"), folder / "index.json"):
         old.unlink(missing_ok=True)
     waiting = list(levels)
@@ -289,14 +290,15 @@ def build(folder: Path, levels: Sequence[str], jobs: int) -> None:
             raise SystemExit(f"The kernels of level {level} could not be compiled.")
         _link(folder, level)
     indices = {(folder / f"{level}.json").read_text() for level in levels}
-    if len(indices) > 1:
-        raise SystemExit("The levels do not export the same.")
+    if len(indices) > 1 or library.sources() != sources:
+        raise SystemExit("The sources of the kernels have changed meanwhile. Build once more.")
     _build_extension(folder)
     for level in levels:
         (folder / f"{level}.json").unlink()
         (folder / f"{level}.o").unlink()
     # Last: with it the folder counts as whole.
-    (folder / "index.json").write_text(indices.pop())
+    index = {"sources": sources, **json.loads(indices.pop())}
+    (folder / "index.json").write_text(json.dumps(index, separators=(",", ":")))
 
 
 def _start(folder: Path, level: str) -> subprocess.Popen[bytes]:
