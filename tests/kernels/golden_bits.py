@@ -91,6 +91,7 @@ def called() -> Iterator[tuple[str, str]]:
             gates = {} if kind == "SimpleRNN" else {"recurrent_activation": gate}
             rnn_engine.utils.set_random_seed(3)
             layer = getattr(layers, kind)(19, activation, **gates, **own)
+            layer.build((6, 5, 3))
             y, saved = layer.forward(normal(1, 6, 5, 3), training=True)
             dx = layer.backward(normal(5, *y.shape), saved)
             gradients = [v.grad for v in layer.trainable_weights]

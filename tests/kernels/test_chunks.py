@@ -189,6 +189,7 @@ def test_kernels_leave_the_callers_arithmetic_alone():
     assert tiny / 2 > 0
 
 
+@pytest.mark.jit
 def test_flushing_is_undone():
     @kernel
     def halve(x, before, inside, after):
