@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -9,11 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks import machine
-from benchmarks.peers import ENGINE, PEERS
+from benchmarks.peers import ENGINE, JIT, PEERS
 from benchmarks.results import Side
 from benchmarks.timing import interleave
 from benchmarks.worker import Failed, Guarded, quiet_environment
@@ -41,8 +43,10 @@ assert predictions.shape == (2, 1) and np.isfinite(predictions).all()
 
 # How each side is named in the program above. Both forms of Keras are one program, which
 # leaves it to Keras how to compile; the first of them that is there stands for it.
+OURS = (ENGINE, JIT)
 STARTS = {
     ENGINE: "import types, rnn_engine; tf = types.SimpleNamespace(keras=rnn_engine)",
+    JIT: "import types, rnn_engine; tf = types.SimpleNamespace(keras=rnn_engine)",
     "keras-graph": "import tensorflow as tf",
     "keras-xla": "import tensorflow as tf",
 }
@@ -62,8 +66,12 @@ class Fresh:
     ) -> None:
         self.threads, self.cores, self.patience = threads, list(cores), patience
 
-    def seconds(self, program: str, *, empty_cache: bool = False) -> float:
+    def seconds(
+        self, program: str, *, empty_cache: bool = False, settings: dict[str, str] | None = None
+    ) -> float:
         """Return the seconds from starting `program` to its exit.
+
+        `settings` are environment variables of it.
 
         Raises
         ------
@@ -72,6 +80,7 @@ class Fresh:
         """
         folder = tempfile.mkdtemp(prefix="bench-cache-") if empty_cache else None
         values = {**os.environ, **quiet_environment(self.threads), "PYTHONPATH": str(ROOT)}
+        values |= settings or {}
         # A user's Python keeps the bytecode of what it imports, whatever ours was told.
         values.pop("PYTHONDONTWRITEBYTECODE", None)
         if folder:
@@ -113,11 +122,14 @@ class Program:
         Whether it runs once untimed, which leaves its compiled code on disk.
     empty : bool
         Whether each run gets empty folders for compiled code.
+    settings : dict
+        Environment variables of its process.
     """
 
     text: str
     warm: bool = False
     empty: bool = False
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 def _time_all(
@@ -126,7 +138,11 @@ def _time_all(
     """Time programs in turn and return their sides, those that fail with the reason."""
 
     def runner(program: Program) -> Guarded:
-        return Guarded(lambda _: fresh.seconds(program.text, empty_cache=program.empty))
+        return Guarded(
+            lambda _: fresh.seconds(
+                program.text, empty_cache=program.empty, settings=program.settings
+            )
+        )
 
     begin = time.perf_counter()
     blocks = {name: runner(program) for name, program in programs.items()}
@@ -142,9 +158,17 @@ def _time_all(
 
 
 def _once(starts: dict[str, str]) -> dict[str, str]:
-    """Return `starts` without later keys of a text that stands already."""
-    first = {text: key for key, text in reversed(starts.items())}
-    return {key: text for key, text in starts.items() if first[text] == key}
+    """Return `starts` without later keys that would run what stands already."""
+
+    def run(key: str) -> Any:
+        return starts[key], _settings(key).items()
+
+    first = {str(run(key)): key for key in reversed(starts)}
+    return {key: text for key, text in starts.items() if first[str(run(key))] == key}
+
+
+def _settings(key: str) -> dict[str, str]:
+    return dict(PEERS[key].settings) if key in PEERS else {}
 
 
 Sides = dict[str, Side]
@@ -163,20 +187,24 @@ def cold_start(
     """
     starts = _once({key: STARTS[key] for key in keys if key in STARTS})
     programs = {
-        key: Program(PROGRAM.format(start=start), warm=key == ENGINE)
+        key: Program(PROGRAM.format(start=start), warm=key in OURS, settings=_settings(key))
         for key, start in starts.items()
     }
-    if ENGINE in programs:
-        programs["empty"] = Program(programs[ENGINE].text, empty=True)
-    warm = _time_all(programs, fresh, rounds, budget)
-    first = warm.pop("empty", None)
-    peers = {key: side for key, side in warm.items() if key != ENGINE}
-    return warm, {ENGINE: first, **peers} if first else peers
+    empty = {
+        f"empty {key}": dataclasses.replace(programs[key], warm=False, empty=True)
+        for key in OURS
+        if key in programs
+    }
+    warm = _time_all(programs | empty, fresh, rounds, budget)
+    first = {name.removeprefix("empty "): warm.pop(name) for name in empty}
+    return warm, warm | first
 
 
 def imports(keys: Sequence[str], fresh: Fresh, rounds: int, budget: float) -> Sides:
     """Time the import of each side, and of NumPy and Numba for comparison."""
     named = _once({key: PEERS[key].start for key in keys})
     named |= {name: f"import {name}" for name in ("numpy", "numba")}
-    programs = {name: Program(text, warm=True) for name, text in named.items()}
+    programs = {
+        name: Program(text, warm=True, settings=_settings(name)) for name, text in named.items()
+    }
     return _time_all(programs, fresh, rounds, budget)

@@ -108,7 +108,8 @@ class Worker:
         self._pipe, child = context.Pipe()
         arguments = (child, key, threads, list(cores), self._log.name)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
-        with environment(quiet_environment(threads)):
+        own = dict(PEERS[key].settings) if key in PEERS else {}
+        with environment(quiet_environment(threads) | own):
             self._process.start()
         child.close()
 

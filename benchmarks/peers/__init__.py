@@ -10,6 +10,8 @@ import importlib.util
 from dataclasses import dataclass
 
 ENGINE = "engine"
+# The engine with kernels that Numba compiles, where there is a library of them.
+JIT = "engine-jit"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Peer:
         Color in the chart.
     start : str
         What a program types to get at it, for the import figures.
+    settings : tuple of (name, value)
+        Environment variables of its processes.
+    asked : bool
+        Whether it takes part only where `--peers` names it.
     """
 
     key: str
@@ -41,6 +47,8 @@ class Peer:
     versions: tuple[str, ...]
     color: str
     start: str
+    settings: tuple[tuple[str, str], ...] = ()
+    asked: bool = False
 
     def missing(self) -> list[str]:
         """Return the packages that are not installed."""
@@ -60,6 +68,17 @@ PEERS: dict[str, Peer] = {
             ("rnn_engine", "numba", "llvmlite"),
             "#c8102e",
             "import rnn_engine",
+        ),
+        Peer(
+            JIT,
+            "rnn_engine, Numba",
+            "engine",
+            ("rnn_engine", "numba"),
+            (),
+            "#7a0616",
+            "import rnn_engine",
+            (("RNN_ENGINE_KERNELS", "jit"),),
+            asked=True,
         ),
         Peer(
             "keras-graph",
@@ -125,7 +144,10 @@ def choose(text: str | None) -> list[str]:
     ValueError
         If a name is no key of `PEERS`.
     """
-    keys = list(PEERS) if text is None else [k.strip() for k in text.split(",") if k.strip()]
+    if text is None:
+        keys = [key for key, peer in PEERS.items() if not peer.asked]
+    else:
+        keys = [k.strip() for k in text.split(",") if k.strip()]
     for key in keys:
         if key not in PEERS:
             raise ValueError(f"--peers: {key!r} is unknown; known are {', '.join(PEERS)}.")

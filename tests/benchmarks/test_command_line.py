@@ -66,7 +66,8 @@ def test_runs_as_a_script():
 
 
 def test_choose_peers():
-    assert peers.choose(None) == list(peers.PEERS)
+    assert peers.choose(None) == [key for key in peers.PEERS if key != peers.JIT]
+    assert peers.choose(peers.JIT) == [peers.ENGINE, peers.JIT]
     assert peers.choose("jax, torch") == ["engine", "jax", "torch"]
     assert peers.choose("engine") == ["engine"]
     with pytest.raises(ValueError, match="nobody"):

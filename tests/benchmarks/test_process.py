@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import machine, process
-from benchmarks.peers import ENGINE
+from benchmarks.peers import ENGINE, JIT
 from benchmarks.worker import Failed
 
 
@@ -43,7 +43,7 @@ def test_every_program_is_run_once_for_keras(monkeypatch):
     seen = []
 
     class Fake:
-        def seconds(self, program, *, empty_cache=False):
+        def seconds(self, program, *, empty_cache=False, settings=None):
             compile(program, "program", "exec")
             seen.append(("tensorflow" in program, empty_cache))
             return 1.0 + empty_cache
@@ -62,9 +62,25 @@ def test_every_program_is_run_once_for_keras(monkeypatch):
     ]  # fmt: skip
 
 
+def test_both_kinds_of_kernels_are_run(monkeypatch):
+    seen = []
+
+    class Fake:
+        def seconds(self, program, *, empty_cache=False, settings=None):
+            seen.append((settings.get("RNN_ENGINE_KERNELS"), empty_cache))
+            return 1.0 + empty_cache
+
+    warm, empty = process.cold_start([ENGINE, JIT], Fake(), rounds=1, budget=1e9)
+    assert list(warm) == list(empty) == [ENGINE, JIT]
+    assert empty[JIT].samples == [2.0]
+    assert sorted(map(str, seen)) == sorted(
+        map(str, [(kind, empty) for kind in (None, "jit") for empty in (False, False, True)])
+    )
+
+
 def test_one_failing_program_leaves_the_others():
     class Fake:
-        def seconds(self, program, *, empty_cache=False):
+        def seconds(self, program, *, empty_cache=False, settings=None):
             if "tensorflow" in program:
                 raise Failed("no such thing")
             return 1.0
