@@ -45,7 +45,11 @@ def test_the_bits_are_those_of_one_rank(
     assert found == of_one_rank
 
 
-@pytest.mark.parametrize("name", [name for name in TRAININGS if name != "random"])
+def test_states_that_are_computed_again_change_no_bit(of_one_rank: dict[str, Any]) -> None:
+    assert of_one_rank["checkpoints"] == of_one_rank["random"]
+
+
+@pytest.mark.parametrize("name", [n for n in TRAININGS if n not in ("random", "checkpoints")])
 def test_groups_train_as_whole_batches_do(name: str) -> None:
     plain, history = train(name, None)
     for groups in (1, 3, 7):

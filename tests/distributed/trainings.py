@@ -23,8 +23,11 @@ def _padded() -> np.ndarray:
     return x
 
 
-def weighted(random: bool = False) -> tuple[Any, dict[str, Any]]:
-    """Classes, weights, metrics, a validation; with `random`, dropout of every kind."""
+def weighted(random: bool = False, kept: Any = None) -> tuple[Any, dict[str, Any]]:
+    """Classes, weights, metrics, a validation; with `random`, dropout of every kind.
+
+    `kept` is how many steps lie between the states that a pass keeps.
+    """
     rate = 0.2 if random else 0.0
     model = rnn_engine.Sequential(
         [
@@ -39,6 +42,7 @@ def weighted(random: bool = False) -> tuple[Any, dict[str, Any]]:
     model.compile(
         optimizers.Adam(0.01, global_clipnorm=0.5), "sparse_categorical_crossentropy",
         metrics=["accuracy", "sparse_categorical_crossentropy"], weighted_metrics=["accuracy"],
+        checkpoint_steps=kept,
     )  # fmt: skip
     x = _numbers(ROWS, 6, 3)
     y = np.random.default_rng(1).integers(0, 3, ROWS)
@@ -103,6 +107,7 @@ def of_a_dataset() -> tuple[Any, dict[str, Any]]:
 TRAININGS = {
     "weighted": weighted,
     "random": lambda: weighted(random=True),
+    "checkpoints": lambda: weighted(random=True, kept=2),
     "masked": masked,
     "branched": branched,
     "dataset": of_a_dataset,
