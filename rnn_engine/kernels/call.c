@@ -128,7 +128,7 @@ static PyObject *refuse(const Kernel *kernel, PyObject *const *values, Py_ssize_
 }
 
 static PyObject *call(PyObject *self, PyObject *const *values, Py_ssize_t count) {
-    const Kernel *kernel = PyCapsule_GetPointer(self, NULL);
+    const Kernel *kernel = PyLong_AsVoidPtr(self);
     if (!kernel) return NULL;
     int64_t words[WORDS];
     for (Py_ssize_t i = 0; i < kernel->count; i++) {
@@ -183,6 +183,7 @@ static int read_parameters(Variant *variant, PyObject *text) {
     return 1;
 }
 
+/* Return the address of a new kernel. */
 static PyObject *kernel(PyObject *module, PyObject *args) {
     const char *name;
     PyObject *variants;
@@ -211,10 +212,14 @@ static PyObject *kernel(PyObject *module, PyObject *args) {
         if (!good) return NULL;
     }
     made->method = (PyMethodDef){kept, (PyCFunction)(void (*)(void))call, METH_FASTCALL, NULL};
-    PyObject *capsule = PyCapsule_New(made, NULL, NULL);
-    PyObject *function = capsule ? PyCFunction_New(&made->method, capsule) : NULL;
-    Py_XDECREF(capsule);
-    return function;
+    return PyLong_FromVoidPtr(made);
+}
+
+/* Return the function that calls a kernel. What holds its address is an int of a class that
+knows how to be pickled: a function is, by its name and by what it belongs to. */
+static PyObject *function(PyObject *module, PyObject *holder) {
+    Kernel *found = PyLong_AsVoidPtr(holder);
+    return found ? PyCFunction_New(&found->method, holder) : NULL;
 }
 
 static PyObject *open_library(PyObject *module, PyObject *args) {
@@ -244,6 +249,7 @@ static PyMethodDef methods[] = {
     {"open", open_library, METH_VARARGS, NULL},
     {"address", address, METH_VARARGS, NULL},
     {"kernel", kernel, METH_VARARGS, NULL},
+    {"function", function, METH_O, NULL},
     {"levels", levels, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

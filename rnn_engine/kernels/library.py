@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,11 @@ class Library:
             raise missing(name)
         return int(self._extension.address(name))
 
-    def kernel(self, name: str) -> Any:
-        """Return a kernel: a function that chooses by its arguments which variant it calls."""
+    def kernel(self, name: str, module: str) -> Any:
+        """Return a kernel: a function that chooses by its arguments which variant it calls.
+
+        `module` is where it is defined.
+        """
         variants = self._index["kernels"].get(name)
         if not variants:
 
@@ -65,7 +69,24 @@ class Library:
                 raise missing(name)
 
             return absent
-        return self._extension.kernel(name, variants)
+        holder = _Holder(self._extension.kernel(name, variants))
+        holder.place = module, name
+        return self._extension.function(holder)
+
+
+class _Holder(int):
+    """The address of a kernel; pickled as the name of one, compiled or not."""
+
+    place: tuple[str, str]
+
+    def __reduce__(self) -> Any:
+        return _owner, self.place
+
+
+def _owner(module: str, name: str) -> Any:
+    """Return an object whose attribute `name` is that kernel, for a pickle."""
+    function = name.partition(".")[2]
+    return SimpleNamespace(**{name: getattr(importlib.import_module(module), function)})
 
 
 def missing(name: str) -> Exception:

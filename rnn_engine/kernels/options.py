@@ -39,7 +39,7 @@ _OPTIONS: dict[str, Any] = {
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a serial kernel lazily, once for each dtype, or take it from the library."""
     if LIBRARY is not None:
-        return LIBRARY.kernel(name_of(function))
+        return LIBRARY.kernel(name_of(function), function.__module__)
     return _cached(njit(**_OPTIONS)(function))
 
 
