@@ -74,7 +74,7 @@ static int put_array(const Parameter *parameter, PyObject *value, int64_t *words
     if (axes != parameter->axes || PyArray_DESCR(array)->kind != parameter->kind ||
         PyArray_ITEMSIZE(array) != parameter->bytes || !PyArray_ISNOTSWAPPED(array) ||
         !(flags & NPY_ARRAY_ALIGNED) || (!parameter->strided && !(flags & NPY_ARRAY_C_CONTIGUOUS)) ||
-        (!parameter->readonly && !(flags & NPY_ARRAY_WRITEABLE)))
+        (!parameter->readonly && !(flags & NPY_ARRAY_WRITEABLE) && PyArray_SIZE(array)))
         return 0;
     int64_t size = 1;
     for (int i = 0; i < axes; i++) {
