@@ -23,7 +23,8 @@ KERNELS = "rnn_engine/kernels"
 # download is shown. The lower ends were run together.
 NEEDED = ["h5py>=3.11", "numpy>=2.0", "tqdm>=4.60"]
 # What compiles kernels, where there is no library.
-JIT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["jit"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+JIT = PROJECT["optional-dependencies"]["jit"]
 
 
 def library() -> bool:

@@ -118,7 +118,7 @@ def _found() -> Library | str:
         index = _index()
     except OSError:
         return "this installation has no library of them"
-    except ValueError:
+    except (ValueError, RecursionError):
         return "their library has no index that can be read"
     # Sources that are edited, in a checkout, go before what was made of them.
     if (FOLDER.parents[2] / "pyproject.toml").exists() and index["sources"] != sources():
@@ -204,7 +204,7 @@ def is_fresh(levels: Iterable[str] = LEVELS) -> bool:
         for name in ("_call.abi3", *levels):
             _whole(_place(name))
         return bool(_index()["sources"] == sources())
-    except (ImportError, OSError, ValueError):
+    except (ImportError, OSError, ValueError, RecursionError):
         return False
 
 
