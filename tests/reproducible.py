@@ -70,7 +70,17 @@ def run(place: Path, *arguments: str) -> None:
 
 def wheel(place: Path, out: Path) -> Path:
     """Build the wheel of a project."""
-    run(place, "-m", "build", "--quiet", "--wheel", "--no-isolation", "--outdir", str(out), str(place))
+    run(
+        place,
+        "-m",
+        "build",
+        "--quiet",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(out),
+        str(place),
+    )
     (made,) = out.glob("*-abi3-*.whl")
     return made
 

@@ -356,7 +356,7 @@ def test_info_tells_why_numba_is_used(tmp_path):
         env=environment(PYTHONPATH=str(tmp_path), RNN_ENGINE_KERNELS=None), cwd=tmp_path,
     )  # fmt: skip
     assert str(tmp_path) in done.stdout
-    assert "compiled here, as this installation has no library of them; kept in" in done.stdout
+    assert "compiled here, as this installation has no library of them\n" in done.stdout
 
 
 @needs_library

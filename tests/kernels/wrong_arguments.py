@@ -42,7 +42,7 @@ def fits(letters, value):
         if kind == "b":
             return isinstance(value, (bool, np.bool_))
         if kind == "f":
-            return isinstance(value, np.float32) if size == "4" else isinstance(value, (int, float))
+            return isinstance(value, (int, float, np.floating))
         return isinstance(value, (int, np.integer))
     if not isinstance(value, np.ndarray) or value.dtype != np.dtype(f"{kind}{size}"):
         return False
@@ -110,7 +110,7 @@ class Refusals:
             for place, value in itertools.product(range(len(good)), WRONG):
                 self.call([*good[:place], value, *good[place + 1 :]])
             for place, value in itertools.product(range(len(good)), HUGE):
-                if variant[place] != "f80--." and too_large(variant[place], value):
+                if too_large(variant[place], value):
                     values = [*good[:place], value, *good[place + 1 :]]
                     self.call(values, kinds=(TypeError, OverflowError))
             for count in {*range(len(good)), len(good) + 1, 30, 1000}:
@@ -123,8 +123,11 @@ class Refusals:
 
 def too_large(letters, value):
     """Whether a parameter cannot hold a number; one that takes an array holds none."""
-    least, end = (0, 2**64) if letters[0] == "u" else (-(2**63), 2**63)
-    return letters[0] not in "iu" or letters[5] != "." or not least <= value < end
+    if letters[5] != "." or letters[0] == "b":
+        return True
+    if letters[0] == "f":
+        return abs(int(value)) > int(np.finfo("f8").max)
+    return not (0 <= value < 2**64 if letters[0] == "u" else -(2**63) <= value < 2**63)
 
 
 def main():
