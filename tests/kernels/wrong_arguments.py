@@ -83,7 +83,7 @@ class Refusals:
 
     def __init__(self, name, variants):
         self.name, self.variants, self.count = name, variants, 0
-        self.kernel = library.chosen().kernel(name)
+        self.kernel = library.chosen().kernel(name, __name__)
 
     def matches(self, values):
         return any(
