@@ -185,6 +185,8 @@ def install(version: str, python: str, what: str, wanted: list[str]) -> None:
 
         run(python, "-m", "venv", "venv")
         inner = str(place / "venv" / "bin" / "python")
+        (site,) = (place / "venv").glob("lib/python*/site-packages")
+        empty = {path.name for path in site.iterdir()}
         installed = run(inner, "-m", "pip", "install", "--quiet", *wanted)
         run(inner, "-m", "pip", "check")
         built = "without" not in what
@@ -198,7 +200,7 @@ def install(version: str, python: str, what: str, wanted: list[str]) -> None:
         run(command, "--version")
         run(command, "show", "model.keras")
         print(
-            f"Python {version}, {what}: {size(place / 'venv'):.1f} MiB, installed in "
+            f"Python {version}, {what}: {size(site, empty):.1f} MiB, installed in "
             f"{installed:.0f} s, first program {first:.1f} s, second {again:.1f} s",
             flush=True,
         )
@@ -211,12 +213,11 @@ def install(version: str, python: str, what: str, wanted: list[str]) -> None:
             print(f"  a forecast: train {trained:.1f} s, predict {told:.1f} s")
 
 
-def size(venv: Path) -> float:
-    """Return what was installed in an environment beside pip, in MiB of files."""
-    (place,) = venv.glob("lib/python*/site-packages")
-    files = (path for path in place.rglob("*") if path.is_file())
-    ours = [path for path in files if not path.relative_to(place).parts[0].startswith("pip")]
-    return sum(path.stat().st_size for path in ours) / 2**20
+def size(site: Path, empty: set[str]) -> float:
+    """Return what was installed in an environment beside what it began with, in MiB of files."""
+    ours = (path for path in site.iterdir() if path.name not in empty)
+    files = (path for each in ours for path in (each, *each.rglob("*")) if path.is_file())
+    return sum(path.stat().st_size for path in files) / 2**20
 
 
 if __name__ == "__main__":
