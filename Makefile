@@ -18,6 +18,8 @@ JOBS ?= 2
 # More arguments for the program behind a target: `make test ARGS='-k dense'`.
 ARGS ?=
 
+# The levels of CPU that the library of kernels is made for; each takes a core for 90 seconds.
+KERNEL_LEVELS ?= avx512 avx2 sse
 RUN := "$(VENV)/bin/python"
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 SOURCES := $(wildcard rnn_engine reference benchmarks examples tests docs)
@@ -25,10 +27,35 @@ SOURCES := $(wildcard rnn_engine reference benchmarks examples tests docs)
 # Quiet start of TensorFlow; its rounding stays as a user gets it.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
+# Whether the library is what its sources make; whether it can be made: a file that needs the
+# headers of Python and of C is compiled and linked.
+FRESH = $(RUN) -P rnn_engine/kernels/library.py $(KERNEL_LEVELS)
+CAN_BUILD = { include="$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("include"))')" && \
+	printf '\043include <Python.h>\n\043include <dlfcn.h>\n' | \
+	$(CC) -shared -fPIC -I"$$include" -x c - -o /dev/null 2>/dev/null; }
+ABLE = [ "$$(uname -sm)" = "Linux x86_64" ]
+BUILD = echo "Compiling the kernels for $(KERNEL_LEVELS) (minutes)" && RNN_ENGINE_KERNELS=jit \
+	$(RUN) -m rnn_engine.kernels.build --levels $(KERNEL_LEVELS)
+# First line of the targets that run on the library by default, and of those that must have it.
+KERNELS = @$(FRESH) || { if ! $(ABLE) || [ "$$RNN_ENGINE_KERNELS" = jit ]; then :; \
+	elif $(CAN_BUILD); then $(BUILD); \
+	else echo "No C compiler with Python's headers ($(CC)): Numba compiles kernels as they are called."; \
+	fi; }
+define MUST_KERNELS
+@$(ABLE) || { echo "make: the library is made on Linux on x86-64; elsewhere Numba compiles kernels" \
+	"as they are called (docs/building.md)." >&2; exit 1; }
+@$(FRESH) || $(CAN_BUILD) || { \
+	echo "make: the library of kernels needs a C compiler and linker with the headers of Python, which" \
+		"$(CC) is not (Debian: apt install gcc libc6-dev python3-dev; CC=... names another)." >&2; \
+	exit 1; }
+@$(FRESH) || { $(BUILD); }
+endef
+
 N ?= 10000
 kills: N = 1000
 .PHONY: help demo examples test explore nightly fuzz kills matrix sweep keras-versions soak verify accuracy \
-	bench ulp lint format docs release-check clean distclean
+	bench ulp lint format docs kernels wheel reproducible \
+	release-check clean clean-kernels distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +71,7 @@ examples: $(VENV)/examples.stamp  ## the five uses beside their baselines (minut
 
 # A test that hangs shows where and ends its process, which xdist names and replaces.
 test: $(VENV)/test.stamp  ## the whole suite, against Keras
+	$(KERNELS)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal \
 		-o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true $(ARGS)
 
@@ -68,25 +96,31 @@ fuzz: $(VENV)/test.stamp  ## N damaged files of each format are loaded or refuse
 	$(RUN) -m tests.saving.fuzz --runs $(N)
 
 explore: $(VENV)/test.stamp  ## the suite with 100 cases a property, new ones in every run
+	$(KERNELS)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=explore $(ARGS)
 
 kills: $(VENV)/test.stamp  ## N saves and N/5 trainings ended by SIGKILL, nothing lost (N=1000)
 	NUMBA_NUM_THREADS=1 $(RUN) -m tests.saving.kills --kills $(N)
 
 nightly: $(VENV)/test.stamp  ## the suite with 20,000 random cases a property (hours)
+	$(KERNELS)
 	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal --hypothesis-profile=nightly $(ARGS)
 
 soak: $(VENV)/test.stamp  ## 10,000 fits and 100,000 predictions, cold starts of 16 processes (minutes)
+	$(KERNELS)
 	SOAK_FITS=10000 SOAK_PREDICTS=100000 COLD_PROCESSES=16 $(RUN) -m pytest -q -s \
 		tests/test_memory.py tests/kernels/test_cache.py $(ARGS)
 
 verify: $(VENV)/test.stamp  ## the table: engine, float64 oracle and Keras, row by row
+	$(KERNELS)
 	$(RUN) -m reference.verify $(ARGS)
 
 accuracy: $(VENV)/test.stamp  ## the RMS errors of every cell beside Keras's (minutes)
+	$(KERNELS)
 	$(RUN) -m reference.accuracy $(ARGS)
 
 bench: $(VENV)/bench.stamp  ## speed next to every peer (ARGS=--quick: two minutes)
+	$(KERNELS)
 	$(RUN) benchmarks/run.py $(ARGS)
 
 ulp: $(VENV)/runtime.stamp  ## worst error of tanh and sigmoid over all 2^32 floats (minutes)
@@ -105,15 +139,35 @@ docs: $(VENV)/docs.stamp  ## the documentation site in out/site; a warning is an
 	$(RUN) -m sphinx -q -W --keep-going -j auto -d out/doctrees docs out/site
 	@echo "Open out/site/index.html"
 
+kernels: $(VENV)/runtime.stamp  ## the library of kernels, if it is older than its sources (minutes)
+	$(MUST_KERNELS)
+
+# The same sources make the same bytes; what a zip says of their age is that of the last commit.
+wheel reproducible release-check: export SOURCE_DATE_EPOCH ?= \
+	$(or $(shell git log -1 --format=%ct 2>/dev/null),315532800)
+wheel: $(VENV)/release.stamp  ## a wheel with the library, in dist
+	$(MUST_KERNELS)
+	$(RUN) -m build --wheel --no-isolation --outdir dist
+	@ls dist/*-abi3-manylinux*.whl
+
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
-release-check: $(VENV)/release.stamp  ## wheel and sdist, in empty environments of PYTHONS
+release-check: $(VENV)/release.stamp  ## wheels and sdist, in empty environments of PYTHONS
+	$(MUST_KERNELS)
 	$(RUN) -m tests.release $(PYTHONS)
+
+LEVEL ?= sse
+reproducible: $(VENV)/release.stamp  ## kernels of LEVEL=sse and the wheel, made twice: the same bytes (minutes)
+	$(MUST_KERNELS)
+	$(RUN) -m tests.reproducible $(LEVEL)
 
 clean:  ## removes what the tools and the examples wrote
 	rm -rf out build dist rnn_engine.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean  ## and the environment
+clean-kernels:  ## removes the library of kernels
+	rm -rf rnn_engine/kernels/lib
+
+distclean: clean clean-kernels  ## and the library and the environment
 	rm -rf "$(VENV)"
 
 # One environment, one stamp for each list of pins, so that a second run starts at once.
@@ -131,7 +185,7 @@ $(VENV)/pyvenv.cfg:
 		&& $(PYTHON) -m venv --without-pip "$(VENV)" \
 		&& $(PYTHON) -m pip --python "$(VENV)/bin/python" install --quiet pip; }
 
-$(VENV)/%.stamp: requirements/%.txt $(wildcard requirements/*.txt) pyproject.toml | $(VENV)/pyvenv.cfg
+$(VENV)/%.stamp: requirements/%.txt $(wildcard requirements/*.txt) pyproject.toml setup.py | $(VENV)/pyvenv.cfg
 	@echo "Installing requirements/$*.txt into $(VENV)"
 	@$(PIP) -r requirements/build.txt -r $<
 	@$(PIP) --no-build-isolation --no-deps --editable .

@@ -44,7 +44,7 @@ SECTIONS = {
         "serving", "streaming", "many_models", "scikit_learn", "command_line", "uses", "extending",
         "files", "export_c",
     ),
-    "Understand": ("bptt", "long_sequences", "inspect", "kernels"),
+    "Understand": ("bptt", "long_sequences", "inspect", "kernels", "building"),
     "Rely on": ("reproducibility", "verify", "threads", "speed", "scale"),
 }  # fmt: skip
 # Modules of so many small functions that each gets a line.

@@ -1,9 +1,10 @@
 """Is it fit to be released? ``make release-check`` builds and installs what users would get.
 
-The sdist is built, the wheel from it, both are checked by twine and by their contents, and the
-wheel is installed in an empty environment of every Python given: with the newest packages of the
-plain install, with the lowest that pyproject.toml admits (oldest Python), and with the extra `cli`.
-In each a program runs from training to a file that is read again. Run from the root of the project.
+Two wheels are built, one with the library of kernels that `make kernels` made and, from the sdist,
+one without, which needs Numba. All are checked by twine and by their contents, and the wheels are
+installed in empty environments: the one with the library with every Python given, and with the
+oldest both with the lowest packages that are admitted, and with the extra `cli`. In each a program
+runs from training to a file that is read again. Run from the root of the project.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import tempfile
 import time
 import tomllib
 import zipfile
+from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
 
@@ -27,7 +29,15 @@ model.save("model.keras")
 again = rnn_engine.models.load_model("model.keras", verify=True)
 assert np.array_equal(again.predict(x, verbose=0), predictions)
 """
-PLAIN = "plain install, newest"
+LIBRARY = "rnn_engine/kernels/lib"
+# Which kernels an installation takes, and whether it has Numba.
+KERNELS = """
+import importlib.util, rnn_engine
+print(rnn_engine.info())
+told = "built ahead" in rnn_engine.info()
+assert told is BUILT, rnn_engine.info()
+assert (importlib.util.find_spec("numba") is None) is BUILT
+"""
 
 
 def main() -> int:
@@ -40,17 +50,19 @@ def main() -> int:
     if not pythons:
         print(f"none of these runs: {' '.join(chosen.pythons)}", file=sys.stderr)
         return 1
-    wheel, sdist = build(chosen.out)
-    faults = [*of_wheel(wheel), *of_sdist(sdist)]
+    built, pure, sdist = build(chosen.out)
+    faults = [*of_wheel(built), *of_wheel(pure), *of_sdist(sdist)]
     for fault in faults:
         print(f"FAULT {fault}")
     tell_links()
     for version, python in pythons.items():
-        install(version, python, PLAIN, [str(wheel)])
+        install(version, python, "plain install, newest", [str(built)])
     oldest = min(pythons, key=numbers)
-    lowest = [line.replace(">=", "==") for line in metadata()["dependencies"]]
-    install(oldest, pythons[oldest], "plain install, lowest", [str(wheel), *lowest])
-    install(oldest, pythons[oldest], "extra cli", [f"{wheel}[cli]"])
+    for what, wheel in (("plain install", built), ("without a library", pure)):
+        lowest = [line.replace(">=", "==") for line in needed(wheel)]
+        install(oldest, pythons[oldest], f"{what}, lowest", [str(wheel), *lowest])
+    install(oldest, pythons[oldest], "without a library, newest", [str(pure)])
+    install(oldest, pythons[oldest], "extra cli", [f"{built}[cli]"])
     return bool(faults)
 
 
@@ -77,38 +89,61 @@ def runnable(pythons: list[str]) -> dict[str, str]:
     return found
 
 
-def build(out: Path) -> tuple[Path, Path]:
-    """Build the sdist, and the wheel from it; return wheel and sdist, which twine has checked."""
+def build(out: Path) -> tuple[Path, Path, Path]:
+    """Build the wheel with the library, the sdist, and from it the wheel without; call twine."""
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
-    command = [sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(sdist)]
+    for what in (["--wheel"], []):
+        command = [sys.executable, "-m", "build", "--no-isolation", *what, "--outdir", str(out)]
+        subprocess.run([*command, str(ROOT)], check=True, stdout=subprocess.DEVNULL)
+    made = [*out.glob("*-cp311-abi3-manylinux*.whl"), *out.glob("*-none-any.whl")]
+    (built, pure), (sdist,) = made, out.glob("*.tar.gz")
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, (built, pure, sdist))]
     subprocess.run(command, check=True)
-    for path in (wheel, sdist):
+    for path in (built, pure, sdist):
         print(f"{path.name}: {path.stat().st_size / 2**20:.1f} MiB")
-    return wheel, sdist
+    return built, pure, sdist
+
+
+def told_by(wheel: Path) -> Message:
+    """Return the metadata of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        (place,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return BytesParser().parsebytes(archive.read(place))
+
+
+def needed(wheel: Path) -> list[str]:
+    """Return what a wheel depends on, without extras."""
+    lines = told_by(wheel).get_all("Requires-Dist", [])
+    return [line for line in lines if "extra ==" not in line]
 
 
 def of_wheel(wheel: Path) -> list[str]:
-    """Return what is wrong with the contents of the wheel: the packages, and nothing else."""
+    """Return what is wrong with the contents of a wheel: the packages, and nothing else."""
     with zipfile.ZipFile(wheel) as archive:
         files = set(archive.namelist())
-        (place,) = (name for name in files if name.endswith(".dist-info/METADATA"))
-        told = BytesParser().parsebytes(archive.read(place))
-    info = place.removesuffix("METADATA")
+    told = told_by(wheel)
+    info = f"rnn_engine-{told['Version']}.dist-info/"
     package = ROOT / "rnn_engine"
     folders = (package, ROOT / "reference")
-    sources = {str(path.relative_to(ROOT)) for f in folders for path in f.rglob("*.py")}
+    wanted = {str(path.relative_to(ROOT)) for f in folders for path in f.rglob("*.py")}
+    wanted |= {"rnn_engine/py.typed", "rnn_engine/kernels/call.c", "rnn_engine/kernels/exports.txt"}
+    runtime = {"h5py", "numpy", "tqdm"}
+    if "abi3" in wheel.name:
+        levels = ("avx512", "avx2", "sse", "_call.abi3")
+        wanted |= {f"{LIBRARY}/{name}.so" for name in levels} | {f"{LIBRARY}/index.json"}
+    else:
+        runtime.add("numba")
     inside = {name for name in files if not name.startswith(info)}
-    faults = [f"not in the wheel: {name}" for name in sorted(sources - inside)]
-    faults += [f"in the wheel: {n}" for n in sorted(inside - sources - {"rnn_engine/py.typed"})]
-    for wanted in ("rnn_engine/py.typed", f"{info}licenses/LICENSE", f"{info}entry_points.txt"):
-        if wanted not in files:
-            faults.append(f"not in the wheel: {wanted}")
+    faults = [f"not in {wheel.name}: {name}" for name in sorted(wanted - inside)]
+    faults += [f"in {wheel.name}: {name}" for name in sorted(inside - wanted)]
+    for name in (f"{info}licenses/LICENSE", f"{info}entry_points.txt"):
+        if name not in files:
+            faults.append(f"not in {wheel.name}: {name}")
+    if {re.split("[^a-z0-9]", line)[0] for line in needed(wheel)} != runtime:
+        faults.append(f"{wheel.name} depends on {needed(wheel)}")
     (version,) = re.findall('^__version__ = "(.*)"', (package / "__init__.py").read_text(), re.M)
     if told["Version"] != version:
-        faults.append(f"version {told['Version']} in the wheel, {version} in the package")
+        faults.append(f"version {told['Version']} in {wheel.name}, {version} in the package")
     return faults
 
 
@@ -150,8 +185,13 @@ def install(version: str, python: str, what: str, wanted: list[str]) -> None:
 
         run(python, "-m", "venv", "venv")
         inner = str(place / "venv" / "bin" / "python")
+        (site,) = (place / "venv").glob("lib/python*/site-packages")
+        empty = {path.name for path in site.iterdir()}
         installed = run(inner, "-m", "pip", "install", "--quiet", *wanted)
         run(inner, "-m", "pip", "check")
+        built = "without" not in what
+        (place / "kernels.py").write_text(KERNELS.replace("BUILT", str(built)))
+        run(inner, "kernels.py")
         (place / "first.py").write_text((ROOT / "examples" / "quickstart.py").read_text())
         first = run(inner, "first.py")
         (place / "whole.py").write_text((place / "first.py").read_text() + PROGRAM)
@@ -160,8 +200,8 @@ def install(version: str, python: str, what: str, wanted: list[str]) -> None:
         run(command, "--version")
         run(command, "show", "model.keras")
         print(
-            f"Python {version}, {what}: installed in {installed:.0f} s, first program "
-            f"{first:.1f} s (compiles), second {again:.1f} s",
+            f"Python {version}, {what}: {size(site, empty):.1f} MiB, installed in "
+            f"{installed:.0f} s, first program {first:.1f} s, second {again:.1f} s",
             flush=True,
         )
         if what == "extra cli":
@@ -171,6 +211,13 @@ def install(version: str, python: str, what: str, wanted: list[str]) -> None:
             trained = run(command, "train", "sales.csv", *options)
             told = run(command, "predict", "m.keras", "sales.csv")
             print(f"  a forecast: train {trained:.1f} s, predict {told:.1f} s")
+
+
+def size(site: Path, empty: set[str]) -> float:
+    """Return what was installed in an environment beside what it began with, in MiB of files."""
+    ours = (path for path in site.iterdir() if path.name not in empty)
+    files = (path for each in ours for path in (each, *each.rglob("*")) if path.is_file())
+    return sum(path.stat().st_size for path in files) / 2**20
 
 
 if __name__ == "__main__":

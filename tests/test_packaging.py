@@ -1,5 +1,6 @@
 """What the package says of itself is true: what it needs, and the program in the README."""
 
+import ast
 import os
 import re
 import shutil
@@ -8,15 +9,18 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
+
+from rnn_engine.kernels import library
 
 ROOT = Path(__file__).parents[1]
 PROJECT, SETTINGS = (
     tomllib.loads((ROOT / "pyproject.toml").read_text())[k] for k in ("project", "tool")
 )
-RUNTIME = {"h5py", "numpy", "numba", "tqdm"}
+RUNTIME = {"h5py", "numpy", "tqdm"}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -38,21 +42,26 @@ def pins(name: str) -> dict[str, str]:
     return found
 
 
+def needed() -> list[str]:
+    """Return what every installation needs, as setup.py says."""
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    (value,) = (
+        node.value for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NEEDED"
+    )  # fmt: skip
+    return list(ast.literal_eval(value))
+
+
 def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
-def test_runtime_dependencies_are_four():
-    assert names(PROJECT["dependencies"]) == RUNTIME
 
 
 @pytest.mark.parametrize("extra", ["demo", "examples", "test", "bench", "lint", "docs", "release"])
 def test_pins_satisfy_the_ranges(extra):
     """The versions that the make targets install lie within what pyproject.toml promises."""
     pinned = pins(extra)
-    # What builds a package does not import it.
-    runtime = [] if extra == "release" else PROJECT["dependencies"]
-    for line in runtime + PROJECT["optional-dependencies"][extra]:
+    extras = PROJECT["optional-dependencies"]
+    for line in needed() + extras["jit"] + extras[extra]:
         package, _, least = line.partition(";")[0].partition(">=")
         assert numbers(pinned[package.lower()]) >= numbers(least), line
 
@@ -81,7 +90,7 @@ def test_documents_name_what_is_there(document):
 def test_version_is_said_once():
     import rnn_engine
 
-    assert PROJECT["dynamic"] == ["version"]
+    assert "version" in PROJECT["dynamic"]
     assert SETTINGS["setuptools"]["dynamic"] == {"version": {"attr": "rnn_engine.__version__"}}
     assert re.fullmatch(r"\d+\.\d+\.\d+", rnn_engine.__version__)
 
@@ -89,8 +98,60 @@ def test_version_is_said_once():
 # What is no part of the project, wherever it lies: environments, caches, what was built.
 NOT_OURS = shutil.ignore_patterns(
     ".git", ".venv*", ".*_cache", ".hypothesis", ".gitignore", "__pycache__", "*.py[cod]", "out",
-    "build", "dist", "*.egg-info", "PKG-INFO", "setup.cfg", "MANIFEST.in",
+    "build", "dist", "lib", "*.egg-info", "PKG-INFO", "setup.cfg", "MANIFEST.in",
 )  # fmt: skip
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of what wheels are built from, without a library of kernels."""
+    place = tmp_path / "package"
+    shutil.copytree(ROOT / "rnn_engine", place / "rnn_engine", ignore=NOT_OURS)
+    for name in ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"):
+        shutil.copy(ROOT / name, place)
+    return place
+
+
+def wheel(package: Path) -> tuple[str, set[str], set[str], str]:
+    """Build a wheel; return its name, its files, what it depends on, and what was complained of."""
+    build = "from setuptools import build_meta; build_meta.build_wheel('../made')"
+    command = [sys.executable, "-c", build]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=True)
+    (made,) = (package.parent / "made").glob("*.whl")
+    with zipfile.ZipFile(made) as archive:
+        files = set(archive.namelist())
+        (place,) = (name for name in files if name.endswith("METADATA"))
+        lines = archive.read(place).decode().splitlines()
+    wanted = [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist")]
+    return made.name, files, names([w for w in wanted if "extra ==" not in w]), done.stderr
+
+
+@pytest.mark.parametrize("there", ["nothing", "old", "half"])
+def test_a_wheel_without_a_fresh_library_is_for_all_and_needs_numba(package, there):
+    lib = package / "rnn_engine" / "kernels" / "lib"
+    if there != "nothing":
+        lib.mkdir()
+        (lib / "index.json").write_text('{"sources": "old", "kernels": {}, "functions": []}')
+    if there == "half" and library.is_fresh():
+        shutil.copytree(library.FOLDER, lib, dirs_exist_ok=True)
+        (lib / "avx2.so").write_bytes((lib / "avx2.so").read_bytes()[:-1])
+    name, files, wanted, told = wheel(package)
+    assert name.endswith("-py3-none-any.whl")
+    assert not [path for path in files if "kernels/lib/" in path]
+    assert {"rnn_engine/kernels/call.c", "rnn_engine/kernels/exports.txt"} <= files
+    assert wanted == RUNTIME | {"numba"}
+    if there != "nothing" and sys.platform == "linux":
+        assert "rnn_engine/kernels/lib is left out" in told
+
+
+@pytest.mark.skipif(not library.is_fresh(), reason="no library of these sources: make kernels")
+def test_a_wheel_with_the_library_is_for_one_system_and_needs_no_numba(package):
+    shutil.copytree(library.FOLDER, package / "rnn_engine" / "kernels" / "lib")
+    name, files, wanted, _ = wheel(package)
+    assert re.search(r"-cp311-abi3-manylinux_2_\d+_x86_64\.whl$", name)
+    inside = {Path(path).name for path in files if "kernels/lib/" in path}
+    assert inside == {*(f"{level}.so" for level in library.LEVELS), "_call.abi3.so", "index.json"}
+    assert wanted == RUNTIME
 
 
 def test_the_source_distribution_is_whole_and_its_tests_run(tmp_path):
@@ -109,7 +170,7 @@ def test_the_source_distribution_is_whole_and_its_tests_run(tmp_path):
     assert not [path for path in found if "__pycache__" in path]
     command = [sys.executable, "-m", "pytest", "-q", "tests/test_packaging.py"]
     done = subprocess.run(
-        [*command, "-k", "not source and not signal and not make"], cwd=unpacked,
+        [*command, "-k", "not source and not wheel and not signal and not make"], cwd=unpacked,
         env={**os.environ, "PYTHONPATH": str(unpacked)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

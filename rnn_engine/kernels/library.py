@@ -5,18 +5,18 @@ each level of CPU, an index of what they export, and a small extension that call
 """
 
 import functools
-import hashlib
 import importlib.machinery
 import importlib.util
 import json
 import os
-import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:  # what builds a wheel reads this file without NumPy
+    import numpy as np
 
 FOLDER = Path(__file__).parent / "lib"
 _V3 = (
@@ -45,7 +45,7 @@ class Library:
     def __init__(self, level: str, index: dict[str, Any], extension: Any) -> None:
         self.level = level
         self._index, self._extension = index, extension
-        extension.open(str(FOLDER / f"{level}.so"))
+        extension.open(_whole(_place(level)))
 
     def has(self, name: str) -> bool:
         """Whether there is a C function of this name."""
@@ -98,28 +98,86 @@ def missing(name: str) -> Exception:
     )
 
 
-@functools.cache
 def reason() -> str:
     """Return why there is no library to be used, or an empty text."""
-    if os.environ.get(SETTING) == "jit":
+    found = _found()
+    return found if isinstance(found, str) else ""
+
+
+@functools.cache
+def _found() -> Library | str:
+    """Return the library, or why there is none."""
+    setting = os.environ.get(SETTING, "")
+    if setting == "jit":
         return f"{SETTING} says"
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        return f"there is no library of them for {sys.platform} on {platform.machine()}"
-    if sys.byteorder != "little" or sys.maxsize < 2**32 or sys.implementation.name != "cpython":
-        return "there is no library of them for this Python"
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        return f"there is no library of them for {sys.platform}{_machine()}"
+    if sys.implementation.name != "cpython" or sys.maxsize < 2**32 or "t" in sys.abiflags:
+        return "there is no library of them for this kind of Python"
     try:
         index = _index()
-    except (OSError, ValueError):
+    except OSError:
         return "this installation has no library of them"
+    except (ValueError, RecursionError):
+        return "their library has no index that can be read"
     # Sources that are edited, in a checkout, go before what was made of them.
     if (FOLDER.parents[2] / "pyproject.toml").exists() and index["sources"] != sources():
         return "their library is older than their sources"
-    return ""
+    there = [level for level in LEVELS if _place(level).exists()]
+    if setting in LEVELS and setting not in there:
+        return f"their library is not there for {setting}"
+    try:
+        extension = _extension()
+        able = extension.levels()
+        if setting in LEVELS and setting not in able:
+            return "this CPU cannot run that"
+        fitting = [level for level in there if level in able and setting in ("", "built", level)]
+        if not fitting:
+            return "their library is not there for this CPU"
+        return Library(fitting[0], index, extension)
+    except (ImportError, RuntimeError) as error:  # NumPy of another ABI, another C library
+        told = str(error).replace(f"{FOLDER}{os.sep}", "")
+        return f"their library cannot be opened ({told})"
+
+
+def _machine() -> str:
+    return f" on {os.uname().machine}" if hasattr(os, "uname") else ""
+
+
+def _place(name: str) -> Path:
+    return FOLDER / f"{name}.so"
 
 
 @functools.cache
 def _index() -> Any:
-    return json.loads((FOLDER / "index.json").read_text())
+    """Return the index, or raise ValueError if it is none."""
+    index = json.loads((FOLDER / "index.json").read_text())
+    kinds = {"sources": str, "kernels": dict, "functions": list}
+    if not isinstance(index, dict) or any(
+        not isinstance(index.get(key), kind) for key, kind in kinds.items()
+    ):
+        raise ValueError("not an index")
+    return index
+
+
+def _whole(path: Path) -> str:
+    """Return the path of a shared library, or raise ImportError if it is shorter than it says.
+
+    The system ends a process that opens one whose end is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+        size = path.stat().st_size
+    except OSError as error:
+        raise ImportError(f"{path}: {error.strerror}") from error
+    # The table of sections is the last part: where it begins, the size of a row, the rows.
+    begin, row, rows = (
+        int.from_bytes(head[i:j], "little") for i, j in ((40, 48), (58, 60), (60, 62))
+    )
+    if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01" or begin + row * rows > size:
+        raise ImportError(f"{path} is damaged")
+    return str(path)
 
 
 # Modules of this package that make no code.
@@ -129,6 +187,8 @@ _NO_CODE = {"ahead.py", "buffers.py", "cache.py", "check.py", "compiler.py", "co
 
 def sources() -> str:
     """Return a hash of what kernels are made of."""
+    import hashlib  # milliseconds that only a checkout needs
+
     here = Path(__file__).parent
     digest = hashlib.sha256()
     modules = [path for path in sorted(here.rglob("*.py")) if path.name not in _NO_CODE]
@@ -136,6 +196,16 @@ def sources() -> str:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def is_fresh(levels: Iterable[str] = LEVELS) -> bool:
+    """Whether the library is whole for these levels, and made of the sources as they are."""
+    try:
+        for name in ("_call.abi3", *levels):
+            _whole(_place(name))
+        return bool(_index()["sources"] == sources())
+    except (ImportError, OSError, ValueError, RecursionError):
+        return False
 
 
 @functools.cache
@@ -154,20 +224,16 @@ def chosen() -> Library | None:
         raise ImportError(
             f'{SETTING} must be "built", "jit" or a level ({", ".join(LEVELS)}), got {setting!r}.'
         )
-    why = reason()
-    if why:
-        if setting in ("", "jit"):
-            return None
-        raise ImportError(f"{SETTING} is {setting!r}, but {why}.")
-    extension = _extension()
-    able = extension.levels()
-    if setting in LEVELS and setting not in able:
-        raise ImportError(f"{SETTING} is {setting!r}, which this CPU cannot run.")
-    return Library(setting if setting in LEVELS else able[0], _index(), extension)
+    found = _found()
+    if isinstance(found, Library):
+        return found
+    if setting in ("", "jit"):
+        return None
+    raise ImportError(f"{SETTING} is {setting!r}, but {found}.")
 
 
 def _extension() -> Any:
-    path = str(FOLDER / "_call.abi3.so")
+    path = _whole(_place("_call.abi3"))
     loader = importlib.machinery.ExtensionFileLoader("rnn_engine.kernels.lib._call", path)
     spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
     assert spec is not None
@@ -176,6 +242,10 @@ def _extension() -> Any:
     return module
 
 
-def symbol(name: str, dtype: np.dtype | None = None) -> str:
+def symbol(name: str, dtype: "np.dtype | None" = None) -> str:
     """Return the name of a C function of a float type."""
     return name if dtype is None else f"{name}.{dtype.name}"
+
+
+if __name__ == "__main__":  # the Makefile asks
+    sys.exit(not is_fresh(sys.argv[1:] or LEVELS))
