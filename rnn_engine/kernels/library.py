@@ -23,13 +23,17 @@ _V3 = (
     "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+sahf,+avx,+avx2,+bmi,+bmi2,+f16c,"
     "+fma,+lzcnt,+movbe,+xsave"
 )
-# What is asked of the CPU, as LLVM writes it, the most first: x86-64-v4, -v3 and all others. The
-# bits are the same.
-LEVELS = {
+# What is asked of the CPU, as LLVM writes it: of x86-64-v4, -v3 and all others, the most first,
+# and of 64-bit ARM. The bits are the same.
+FEATURES = {
     "avx512": f"{_V3},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
     "avx2": _V3,
     "sse": "+sse,+sse2",
+    "neon": "+neon",
 }
+_MACHINES = {"x86_64": ("avx512", "avx2", "sse"), "aarch64": ("neon",)}
+# Those of this machine.
+LEVELS = _MACHINES.get(platform.machine(), ())
 SETTING = "RNN_ENGINE_KERNELS"
 
 
@@ -103,7 +107,7 @@ def reason() -> str:
     """Return why there is no library to be used, or an empty text."""
     if os.environ.get(SETTING) == "jit":
         return f"{SETTING} says"
-    if sys.platform != "linux" or platform.machine() != "x86_64":
+    if sys.platform != "linux" or not LEVELS:
         return f"there is no library of them for {sys.platform} on {platform.machine()}"
     if sys.byteorder != "little" or sys.maxsize < 2**32 or sys.implementation.name != "cpython":
         return "there is no library of them for this Python"
