@@ -342,7 +342,7 @@ def _build_extension(folder: Path, level: str) -> None:
     headers = [sysconfig.get_path("include"), np.get_include()]
     flags = ["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-Wl,--build-id=none,-s"]
     made = [str(HERE / "call.c"), "-o", str(folder / "_call.abi3.so")]
-    subprocess.run([*_compiler(), *flags, *(f"-I{h}" for h in headers), *made], check=True)
+    subprocess.run([*_compiler(level), *flags, *(f"-I{h}" for h in headers), *made], check=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
