@@ -15,7 +15,7 @@ from rnn_engine.kernels.compiler import LIBRARY
 from rnn_engine.kernels.vector import cpu_features
 
 # What LLVM compiles for, by the names of the levels that compilers know.
-_LEVELS = {"x86-64-v3": library.LEVELS["avx2"], "x86-64-v4": library.LEVELS["avx512"]}
+_LEVELS = {"x86-64-v3": library.FEATURES["avx2"], "x86-64-v4": library.FEATURES["avx512"]}
 
 
 def export_c(model: Any, folder: Any, name: str | None = None, cpu: str | None = None) -> None:

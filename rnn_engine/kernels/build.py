@@ -1,7 +1,7 @@
 """Compile the library of kernels ahead: ``python -m rnn_engine.kernels.build``.
 
 Numba compiles every kernel of `exports.txt`, and every C function that `functions` lists, for
-each level of `library.LEVELS`; LLVM joins what comes out, throws away what nobody can reach, and
+each level of `library.FEATURES`; LLVM joins what comes out, throws away what nobody can reach, and
 makes an object of it, which the system's linker makes a library. Nothing of Numba's runtime is
 left in.
 """
@@ -11,6 +11,7 @@ import importlib
 import itertools
 import json
 import os
+import platform
 import re
 import shlex
 import subprocess
@@ -27,8 +28,10 @@ from rnn_engine.kernels.compiler import LIBRARY, binding, global_compiler_lock, 
 
 HERE = Path(__file__).parent
 FLOATS = ("float32", "float64")
-# The CPU that LLVM chooses instructions and their order for, by level.
-CPUS = {"avx512": "x86-64-v4", "avx2": "x86-64-v3", "sse": "x86-64"}
+# The CPU that LLVM chooses instructions and their order for, by level. Numba compiles for the
+# machine it runs on; what it makes for NEON becomes code of that CPU in the last step.
+CPUS = {"avx512": "x86-64-v4", "avx2": "x86-64-v3", "sse": "x86-64", "neon": "generic"}
+ARM = "aarch64-unknown-linux-gnu"
 # What a library may want of the C library.
 WANTED = {"memcpy", "memset", "memmove", "fma", "fmaf", "exp", "expf", "log", "logf", "pow",
           "powf", "sqrt", "sqrtf", "tanh", "tanhf"}  # fmt: skip
@@ -247,14 +250,21 @@ def _data(whole: Any) -> Any:
     return module
 
 
+def _machine(level: str) -> Any:
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    triple = ARM if level == "neon" else binding.get_process_triple()
+    return binding.Target.from_triple(triple).create_target_machine(
+        cpu=CPUS[level], features=library.FEATURES[level], opt=2, reloc="pic", codemodel="small"
+    )
+
+
 def _object(whole: Any, kept: set[str], level: str) -> bytes:
     for value in [*whole.functions, *whole.global_variables]:
         if not value.is_declaration and value.name not in kept:
             value.linkage = binding.Linkage.internal
-    triple = binding.get_process_triple()
-    machine = binding.Target.from_triple(triple).create_target_machine(
-        cpu=CPUS[level], features=library.LEVELS[level], opt=2, reloc="pic", codemodel="small"
-    )
+    machine = _machine(level)
+    whole.triple, whole.data_layout = machine.triple, str(machine.target_data)
     passes = binding.create_new_module_pass_manager()
     passes.add_global_dead_code_eliminate_pass()
     passes.add_strip_dead_prototype_pass()
@@ -275,7 +285,9 @@ def _object(whole: Any, kept: set[str], level: str) -> bytes:
 
 def build(folder: Path, levels: Sequence[str], jobs: int) -> None:
     """Make the libraries of some levels, the index and the extension."""
-    folder.mkdir(exist_ok=True)
+    if "neon" in levels and len(levels) > 1:
+        raise SystemExit("The level neon is for another machine than the others: a folder each.")
+    folder.mkdir(parents=True, exist_ok=True)
     sources = library.sources()
     for old in (*folder.glob("*.so"), folder / "index.json"):
         old.unlink(missing_ok=True)
@@ -292,7 +304,7 @@ def build(folder: Path, levels: Sequence[str], jobs: int) -> None:
     indices = {(folder / f"{level}.json").read_text() for level in levels}
     if len(indices) > 1 or library.sources() != sources:
         raise SystemExit("The sources of the kernels have changed meanwhile. Build once more.")
-    _build_extension(folder)
+    _build_extension(folder, levels[0])
     for level in levels:
         (folder / f"{level}.json").unlink()
         (folder / f"{level}.o").unlink()
@@ -304,36 +316,40 @@ def build(folder: Path, levels: Sequence[str], jobs: int) -> None:
 def _start(folder: Path, level: str) -> subprocess.Popen[bytes]:
     own = {
         "RNN_ENGINE_KERNELS": "jit",
-        "NUMBA_CPU_NAME": CPUS[level],
-        "NUMBA_CPU_FEATURES": library.LEVELS[level],
+        "NUMBA_CPU_NAME": CPUS["sse" if level == "neon" else level],
+        "NUMBA_CPU_FEATURES": library.FEATURES[level],
         "PYTHONHASHSEED": "0",
     }
     command = [sys.executable, "-m", "rnn_engine.kernels.build", "--emit", level]
     return subprocess.Popen([*command, str(folder / f"{level}.o")], env=os.environ | own)
 
 
-def _compiler() -> list[str]:
-    return shlex.split(os.environ.get("CC", "cc"))
+def _compiler(level: str) -> list[str]:
+    """Return the command of the C compiler for the machine of a level."""
+    if (level == "neon") == (platform.machine() == "aarch64"):
+        return shlex.split(os.environ.get("CC", "cc"))
+    return shlex.split(os.environ.get("CC_AARCH64", "aarch64-linux-gnu-gcc"))
 
 
 def _link(folder: Path, level: str) -> None:
     """Link an object; the same object makes the same bytes."""
     flags = ["-shared", "-nostartfiles", "-Wl,--build-id=none,-z,now,-z,relro,-z,noexecstack,-s"]
     made = [str(folder / f"{level}.o"), "-o", str(folder / f"{level}.so"), "-lm"]
-    subprocess.run([*_compiler(), *flags, *made], check=True)
+    subprocess.run([*_compiler(level), *flags, *made], check=True)
 
 
-def _build_extension(folder: Path) -> None:
+def _build_extension(folder: Path, level: str) -> None:
     headers = [sysconfig.get_path("include"), np.get_include()]
     flags = ["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-Wl,--build-id=none,-s"]
     made = [str(HERE / "call.c"), "-o", str(folder / "_call.abi3.so")]
-    subprocess.run([*_compiler(), *flags, *(f"-I{h}" for h in headers), *made], check=True)
+    subprocess.run([*_compiler(level), *flags, *(f"-I{h}" for h in headers), *made], check=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m rnn_engine.kernels.build")
-    parser.add_argument("--levels", nargs="+", default=list(library.LEVELS), choices=CPUS)
+    own = [level for level in CPUS if (level == "neon") == (platform.machine() == "aarch64")]
+    parser.add_argument("--levels", nargs="+", default=own, choices=CPUS)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=library.FOLDER)
     parser.add_argument("--emit", nargs=2, metavar=("LEVEL", "FILE"), help=argparse.SUPPRESS)

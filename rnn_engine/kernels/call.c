@@ -239,10 +239,14 @@ static PyObject *address(PyObject *module, PyObject *args) {
 
 /* The levels of `library.LEVELS` that this CPU, and its system, can run, the best first. */
 static PyObject *levels(PyObject *module, PyObject *none) {
+#if defined(__aarch64__)
+    return Py_BuildValue("[s]", "neon");
+#else
     __builtin_cpu_init();
     int avx2 = __builtin_cpu_supports("x86-64-v3"), avx512 = __builtin_cpu_supports("x86-64-v4");
     if (avx512) return Py_BuildValue("[sss]", "avx512", "avx2", "sse");
     return avx2 ? Py_BuildValue("[ss]", "avx2", "sse") : Py_BuildValue("[s]", "sse");
+#endif
 }
 
 static PyMethodDef methods[] = {

@@ -12,7 +12,7 @@ caller's own arithmetic is not touched.
 from typing import Any
 
 from rnn_engine.kernels.compiler import binding, cgutils, intrinsic, ir, types
-from rnn_engine.kernels.vector import INT32, INT64, POINTER
+from rnn_engine.kernels.vector import INT32, INT64, POINTER, cpu_features
 
 # Bits of x86's MXCSR register: read denormals as zero, write zero for them.
 _DENORMALS_ARE_ZERO, _FLUSH_TO_ZERO = 0x40, 0x8000
@@ -20,7 +20,9 @@ _DENORMALS_ARE_ZERO, _FLUSH_TO_ZERO = 0x40, 0x8000
 
 def is_x86() -> bool:
     """Whether the code is for a CPU with x86's instructions."""
-    return binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
+    triple = binding.get_process_triple()
+    # Compiled ahead, it may be for another machine than this one.
+    return triple.startswith(("x86_64", "i386", "i686")) and "+neon" not in cpu_features()
 
 
 def _control(builder: ir.IRBuilder, name: str, slot: Any) -> None:

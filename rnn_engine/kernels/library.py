@@ -23,13 +23,17 @@ _V3 = (
     "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+sahf,+avx,+avx2,+bmi,+bmi2,+f16c,"
     "+fma,+lzcnt,+movbe,+xsave"
 )
-# What is asked of the CPU, as LLVM writes it, the most first: x86-64-v4, -v3 and all others. The
-# bits are the same.
-LEVELS = {
+# What is asked of the CPU, as LLVM writes it: of x86-64-v4, -v3 and all others, the most first,
+# and of 64-bit ARM. The bits are the same.
+FEATURES = {
     "avx512": f"{_V3},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
     "avx2": _V3,
     "sse": "+sse,+sse2",
+    "neon": "+neon",
 }
+_MACHINES = {"x86_64": ("avx512", "avx2", "sse"), "aarch64": ("neon",)}
+MACHINE = os.uname().machine if hasattr(os, "uname") else ""
+LEVELS = _MACHINES.get(MACHINE, ())
 SETTING = "RNN_ENGINE_KERNELS"
 
 
@@ -110,8 +114,8 @@ def _found() -> Library | str:
     setting = os.environ.get(SETTING, "")
     if setting == "jit":
         return f"{SETTING} says"
-    if sys.platform != "linux" or os.uname().machine != "x86_64":
-        return f"there is no library of them for {sys.platform}{_machine()}"
+    if sys.platform != "linux" or not LEVELS:
+        return f"there is no library of them for {sys.platform}{MACHINE and ' on '}{MACHINE}"
     if sys.implementation.name != "cpython" or sys.maxsize < 2**32 or "t" in sys.abiflags:
         return "there is no library of them for this kind of Python"
     try:
@@ -138,10 +142,6 @@ def _found() -> Library | str:
     except (ImportError, RuntimeError) as error:  # NumPy of another ABI, another C library
         told = str(error).replace(f"{FOLDER}{os.sep}", "")
         return f"their library cannot be opened ({told})"
-
-
-def _machine() -> str:
-    return f" on {os.uname().machine}" if hasattr(os, "uname") else ""
 
 
 def _place(name: str) -> Path:

@@ -18,7 +18,7 @@ INT64 = ir.IntType(64)
 def cpu_features() -> str:
     """Return the CPU features that kernels are compiled for, as LLVM writes them."""
     if LIBRARY is not None:
-        return library.LEVELS[LIBRARY.level]
+        return library.FEATURES[LIBRARY.level]
     if config.CPU_FEATURES is not None:
         return str(config.CPU_FEATURES)
     # Not LLVM's own list: Numba takes AVX out of it where NUMBA_ENABLE_AVX is 0.
