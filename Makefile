@@ -54,7 +54,7 @@ endef
 N ?= 10000
 kills: N = 1000
 .PHONY: help demo examples test explore nightly fuzz kills matrix sweep keras-versions soak verify accuracy \
-	bench ulp lint format docs kernels wheel reproducible \
+	bench ulp lint format docs kernels wheel reproducible arm \
 	release-check clean clean-kernels distclean
 
 help:  ## this list
@@ -70,10 +70,18 @@ examples: $(VENV)/examples.stamp  ## the five uses beside their baselines (minut
 		echo "== examples/$$use.py"; $(RUN) examples/$$use.py --out out $(ARGS); done
 
 # A test that hangs shows where and ends its process, which xdist names and replaces.
+PYTEST = $(RUN) -m pytest -q -n $(JOBS) --dist worksteal \
+	-o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
+# Tests of kernels, and those that need some compiled: they run on both kinds.
+OF_KERNELS = tests/kernels tests/export/test_kept_code.py tests/losses/test_losses.py \
+	tests/optimizers/test_kernels.py tests/test_main.py
+
 test: $(VENV)/test.stamp  ## the whole suite, against Keras
 	$(KERNELS)
-	$(RUN) -m pytest -q -n $(JOBS) --dist worksteal \
-		-o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true $(ARGS)
+	@if [ -z '$(ARGS)' ] && [ "$$RNN_ENGINE_KERNELS" != jit ] && $(FRESH); then \
+		echo "Tests of kernels that Numba compiles"; \
+		RNN_ENGINE_KERNELS=jit $(PYTEST) $(OF_KERNELS) && echo "The suite"; fi
+	$(PYTEST) $(ARGS)
 
 KERAS ?= 3.0.5 3.3.3 3.6.0 3.8.0 3.12.0
 keras-versions: $(VENV)/test.stamp  ## what is saved here opens in older versions of Keras
@@ -159,6 +167,9 @@ LEVEL ?= sse
 reproducible: $(VENV)/release.stamp  ## kernels of LEVEL=sse and the wheel, made twice: the same bytes (minutes)
 	$(MUST_KERNELS)
 	$(RUN) -m tests.reproducible $(LEVEL)
+
+arm: $(VENV)/test.stamp  ## kernels for 64-bit ARM: built, and their bits compared (ARGS: docs/building.md)
+	RNN_ENGINE_KERNELS=jit $(RUN) -m tests.arm $(ARGS)
 
 clean:  ## removes what the tools and the examples wrote
 	rm -rf out build dist rnn_engine.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
