@@ -169,7 +169,7 @@ reproducible: $(VENV)/release.stamp  ## kernels of LEVEL=sse and the wheel, made
 	$(RUN) -m tests.reproducible $(LEVEL)
 
 arm: $(VENV)/test.stamp  ## kernels for 64-bit ARM: built, and their bits compared (ARGS: docs/building.md)
-	RNN_ENGINE_KERNELS=jit $(RUN) -m tests.arm $(ARGS)
+	$(RUN) -m tests.arm $(ARGS)
 
 clean:  ## removes what the tools and the examples wrote
 	rm -rf out build dist rnn_engine.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
