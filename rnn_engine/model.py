@@ -8,8 +8,7 @@ from rnn_engine.graph.inside import with_inner
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.logits import LogitsPath
 from rnn_engine.random import Place
-from rnn_engine.saving import Saveable
-from rnn_engine.summary import summary_html, summary_table
+from rnn_engine.saving.saveable import Saveable
 from rnn_engine.training import Trainer
 
 if TYPE_CHECKING:
@@ -232,6 +231,8 @@ class Model(Trainer, Saveable, Layer):
         layer_range : pair of str, optional
             Names of the first and last layer to show.
         """
+        from rnn_engine.summary import summary_table
+
         text = summary_table(
             self, line_length, positions, expand_nested, show_trainable, layer_range
         )
@@ -242,6 +243,8 @@ class Model(Trainer, Saveable, Layer):
 
     def _repr_html_(self) -> str:
         """Return what notebooks show of a model: its summary."""
+        from rnn_engine.summary import summary_html
+
         return summary_html(self)
 
 

@@ -10,7 +10,7 @@ for _function in (losses.hinge, losses.squared_hinge, losses.categorical_hinge):
     metric_function(_function)
 
 
-@metric()
+@metric
 class Hinge(MeanMetricWrapper):
     """Mean of ``max(1 - y_true y_pred, 0)``, labels 0 read as -1.
 
@@ -40,7 +40,7 @@ class Hinge(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class SquaredHinge(MeanMetricWrapper):
     """Mean of ``max(1 - y_true y_pred, 0)²``, labels 0 read as -1.
 
@@ -70,7 +70,7 @@ class SquaredHinge(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class CategoricalHinge(MeanMetricWrapper):
     """Mean of ``max(1 + best wrong score - right score, 0)`` for one-hot targets.
 

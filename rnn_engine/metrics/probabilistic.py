@@ -21,7 +21,7 @@ for _function in (
     metric_function(_function)
 
 
-@metric()
+@metric
 class KLDivergence(MeanMetricWrapper):
     """Mean of ``sum(y_true log(y_true / y_pred))``. Mirrors `keras.metrics.KLDivergence`.
 
@@ -49,7 +49,7 @@ class KLDivergence(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class Poisson(MeanMetricWrapper):
     """Mean of ``y_pred - y_true log(y_pred)``. Mirrors `keras.metrics.Poisson`.
 
@@ -77,7 +77,7 @@ class Poisson(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric("bce", "BCE")
+@metric
 class BinaryCrossentropy(MeanMetricWrapper):
     """Mean cross-entropy of 0/1 targets. Mirrors `keras.metrics.BinaryCrossentropy`.
 
@@ -123,7 +123,7 @@ class BinaryCrossentropy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, **self._fn_kwargs}
 
 
-@metric()
+@metric
 class CategoricalCrossentropy(MeanMetricWrapper):
     """Mean cross-entropy of one-hot targets. Mirrors `keras.metrics.CategoricalCrossentropy`.
 
@@ -174,7 +174,7 @@ class CategoricalCrossentropy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, **self._fn_kwargs}
 
 
-@metric()
+@metric
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
     """Mean cross-entropy of integer labels.
 

@@ -35,7 +35,7 @@ def _same_floats(y_true: Any, y_pred: Any) -> bool:
     )
 
 
-@metric("mse", "MSE")
+@metric
 class MeanSquaredError(MeanMetricWrapper):
     """Mean of ``(y_true - y_pred)²``. Mirrors `keras.metrics.MeanSquaredError`.
 
@@ -73,7 +73,7 @@ class MeanSquaredError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric("mae", "MAE")
+@metric
 class MeanAbsoluteError(MeanMetricWrapper):
     """Mean of ``|y_true - y_pred|``. Mirrors `keras.metrics.MeanAbsoluteError`.
 
@@ -111,7 +111,7 @@ class MeanAbsoluteError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric("mape", "MAPE")
+@metric
 class MeanAbsolutePercentageError(MeanMetricWrapper):
     """Mean of ``100 |y_true - y_pred| / |y_true|``.
 
@@ -143,7 +143,7 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric("msle", "MSLE")
+@metric
 class MeanSquaredLogarithmicError(MeanMetricWrapper):
     """Mean of ``(log(1 + y_true) - log(1 + y_pred))²``.
 
@@ -175,7 +175,7 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class LogCoshError(MeanMetricWrapper):
     """Mean of ``log(cosh(y_pred - y_true))``. Mirrors `keras.metrics.LogCoshError`.
 
@@ -203,7 +203,7 @@ class LogCoshError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class RootMeanSquaredError(Mean):
     """Square root of the mean of ``(y_true - y_pred)²`` over everything seen.
 
@@ -264,7 +264,7 @@ def _unit(x: Array, axis: int) -> Array:
     return x / np.maximum(length, x.dtype.type(epsilon()))
 
 
-@metric()
+@metric
 class CosineSimilarity(MeanMetricWrapper):
     """Mean cosine of the angle between target and output.
 
@@ -300,7 +300,7 @@ class CosineSimilarity(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, "axis": self.axis}
 
 
-@metric()
+@metric
 class R2Score(Metric):
     """Share of the variance that the outputs explain. Mirrors `keras.metrics.R2Score`.
 

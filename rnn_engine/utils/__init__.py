@@ -8,7 +8,7 @@ from rnn_engine.config import (
     is_interactive_logging_enabled,
     standardize_dtype,
 )
-from rnn_engine.lazy import lazily
+from rnn_engine.lazy import lazily, show_public
 from rnn_engine.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -93,3 +93,6 @@ _find = lazily(
 
 def __getattr__(name: str) -> Any:
     return _find(name)
+
+
+show_public(__name__)
