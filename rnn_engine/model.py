@@ -63,8 +63,7 @@ class Model(Trainer, Saveable, Layer):
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        functional = _functional()
-        if _made_of_tensors(args, kwargs) and not isinstance(self, functional):
+        if _made_of_tensors(args, kwargs) and not isinstance(self, functional := _functional()):
             # A user's class, called with tensors, is a graph with methods of its own.
             _insert(type(self), functional)
             functional.__init__(self, *args, **kwargs)
