@@ -181,8 +181,9 @@ class SecondName:
             if error.name == real or real.startswith(f"{error.name}."):
                 return None
             raise
+        loader: Any = self
         return ModuleSpec(
-            fullname, self, is_package=hasattr(module, "__path__"), loader_state=module.__spec__
+            fullname, loader, is_package=hasattr(module, "__path__"), loader_state=module.__spec__
         )
 
     def create_module(self, spec: Any) -> ModuleType:
@@ -191,7 +192,7 @@ class SecondName:
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module its own spec back, which the import has replaced."""
-        spec = module.__spec__
+        spec: Any = module.__spec__
         if spec is not None and spec.loader is self:
             module.__spec__ = spec.loader_state
 

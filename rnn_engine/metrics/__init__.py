@@ -125,6 +125,7 @@ _LOSSES = {
 }
 _PLACES = places_in(__name__, _NAMES)
 announce(_PLACES)
+# What configs of `MeanMetricWrapper` name beside the functions of metrics.
 functions.announce(
     {"cosine_similarity": f"{__name__}.regression:cosine_similarity"}
     | places_in("rnn_engine", _LOSSES)

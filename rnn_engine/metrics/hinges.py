@@ -4,10 +4,7 @@ from typing import Any
 
 from rnn_engine import losses
 from rnn_engine.metrics.reduction import MeanMetricWrapper
-from rnn_engine.metrics.table import metric, metric_function
-
-for _function in (losses.hinge, losses.squared_hinge, losses.categorical_hinge):
-    metric_function(_function)
+from rnn_engine.metrics.table import metric
 
 
 @metric

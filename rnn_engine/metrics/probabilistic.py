@@ -7,18 +7,7 @@ import numpy as np
 from rnn_engine import losses
 from rnn_engine.metrics.arrays import as_array
 from rnn_engine.metrics.reduction import MeanMetricWrapper, masked_weight
-from rnn_engine.metrics.table import metric, metric_function
-
-for _function in (
-    losses.kl_divergence,
-    losses.poisson,
-    losses.binary_crossentropy,
-    losses.categorical_crossentropy,
-    losses.sparse_categorical_crossentropy,
-    losses.binary_focal_crossentropy,
-    losses.categorical_focal_crossentropy,
-):
-    metric_function(_function)
+from rnn_engine.metrics.table import metric
 
 
 @metric

@@ -12,16 +12,6 @@ from rnn_engine.metrics.metric import Metric
 from rnn_engine.metrics.reduction import Mean, MeanMetricWrapper, add_to
 from rnn_engine.metrics.table import metric, metric_function
 
-for _function in (
-    losses.mean_squared_error,
-    losses.mean_absolute_error,
-    losses.mean_absolute_percentage_error,
-    losses.mean_squared_logarithmic_error,
-    losses.log_cosh,
-    losses.huber,
-):
-    metric_function(_function)
-
 
 def _same_floats(y_true: Any, y_pred: Any) -> bool:
     """Return whether both are float arrays of one shape, so that nothing is left to check."""
