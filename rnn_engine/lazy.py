@@ -17,6 +17,8 @@ from typing import Any
 
 _PLACES: dict[str, Mapping[str, str]] = {}
 """The names that each module has in its table."""
+_HIDDEN: set[str] = set()
+"""Modules whose table `dir` leaves out."""
 
 
 class _Loading:
@@ -104,8 +106,9 @@ def lazily(module: str, places: Mapping[str, str], *, shown: bool = True) -> Cal
     shown : bool
         Whether `dir` of the module lists them: see `show_public`.
     """
-    if shown:
-        _PLACES[module] = places
+    _PLACES[module] = places
+    if not shown:
+        _HIDDEN.add(module)
 
     def find(name: str) -> Any:
         place = places.get(name)
@@ -152,7 +155,7 @@ def show_public(name: str) -> None:
             places = vars(module).items()
             made = [n for n, v in places if getattr(v, "__module__", None) == module.__name__]
             own = [name for name in made if name not in _INTERNAL]
-        later = _PLACES.get(name, {})
+        later = () if name in _HIDDEN else _PLACES.get(name, ())
         found = {n for n in (*own, *later) if not n.startswith("_")}
         special = (n for n in vars(module) if n.startswith("__"))
         return sorted({*found, *special})

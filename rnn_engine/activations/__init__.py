@@ -175,6 +175,13 @@ __all__ = [
     "threshold",
 ]
 
+# What models hold that were read from ONNX is found again without reading ONNX.
+registry.announce(
+    dict.fromkeys(
+        ("onnx_hard_sigmoid", "onnx_scaled_tanh", "onnx_affine"),
+        "rnn_engine.saving.onnx.activations",
+    )
+)
 
 __getattr__ = lazily(__name__, {})
 show_public(__name__)

@@ -197,7 +197,8 @@ _PLACES |= {alias: _PLACES[name] for alias, name in _ALIASES.items()}
 serialize = registry.serialize
 
 # What configs name: layers, and models, which stand above this package.
-_NO_ENTRIES = {"InputSpec", "Layer", "RNNCell", "Wrapper"}
+_NO_ENTRIES = {"InputSpec", "Layer", "RNNCell", "Wrapper", *_ALIASES}
+_NO_ENTRIES -= {"GlobalAvgPool1D", "GlobalMaxPool1D"}
 registry.announce(
     {
         **{n: p for n, p in _PLACES.items() if n[0].isupper() and n not in _NO_ENTRIES},

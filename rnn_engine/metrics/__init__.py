@@ -127,7 +127,7 @@ _PLACES = places_in(__name__, _NAMES)
 announce(_PLACES)
 # What configs of `MeanMetricWrapper` name beside the functions of metrics.
 functions.announce(
-    {"cosine_similarity": f"{__name__}.regression:cosine_similarity"}
+    places_in(__name__, {"accuracy": "accuracy", "regression": "cosine_similarity"})
     | places_in("rnn_engine", _LOSSES)
 )
 __getattr__ = lazily(__name__, {**places_in("rnn_engine", _LOSSES), **_PLACES})

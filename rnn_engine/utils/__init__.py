@@ -19,6 +19,7 @@ from rnn_engine.registry import (
 
 if TYPE_CHECKING:
     from rnn_engine.callbacks.progbar import Progbar
+    from rnn_engine.ops.keras2 import is_keras_tensor
     from rnn_engine.saving.objects import deserialize_keras_object, serialize_keras_object
     from rnn_engine.utils.dataset import (
         PyDataset,
