@@ -1,4 +1,4 @@
-"""Callbacks: what runs around epochs and batches. One class, one export line.
+"""Callbacks: what runs around epochs and batches. One class, one line of the table.
 
 `registry` lists them by their Keras name.
 """
