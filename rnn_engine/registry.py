@@ -130,8 +130,22 @@ def get_registered_object(
     return None
 
 
+_HOMES = {
+    "constraint": "constraints",
+    "initializer": "initializers",
+    "layer": "layers",
+    "learning rate schedule": "optimizers.schedules",
+    "loss": "losses",
+    "metric": "metrics",
+    "optimizer": "optimizers",
+    "regularizer": "regularizers",
+}
+
+
 def kind_of(kind: str) -> "Registry":
-    """Return the registry of a kind."""
+    """Return the registry of a kind, whose package nobody need have imported."""
+    with loading():
+        import_module(f"rnn_engine.{_HOMES[kind]}")
     return _REGISTRIES[kind]
 
 
@@ -198,6 +212,10 @@ class Registry:
         """
         for name, place in places.items():
             self.entries.data.setdefault(name, _Announced(place))
+
+    def holds(self, entry: Any) -> bool:
+        """Whether a class or function is registered; no module is imported for that."""
+        return any(entry is one for one in self.entries.data.values())
 
     def unique(self) -> list[Any]:
         """Every entry once, in order of registration; but none that only wraps another one."""

@@ -180,6 +180,19 @@ print(type(rnn_engine.layers.deserialize(model)).__name__)
     assert run(code).split() == ["LSTM", "Lamb", "huber", "h", "Sequential"]
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "rnn_engine.Variable('zeros', shape=(2,))",
+        "rnn_engine.saving.serialize_keras_object(rnn_engine.layers.Dense(1))",
+        "rnn_engine.saving.serialize_keras_object(rnn_engine.optimizers.Adam())",
+    ],
+)
+def test_registries_are_found_without_their_package(program: str) -> None:
+    loaded = run(f"import rnn_engine, sys; {program}; print(*sys.modules)").split()
+    assert "rnn_engine.layers.lstm" not in loaded
+
+
 def test_an_import_that_was_interrupted_can_be_done_again() -> None:
     registry = Registry("test of imports")
     for _ in range(2):
