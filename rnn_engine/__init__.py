@@ -7,16 +7,15 @@ A Keras program runs when its import changes::
     model = keras.Sequential([keras.layers.SimpleRNN(5, input_shape=(4, 1)), keras.layers.Dense(1)])
 """
 
-import gc
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Nothing that an import makes goes away again: looking for what does took 15 ms of 85 while
-# it runs, and 4 ms after it if all that is new were not moved to the oldest generation. (The first
-# collection of everything, at the latest at exit, looks at it all the same.)
-_collects = gc.isenabled()
-gc.disable()
-try:
+from rnn_engine.lazy import MissingModules, SecondName, lazily, loading, places_in, show_public
+
+with loading():  # fails here, not in the middle of a program, where nothing can run kernels
+    from rnn_engine.kernels import compiler as _compiler  # noqa: F401
+
+if TYPE_CHECKING:
     from rnn_engine import (
         activations,
         backend,
@@ -39,7 +38,6 @@ try:
     from rnn_engine.initializers import Initializer
     from rnn_engine.kernels.threads import get_num_threads, set_num_threads
     from rnn_engine.layers import Input, Layer
-    from rnn_engine.lazy import MissingModules, SecondName, lazily, show_public
     from rnn_engine.losses import Loss
     from rnn_engine.metrics import Metric
     from rnn_engine.model import Model
@@ -48,27 +46,36 @@ try:
     from rnn_engine.sequential import Sequential
     from rnn_engine.system import info, warmup
     from rnn_engine.variable import Variable
-finally:
-    if _collects:
-        if gc.get_freeze_count() == 0:  # else it would thaw what the program has frozen
-            gc.freeze()
-            gc.unfreeze()
-        gc.enable()
 
 __version__ = "0.1.0"
 
 # The package is its own `keras`: `from rnn_engine import keras`, `rnn_engine.keras.layers`
 # and `from rnn_engine.keras.layers import Dense` stand for what begins with tensorflow.
-# The modules are named under it, so that none of them is ever loaded a second time.
 keras = sys.modules[__name__]
-for _name in [_n for _n in sys.modules if _n.startswith(f"{__name__}.")]:
-    sys.modules[_name.replace(__name__, f"{__name__}.keras", 1)] = sys.modules[_name]
 sys.modules[f"{__name__}.keras"] = keras
-del _name
-# Those that are loaded later are found under it, too: before Python looks for files.
+# Its modules are found under it: before Python looks for files, and loads them a second time.
 sys.meta_path.insert(0, SecondName(f"{__name__}.keras", __name__))
 # What is missing says what to use instead, in every module: see `missing`.
 sys.meta_path.append(MissingModules())
+
+_MODULES = """
+    activations backend callbacks config constraints initializers layers losses metrics models
+    optimizers preprocessing random regularizers saving utils
+"""
+_NAMES = {
+    "graph": "KerasTensor Operation",
+    "initializers": "Initializer",
+    "kernels.threads": "get_num_threads set_num_threads",
+    "layers": "Input Layer",
+    "losses": "Loss",
+    "metrics": "Metric",
+    "model": "Model",
+    "optimizers": "Optimizer",
+    "regularizers": "Regularizer",
+    "sequential": "Sequential",
+    "system": "info warmup",
+    "variable": "Variable",
+}
 
 _ENVIRONMENT = "autograph device distribute executing_eagerly get_logger logging sysconfig test"
 # TensorFlow's functions beside Keras, as names of ops.
@@ -98,6 +105,8 @@ _MADE = {
 _find = lazily(
     __name__,
     {
+        **{name: f"rnn_engine.{name}" for name in _MODULES.split()},
+        **places_in(__name__, _NAMES),
         **{name: f"rnn_engine.ops.tf_names:{name}" for name in _TENSORFLOW.split()},
         "compat": "rnn_engine.compat",
         "data": "rnn_engine.data",
@@ -126,6 +135,7 @@ _find = lazily(
         },
         **{name: f"rnn_engine.environment:{name}" for name in _ENVIRONMENT.split()},
     },
+    shown=False,  # most are TensorFlow's; those of Keras are in __all__
 )
 
 
@@ -133,21 +143,7 @@ def __getattr__(name: str) -> Any:
     return _find(name)
 
 
-for _module in (
-    activations, backend, callbacks, config, constraints, initializers, losses, metrics, models,
-    optimizers, preprocessing, random, regularizers, saving,
-):  # fmt: skip
-    vars(_module).setdefault("__getattr__", lazily(_module.__name__, {}))
-del _module
-
-_PUBLIC = """
-    activations backend callbacks config constraints initializers layers losses metrics models
-    optimizers preprocessing random regularizers saving utils
-"""
-for _name in _PUBLIC.split():
-    show_public(sys.modules[f"{__name__}.{_name}"])
-show_public(keras)
-del _name
+show_public(__name__)
 
 
 def version() -> str:

@@ -12,7 +12,7 @@ from rnn_engine.config import (
     set_image_data_format,
     standardize_dtype,
 )
-from rnn_engine.lazy import lazily
+from rnn_engine.lazy import lazily, show_public
 from rnn_engine.utils.session import clear_session, get_uid
 
 _KERAS_2 = (
@@ -30,7 +30,9 @@ _KERAS_2 = (
     "stop_gradient sum switch tanh temporal_padding tile transpose truncated_normal update "
     "update_add update_sub var variable zeros zeros_like"
 )
-__getattr__ = lazily(__name__, {name: f"rnn_engine.ops.keras2:{name}" for name in _KERAS_2.split()})
+__getattr__ = lazily(
+    __name__, {name: f"rnn_engine.ops.keras2:{name}" for name in _KERAS_2.split()}, shown=False
+)
 
 
 def is_float_dtype(dtype: Any) -> bool:
@@ -57,3 +59,6 @@ __all__ = [
     "set_image_data_format",
     "standardize_dtype",
 ]
+
+
+show_public(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.lazy import lazily
+from rnn_engine.lazy import lazily, show_public
 
 _FLOATX = "float32"
 _EPSILON = 1e-7
@@ -214,8 +214,12 @@ _find = lazily(
         **{name: f"rnn_engine.environment:{name}" for name in _TF.split()},
         **{name: f"rnn_engine.dtype_policies:{name}" for name in _POLICIES.split()},
     },
+    shown=False,
 )
 
 
 def __getattr__(name: str) -> Any:
     return _find(name)
+
+
+show_public(__name__)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.config import epsilon
+from rnn_engine.lazy import lazily, show_public
 from rnn_engine.registry import Registry, made_of
 
 __all__ = [
@@ -253,3 +254,7 @@ def _norms(w: np.ndarray, axis: int | Sequence[int]) -> np.ndarray:
 def _scale(w: np.ndarray, factor: np.ndarray) -> np.ndarray:
     w = np.asarray(w)
     return w * factor.astype(w.dtype)
+
+
+__getattr__ = lazily(__name__, {})
+show_public(__name__)

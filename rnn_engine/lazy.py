@@ -1,22 +1,99 @@
 """Names that are loaded when they are first used, and modules under their second name.
 
-An import of the package loads what every program needs; the rest stands in tables, module by
-module, and costs nothing before.
+An import of the package loads next to nothing: where names come from stands in tables, module
+by module. A type checker, which runs nothing, reads the imports under ``TYPE_CHECKING``.
 """
 
+import gc
 import importlib
-import importlib.abc
-import importlib.machinery
+import os
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
 _PLACES: dict[str, Mapping[str, str]] = {}
 """The names that each module has in its table."""
+_HIDDEN: set[str] = set()
+"""Modules whose table `dir` leaves out."""
 
 
-def lazily(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+class _Loading:
+    """The threads that load something at the moment.
+
+    While one does, the garbage collector rests: nothing that an import makes goes away again, and
+    looking for what does took a tenth of its time. And `fork` waits for the others, as a child
+    would find their modules locked for ever.
+    """
+
+    PATIENCE = 10.0  # seconds; loading all there is takes one
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition(threading.RLock())
+        self.depths: dict[int, int] = {}
+        self.collects = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._wait, after_in_parent=self._go_on, after_in_child=self._go_on_alone
+            )
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        me = threading.get_ident()
+        with self.changed:
+            if not self.depths:
+                self.collects = gc.isenabled()
+                gc.disable()
+            self.depths[me] = self.depths.get(me, 0) + 1
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.depths[me] -= 1
+                if not self.depths[me]:
+                    del self.depths[me]
+                    self.changed.notify_all()
+                if not self.depths and self.collects:
+                    gc.enable()
+
+    def _wait(self) -> None:
+        self.changed.acquire()
+        me = threading.get_ident()
+        self.changed.wait_for(lambda: not self.depths.keys() - {me}, self.PATIENCE)
+
+    def _go_on(self) -> None:
+        self.changed.release()
+
+    def _go_on_alone(self) -> None:
+        me = threading.get_ident()
+        self.depths = {thread: depth for thread, depth in self.depths.items() if thread == me}
+        if not self.depths and self.collects:
+            gc.enable()
+        self.changed.release()
+
+
+loading = _Loading()
+
+
+def places_in(package: str, modules: Mapping[str, str]) -> dict[str, str]:
+    """Return the table of `lazily` for names that stand in modules of a package.
+
+    Examples
+    --------
+    >>> places_in("rnn_engine.layers", {"lstm": "LSTM LSTMCell"})["LSTMCell"]
+    'rnn_engine.layers.lstm:LSTMCell'
+    """
+    return {
+        name: f"{package}.{module}:{name}"
+        for module, names in modules.items()
+        for name in names.split()
+    }
+
+
+def lazily(module: str, places: Mapping[str, str], *, shown: bool = True) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module whose other names are found in `places`.
 
     Parameters
@@ -26,25 +103,38 @@ def lazily(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     places : dict
         For each name the module that it comes from, as ``"package.module"`` where it is that
         module itself, else ``"package.module:name"``.
+    shown : bool
+        Whether `dir` of the module lists them: see `show_public`.
     """
     _PLACES[module] = places
+    if not shown:
+        _HIDDEN.add(module)
 
     def find(name: str) -> Any:
         place = places.get(name)
         if place is None:
             if name.startswith("__"):  # the import system asks for them
                 raise AttributeError(f"module {module!r} has no attribute {name!r}")
-            from rnn_engine.missing import module_error
+            if not _is_module(module, name):
+                from rnn_engine.missing import module_error
 
-            raise module_error(module, name)
+                raise module_error(module, name)
+            place = f"{module}.{name}"
         source, _, inner = place.partition(":")
-        value: Any = importlib.import_module(source)
-        if inner:
-            value = getattr(value, inner)
+        with loading():
+            value: Any = importlib.import_module(source)
+            if inner:
+                value = getattr(value, inner)
         setattr(sys.modules[module], name, value)
         return value
 
     return find
+
+
+def _is_module(package: str, name: str) -> bool:
+    """Whether a package has a module of this name, which nobody has imported."""
+    path = getattr(sys.modules[package], "__path__", None)
+    return path is not None and PathFinder.find_spec(f"{package}.{name}", path) is not None
 
 
 # What belongs to modules and is no name for programs.
@@ -55,8 +145,9 @@ _NAMES = """
 _INTERNAL = frozenset(_NAMES.split())
 
 
-def show_public(module: ModuleType) -> None:
+def show_public(name: str) -> None:
     """Let `dir` and completion of a module show the names that are for programs, and no others."""
+    module = sys.modules[name]
 
     def names() -> list[str]:
         own = [n for n in getattr(module, "__all__", ()) if n != "registry"]
@@ -64,8 +155,7 @@ def show_public(module: ModuleType) -> None:
             places = vars(module).items()
             made = [n for n, v in places if getattr(v, "__module__", None) == module.__name__]
             own = [name for name in made if name not in _INTERNAL]
-        # The package's own places are names of TensorFlow's, which stay out of its list.
-        later = _PLACES.get(module.__name__, {}) if "." in module.__name__ else {}
+        later = () if name in _HIDDEN else _PLACES.get(name, ())
         found = {n for n in (*own, *later) if not n.startswith("_")}
         special = (n for n in vars(module) if n.startswith("__"))
         return sorted({*found, *special})
@@ -73,7 +163,7 @@ def show_public(module: ModuleType) -> None:
     vars(module)["__dir__"] = names
 
 
-class SecondName(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class SecondName:
     """Finds the modules of a package under another name: they are loaded once.
 
     So `rnn_engine.keras.datasets` is `rnn_engine.datasets`.
@@ -94,8 +184,9 @@ class SecondName(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if error.name == real or real.startswith(f"{error.name}."):
                 return None
             raise
-        return importlib.machinery.ModuleSpec(
-            fullname, self, is_package=hasattr(module, "__path__"), loader_state=module.__spec__
+        loader: Any = self
+        return ModuleSpec(
+            fullname, loader, is_package=hasattr(module, "__path__"), loader_state=module.__spec__
         )
 
     def create_module(self, spec: Any) -> ModuleType:
@@ -104,12 +195,12 @@ class SecondName(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module its own spec back, which the import has replaced."""
-        spec = module.__spec__
+        spec: Any = module.__spec__
         if spec is not None and spec.loader is self:
             module.__spec__ = spec.loader_state
 
 
-class MissingModules(importlib.abc.MetaPathFinder):
+class MissingModules:
     """The last to be asked for a module: for those of the table, it tells what to import."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:

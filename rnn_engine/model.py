@@ -8,8 +8,7 @@ from rnn_engine.graph.inside import with_inner
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.logits import LogitsPath
 from rnn_engine.random import Place
-from rnn_engine.saving import Saveable
-from rnn_engine.summary import summary_html, summary_table
+from rnn_engine.saving.saveable import Saveable
 from rnn_engine.training import Trainer
 
 if TYPE_CHECKING:
@@ -64,8 +63,7 @@ class Model(Trainer, Saveable, Layer):
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        functional = _functional()
-        if _made_of_tensors(args, kwargs) and not isinstance(self, functional):
+        if _made_of_tensors(args, kwargs) and not isinstance(self, functional := _functional()):
             # A user's class, called with tensors, is a graph with methods of its own.
             _insert(type(self), functional)
             functional.__init__(self, *args, **kwargs)
@@ -232,6 +230,8 @@ class Model(Trainer, Saveable, Layer):
         layer_range : pair of str, optional
             Names of the first and last layer to show.
         """
+        from rnn_engine.summary import summary_table
+
         text = summary_table(
             self, line_length, positions, expand_nested, show_trainable, layer_range
         )
@@ -242,6 +242,8 @@ class Model(Trainer, Saveable, Layer):
 
     def _repr_html_(self) -> str:
         """Return what notebooks show of a model: its summary."""
+        from rnn_engine.summary import summary_html
+
         return summary_html(self)
 
 

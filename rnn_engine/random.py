@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.config import standardize_dtype
+from rnn_engine.lazy import lazily, show_public
 
 _LOCK = threading.Lock()
 if hasattr(os, "register_at_fork"):  # a child of `fork` must not find it taken
@@ -369,3 +370,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
 
 def _whole(shape: Any) -> Any:
     return tuple(int(n) for n in np.atleast_1d(shape)) if np.ndim(shape) else shape
+
+
+__getattr__ = lazily(__name__, {})
+show_public(__name__)

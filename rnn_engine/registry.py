@@ -8,12 +8,11 @@ from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from rnn_engine.lazy import loading
 from rnn_engine.sharing import find_read, note_read, note_written
 
 _REGISTRIES: "dict[str, Registry]" = {}
@@ -131,16 +130,27 @@ def get_registered_object(
     return None
 
 
+_HOMES = {
+    "constraint": "constraints",
+    "initializer": "initializers",
+    "layer": "layers",
+    "learning rate schedule": "optimizers.schedules",
+    "loss": "losses",
+    "metric": "metrics",
+    "optimizer": "optimizers",
+    "regularizer": "regularizers",
+}
+
+
 def kind_of(kind: str) -> "Registry":
-    """Return the registry of a kind."""
+    """Return the registry of a kind, whose package nobody need have imported."""
+    with loading():
+        import_module(f"rnn_engine.{_HOMES[kind]}")
     return _REGISTRIES[kind]
 
 
-@dataclass(frozen=True)
-class _Announced:
-    """An entry that is registered when its module is imported."""
-
-    module: str
+class _Announced(str):
+    """Where an entry stands whose module is not imported: ``"package.module:name"``."""
 
 
 class _Entries(UserDict[str, Any]):
@@ -149,9 +159,19 @@ class _Entries(UserDict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         entry = self.data[name]
         if isinstance(entry, _Announced):
-            import_module(entry.module)
+            source, _, own = entry.partition(":")
+            with loading():
+                module = import_module(source)
+            if self.data[name] is entry:  # its module has not registered it
+                self.data[name] = getattr(module, own)
             entry = self.data[name]
         return entry
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    """Whether two classes or functions stand at one place of a module."""
+    places = [(getattr(e, "__module__", e), getattr(e, "__qualname__", e)) for e in (first, second)]
+    return places[0] == places[1]
 
 
 class Registry:
@@ -176,17 +196,26 @@ class Registry:
 
         def add(entry: Any) -> Any:
             for name in names or (entry.__name__,):
-                if not isinstance(self.entries.data.get(name), _Announced | None):
+                before = self.entries.data.get(name)
+                # An import that was interrupted is done again.
+                if not (isinstance(before, _Announced | None) or _is_same(before, entry)):
                     raise ValueError(f"{self.kind} {name!r} is registered already.")
                 self.entries[name] = entry
             return entry
 
         return add
 
-    def announce(self, module: str, *names: str) -> None:
-        """Say that importing `module` registers `names`, which is put off until they are used."""
-        for name in names:
-            self.entries.data.setdefault(name, _Announced(module))
+    def announce(self, places: Mapping[str, str]) -> None:
+        """Say where entries stand by their names, as `lazy.lazily` has it.
+
+        Their modules are imported when they are used.
+        """
+        for name, place in places.items():
+            self.entries.data.setdefault(name, _Announced(place))
+
+    def holds(self, entry: Any) -> bool:
+        """Whether a class or function is registered; no module is imported for that."""
+        return any(entry is one for one in self.entries.data.values())
 
     def unique(self) -> list[Any]:
         """Every entry once, in order of registration; but none that only wraps another one."""
@@ -206,6 +235,8 @@ class Registry:
             return custom[name]
         if name in self.entries:
             return self.entries[name]
+        from difflib import get_close_matches
+
         near = get_close_matches(name, self.entries, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         known = ", ".join(sorted(self.entries))

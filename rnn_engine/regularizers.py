@@ -14,6 +14,7 @@ import numpy as np
 
 from rnn_engine.autodiff.functions import applied, gradient_of
 from rnn_engine.config import epsilon
+from rnn_engine.lazy import lazily, show_public
 from rnn_engine.registry import Registry, made_of
 
 __all__ = [
@@ -391,3 +392,7 @@ def _factor(value: Any, name: str) -> float:
             f"Received: {name}={value}"
         )
     return float(value)
+
+
+__getattr__ = lazily(__name__, {})
+show_public(__name__)

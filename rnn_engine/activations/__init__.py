@@ -20,6 +20,7 @@ from rnn_engine.activations.base import (
     registry,
 )
 from rnn_engine.activations.elementwise import HARD_SIGMOID_KERAS2
+from rnn_engine.lazy import lazily, show_public
 
 celu = registry.lookup("celu")
 elu = registry.lookup("elu")
@@ -173,3 +174,14 @@ __all__ = [
     "tanh_shrink",
     "threshold",
 ]
+
+# What models hold that were read from ONNX is found again without reading ONNX.
+registry.announce(
+    dict.fromkeys(
+        ("onnx_hard_sigmoid", "onnx_scaled_tanh", "onnx_affine"),
+        "rnn_engine.saving.onnx.activations",
+    )
+)
+
+__getattr__ = lazily(__name__, {})
+show_public(__name__)

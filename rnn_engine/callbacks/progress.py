@@ -1,6 +1,5 @@
 """How progress is shown: a bar on a terminal or in a notebook, lines elsewhere."""
 
-import shutil
 import sys
 import time
 from typing import Any
@@ -94,6 +93,8 @@ class Progress:
             lines = [" - ".join([self._head(current), *figures])]
             text = "\r" + lines[0]
         else:
+            import shutil
+
             width = shutil.get_terminal_size().columns - 1  # the last one may wrap by itself
             lines = wrapped(self._head(current), figures, width)
             up = f"\x1b[{self._lines - 1}A" if self._lines > 1 else ""

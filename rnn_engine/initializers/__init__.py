@@ -29,6 +29,7 @@ from rnn_engine.initializers.scaling import (
     VarianceScaling,
     compute_fans,
 )
+from rnn_engine.lazy import lazily, show_public
 from rnn_engine.registry import made_of
 
 constant, identity, ones, zeros = Constant, Identity, Ones, Zeros
@@ -130,3 +131,7 @@ def _from_array(values: np.ndarray) -> Callable[..., np.ndarray]:
         return values.astype(any_dtype(dtype))
 
     return initialize
+
+
+__getattr__ = lazily(__name__, {})
+show_public(__name__)

@@ -14,10 +14,8 @@ import hashlib
 import os
 import pickle
 import re
-import shutil
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +80,8 @@ def can_save() -> bool:
     place = folder()
     if place is None:
         return False
+    import tempfile
+
     try:
         with tempfile.TemporaryFile(dir=place):
             return True
@@ -206,6 +206,8 @@ def _remove_unused(base: Path, path: Path) -> None:
 
     One that still runs such a version finds its files gone, and compiles.
     """
+    import shutil
+
     oldest = time.time() - _KEEP_SECONDS
     try:
         for other in base.iterdir():
@@ -297,6 +299,8 @@ class KernelCache:
 
 def _write(path: Path, data: bytes) -> None:
     """Write a file and put it in its place in one step."""
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -138,7 +138,7 @@ def sparse_top_k_categorical_accuracy(
     return _label_in_top_k(y_true, y_pred, k, from_sorted_ids).astype(floatx())
 
 
-@metric()
+@metric
 class Accuracy(MeanMetricWrapper):
     """How often `y_pred` equals `y_true`. Mirrors `keras.metrics.Accuracy`.
 
@@ -166,7 +166,7 @@ class Accuracy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class BinaryAccuracy(MeanMetricWrapper):
     """How often ``y_pred > threshold`` equals the label. Mirrors `keras.metrics.BinaryAccuracy`.
 
@@ -199,7 +199,7 @@ class BinaryAccuracy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, "threshold": self.threshold}
 
 
-@metric()
+@metric
 class CategoricalAccuracy(MeanMetricWrapper):
     """How often the largest output is the one-hot class.
 
@@ -229,7 +229,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class SparseCategoricalAccuracy(MeanMetricWrapper):
     """How often the largest output is the class of an integer label.
 
@@ -260,7 +260,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class TopKCategoricalAccuracy(MeanMetricWrapper):
     """How often the one-hot class is among the `k` largest outputs.
 
@@ -295,7 +295,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, "k": self.k}
 
 
-@metric()
+@metric
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     """How often the integer label is among the `k` largest outputs.
 

@@ -29,7 +29,7 @@ def _sigmoid(x: Array) -> Array:
     return 0.5 + 0.5 * np.tanh(0.5 * x)
 
 
-@metric()
+@metric
 class AUC(Metric):
     """Area under a curve, by a Riemann sum over thresholds. Mirrors `keras.metrics.AUC`.
 

@@ -99,7 +99,7 @@ class _OutcomeCount(ThresholdMetric):
         return {**super().get_config(), "thresholds": self.init_thresholds}
 
 
-@metric()
+@metric
 class TruePositives(_OutcomeCount):
     """Number of positives found. Mirrors `keras.metrics.TruePositives`.
 
@@ -122,7 +122,7 @@ class TruePositives(_OutcomeCount):
     _count = "true_positives"
 
 
-@metric()
+@metric
 class FalsePositives(_OutcomeCount):
     """Number of negatives taken for positives. Mirrors `keras.metrics.FalsePositives`.
 
@@ -145,7 +145,7 @@ class FalsePositives(_OutcomeCount):
     _count = "false_positives"
 
 
-@metric()
+@metric
 class TrueNegatives(_OutcomeCount):
     """Number of negatives found. Mirrors `keras.metrics.TrueNegatives`.
 
@@ -168,7 +168,7 @@ class TrueNegatives(_OutcomeCount):
     _count = "true_negatives"
 
 
-@metric()
+@metric
 class FalseNegatives(_OutcomeCount):
     """Number of positives missed. Mirrors `keras.metrics.FalseNegatives`.
 
@@ -235,7 +235,7 @@ class _PositiveRate(ThresholdMetric):
         }
 
 
-@metric()
+@metric
 class Precision(_PositiveRate):
     """Share of the positives called that are so. Mirrors `keras.metrics.Precision`.
 
@@ -268,7 +268,7 @@ class Precision(_PositiveRate):
     false_positives: Variable
 
 
-@metric()
+@metric
 class Recall(_PositiveRate):
     """Share of the positives that are found. Mirrors `keras.metrics.Recall`.
 

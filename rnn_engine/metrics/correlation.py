@@ -61,7 +61,7 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Array:
     return np.mean(shared / (spread + y_pred.dtype.type(epsilon())), axis=axis)
 
 
-@metric()
+@metric
 class PearsonCorrelation(MeanMetricWrapper):
     """Mean of Pearson's correlation of each sample. Mirrors `keras.metrics.PearsonCorrelation`.
 
@@ -94,7 +94,7 @@ class PearsonCorrelation(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, "axis": self.axis}
 
 
-@metric()
+@metric
 class ConcordanceCorrelation(MeanMetricWrapper):
     """Mean of Lin's concordance of each sample. Mirrors `keras.metrics.ConcordanceCorrelation`.
 

@@ -12,7 +12,7 @@ from rnn_engine.metrics.table import metric
 _AVERAGES = (None, "micro", "macro", "weighted")
 
 
-@metric()
+@metric
 class FBetaScore(Metric):
     """``(1 + beta²) precision recall / (beta² precision + recall)``.
 
@@ -169,7 +169,7 @@ class FBetaScore(Metric):
         }
 
 
-@metric()
+@metric
 class F1Score(FBetaScore):
     """Harmonic mean of precision and recall. Mirrors `keras.metrics.F1Score`.
 

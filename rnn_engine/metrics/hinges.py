@@ -4,13 +4,10 @@ from typing import Any
 
 from rnn_engine import losses
 from rnn_engine.metrics.reduction import MeanMetricWrapper
-from rnn_engine.metrics.table import metric, metric_function
-
-for _function in (losses.hinge, losses.squared_hinge, losses.categorical_hinge):
-    metric_function(_function)
+from rnn_engine.metrics.table import metric
 
 
-@metric()
+@metric
 class Hinge(MeanMetricWrapper):
     """Mean of ``max(1 - y_true y_pred, 0)``, labels 0 read as -1.
 
@@ -40,7 +37,7 @@ class Hinge(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class SquaredHinge(MeanMetricWrapper):
     """Mean of ``max(1 - y_true y_pred, 0)²``, labels 0 read as -1.
 
@@ -70,7 +67,7 @@ class SquaredHinge(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class CategoricalHinge(MeanMetricWrapper):
     """Mean of ``max(1 + best wrong score - right score, 0)`` for one-hot targets.
 

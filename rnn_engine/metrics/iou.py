@@ -12,7 +12,7 @@ from rnn_engine.metrics.metric import Metric
 from rnn_engine.metrics.table import metric
 
 
-@metric()
+@metric
 class IoU(Metric):
     """Mean over classes of ``hits / (true + predicted - hits)``. Mirrors `keras.metrics.IoU`.
 
@@ -148,7 +148,7 @@ class IoU(Metric):
         }
 
 
-@metric()
+@metric
 class BinaryIoU(IoU):
     """Intersection over union of two classes told apart by a threshold.
 
@@ -197,7 +197,7 @@ class BinaryIoU(IoU):
         }
 
 
-@metric()
+@metric
 class MeanIoU(IoU):
     """Mean intersection over union of all classes. Mirrors `keras.metrics.MeanIoU`.
 
@@ -243,7 +243,7 @@ class MeanIoU(IoU):
         return config
 
 
-@metric()
+@metric
 class OneHotIoU(IoU):
     """Intersection over union for one-hot targets. Mirrors `keras.metrics.OneHotIoU`.
 
@@ -291,7 +291,7 @@ class OneHotIoU(IoU):
         return config
 
 
-@metric()
+@metric
 class OneHotMeanIoU(MeanIoU):
     """Mean intersection over union for one-hot targets. Mirrors `keras.metrics.OneHotMeanIoU`.
 

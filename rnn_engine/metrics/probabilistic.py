@@ -7,21 +7,10 @@ import numpy as np
 from rnn_engine import losses
 from rnn_engine.metrics.arrays import as_array
 from rnn_engine.metrics.reduction import MeanMetricWrapper, masked_weight
-from rnn_engine.metrics.table import metric, metric_function
-
-for _function in (
-    losses.kl_divergence,
-    losses.poisson,
-    losses.binary_crossentropy,
-    losses.categorical_crossentropy,
-    losses.sparse_categorical_crossentropy,
-    losses.binary_focal_crossentropy,
-    losses.categorical_focal_crossentropy,
-):
-    metric_function(_function)
+from rnn_engine.metrics.table import metric
 
 
-@metric()
+@metric
 class KLDivergence(MeanMetricWrapper):
     """Mean of ``sum(y_true log(y_true / y_pred))``. Mirrors `keras.metrics.KLDivergence`.
 
@@ -49,7 +38,7 @@ class KLDivergence(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class Poisson(MeanMetricWrapper):
     """Mean of ``y_pred - y_true log(y_pred)``. Mirrors `keras.metrics.Poisson`.
 
@@ -77,7 +66,7 @@ class Poisson(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric("bce", "BCE")
+@metric
 class BinaryCrossentropy(MeanMetricWrapper):
     """Mean cross-entropy of 0/1 targets. Mirrors `keras.metrics.BinaryCrossentropy`.
 
@@ -123,7 +112,7 @@ class BinaryCrossentropy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, **self._fn_kwargs}
 
 
-@metric()
+@metric
 class CategoricalCrossentropy(MeanMetricWrapper):
     """Mean cross-entropy of one-hot targets. Mirrors `keras.metrics.CategoricalCrossentropy`.
 
@@ -174,7 +163,7 @@ class CategoricalCrossentropy(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, **self._fn_kwargs}
 
 
-@metric()
+@metric
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
     """Mean cross-entropy of integer labels.
 

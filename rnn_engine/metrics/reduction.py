@@ -53,7 +53,7 @@ def samplewise(
     return values, weight
 
 
-@metric()
+@metric
 class Sum(Metric):
     """Weighted sum of all values. Mirrors `keras.metrics.Sum`.
 
@@ -88,7 +88,7 @@ class Sum(Metric):
         return self._scalar_type(self.total.value)
 
 
-@metric()
+@metric
 class Mean(Metric):
     """Weighted mean of all values. Mirrors `keras.metrics.Mean`.
 
@@ -149,7 +149,7 @@ class Mean(Metric):
         return self._scalar_type(self.total.value.item() / count if count else 0)
 
 
-@metric()
+@metric
 class MeanMetricWrapper(Mean):
     """Mean of a function of samples. Mirrors `keras.metrics.MeanMetricWrapper`.
 

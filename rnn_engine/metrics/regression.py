@@ -12,16 +12,6 @@ from rnn_engine.metrics.metric import Metric
 from rnn_engine.metrics.reduction import Mean, MeanMetricWrapper, add_to
 from rnn_engine.metrics.table import metric, metric_function
 
-for _function in (
-    losses.mean_squared_error,
-    losses.mean_absolute_error,
-    losses.mean_absolute_percentage_error,
-    losses.mean_squared_logarithmic_error,
-    losses.log_cosh,
-    losses.huber,
-):
-    metric_function(_function)
-
 
 def _same_floats(y_true: Any, y_pred: Any) -> bool:
     """Return whether both are float arrays of one shape, so that nothing is left to check."""
@@ -35,7 +25,7 @@ def _same_floats(y_true: Any, y_pred: Any) -> bool:
     )
 
 
-@metric("mse", "MSE")
+@metric
 class MeanSquaredError(MeanMetricWrapper):
     """Mean of ``(y_true - y_pred)²``. Mirrors `keras.metrics.MeanSquaredError`.
 
@@ -73,7 +63,7 @@ class MeanSquaredError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric("mae", "MAE")
+@metric
 class MeanAbsoluteError(MeanMetricWrapper):
     """Mean of ``|y_true - y_pred|``. Mirrors `keras.metrics.MeanAbsoluteError`.
 
@@ -111,7 +101,7 @@ class MeanAbsoluteError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric("mape", "MAPE")
+@metric
 class MeanAbsolutePercentageError(MeanMetricWrapper):
     """Mean of ``100 |y_true - y_pred| / |y_true|``.
 
@@ -143,7 +133,7 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric("msle", "MSLE")
+@metric
 class MeanSquaredLogarithmicError(MeanMetricWrapper):
     """Mean of ``(log(1 + y_true) - log(1 + y_pred))²``.
 
@@ -175,7 +165,7 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class LogCoshError(MeanMetricWrapper):
     """Mean of ``log(cosh(y_pred - y_true))``. Mirrors `keras.metrics.LogCoshError`.
 
@@ -203,7 +193,7 @@ class LogCoshError(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-@metric()
+@metric
 class RootMeanSquaredError(Mean):
     """Square root of the mean of ``(y_true - y_pred)²`` over everything seen.
 
@@ -264,7 +254,7 @@ def _unit(x: Array, axis: int) -> Array:
     return x / np.maximum(length, x.dtype.type(epsilon()))
 
 
-@metric()
+@metric
 class CosineSimilarity(MeanMetricWrapper):
     """Mean cosine of the angle between target and output.
 
@@ -300,7 +290,7 @@ class CosineSimilarity(MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype, "axis": self.axis}
 
 
-@metric()
+@metric
 class R2Score(Metric):
     """Share of the variance that the outputs explain. Mirrors `keras.metrics.R2Score`.
 

@@ -6,31 +6,21 @@ outputs; the rule is Keras's (``trainers/compile_utils``), one for metrics and l
 
 from typing import Any
 
-from rnn_engine.metrics.accuracy import (
-    BinaryAccuracy,
-    CategoricalAccuracy,
-    SparseCategoricalAccuracy,
-)
 from rnn_engine.metrics.metric import Metric
-from rnn_engine.metrics.probabilistic import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    SparseCategoricalCrossentropy,
-)
 from rnn_engine.metrics.reduction import MeanMetricWrapper
-from rnn_engine.metrics.table import get
+from rnn_engine.metrics.table import get, registry
 from rnn_engine.utils.naming import to_snake_case
 
-_FORMS: dict[str, dict[str, type[MeanMetricWrapper]]] = {
+_FORMS = {
     "accuracy": {
-        "binary": BinaryAccuracy,
-        "sparse_categorical": SparseCategoricalAccuracy,
-        "categorical": CategoricalAccuracy,
+        "binary": "BinaryAccuracy",
+        "sparse_categorical": "SparseCategoricalAccuracy",
+        "categorical": "CategoricalAccuracy",
     },
     "crossentropy": {
-        "binary": BinaryCrossentropy,
-        "sparse_categorical": SparseCategoricalCrossentropy,
-        "categorical": CategoricalCrossentropy,
+        "binary": "BinaryCrossentropy",
+        "sparse_categorical": "SparseCategoricalCrossentropy",
+        "categorical": "CategoricalCrossentropy",
     },
 }
 _FORMS["acc"] = _FORMS["accuracy"]
@@ -92,9 +82,10 @@ def resolve(
     if forms is None:
         found = get(identifier)
     else:
-        form = forms[target_form(tuple(y_true_shape), tuple(y_pred_shape))]
-        logits = "cross" in form.__name__.lower() and getattr(loss, "from_logits", False)
-        found = form(from_logits=True) if logits else form()  # type: ignore[call-arg]
+        name = forms[target_form(tuple(y_true_shape), tuple(y_pred_shape))]
+        form = registry.entries[name]
+        logits = "Cross" in name and getattr(loss, "from_logits", False)
+        found = form(from_logits=True) if logits else form()
     name = identifier if isinstance(identifier, str) else _object_name(found)
     if not isinstance(found, Metric):
         found = MeanMetricWrapper(found)

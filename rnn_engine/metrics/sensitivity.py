@@ -64,7 +64,7 @@ class _RateAtRate(ThresholdMetric):
         }
 
 
-@metric()
+@metric
 class SensitivityAtSpecificity(_RateAtRate):
     """Best sensitivity where the specificity is at least `specificity`.
 
@@ -108,7 +108,7 @@ class SensitivityAtSpecificity(_RateAtRate):
         super().__init__(specificity, num_thresholds, class_id, name, dtype)
 
 
-@metric()
+@metric
 class SpecificityAtSensitivity(_RateAtRate):
     """Best specificity where the sensitivity is at least `sensitivity`.
 
@@ -152,7 +152,7 @@ class SpecificityAtSensitivity(_RateAtRate):
         super().__init__(sensitivity, num_thresholds, class_id, name, dtype)
 
 
-@metric()
+@metric
 class PrecisionAtRecall(_RateAtRate):
     """Best precision where the recall is at least `recall`.
 
@@ -196,7 +196,7 @@ class PrecisionAtRecall(_RateAtRate):
         super().__init__(recall, num_thresholds, class_id, name, dtype)
 
 
-@metric()
+@metric
 class RecallAtPrecision(_RateAtRate):
     """Best recall where the precision is at least `precision`.
 

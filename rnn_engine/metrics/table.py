@@ -1,10 +1,10 @@
 """The table of metrics: names and aliases to classes, and the per-sample functions.
 
-A metric is one class with one `@metric(...)` line; a per-sample function that
+A metric is one class with one `@metric` line; a per-sample function that
 `MeanMetricWrapper` can be saved with is one function with `@metric_function`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rnn_engine.registry import Registry, made_of
@@ -17,15 +17,33 @@ _Class = TypeVar("_Class", bound=type)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def metric(*aliases: str) -> Callable[[_Class], _Class]:
-    """Register a class under its name, the snake case of it, and `aliases`."""
+_ALIASES = {
+    "BinaryCrossentropy": ("bce", "BCE"),
+    "MeanAbsoluteError": ("mae", "MAE"),
+    "MeanAbsolutePercentageError": ("mape", "MAPE"),
+    "MeanSquaredError": ("mse", "MSE"),
+    "MeanSquaredLogarithmicError": ("msle", "MSLE"),
+}
 
-    def add(cls: _Class) -> _Class:
-        names = dict.fromkeys((cls.__name__, to_snake_case(cls.__name__), *aliases))
-        registry.register(*names)(cls)
-        return cls
 
-    return add
+def _names_of(name: str) -> tuple[str, ...]:
+    """Return the name of a class, the snake case of it, and its aliases."""
+    return tuple(dict.fromkeys((name, to_snake_case(name), *_ALIASES.get(name, ()))))
+
+
+def announce(places: Mapping[str, str]) -> None:
+    """Say where metrics and their functions stand by their names, as `lazy.lazily` has it."""
+    for name, place in places.items():
+        if name[0].islower():
+            functions.announce({name: place})
+        elif name != "Metric":
+            registry.announce(dict.fromkeys(_names_of(name), place))
+
+
+def metric(cls: _Class) -> _Class:
+    """Register a class under its name, the snake case of it, and its aliases."""
+    registry.register(*_names_of(cls.__name__))(cls)
+    return cls
 
 
 def metric_function(function: _Function) -> _Function:

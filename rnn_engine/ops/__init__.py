@@ -15,6 +15,8 @@ Examples
 array([ 2.5, 12.5], dtype=float32)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from rnn_engine.ops import (
     control,
     ctc,
@@ -31,3 +33,8 @@ globals().update(OPS)
 
 __all__ = sorted(OPS)
 del control, ctc, elementwise, indexing, linear_algebra, nn, reductions, shapes
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Return a function of the table, whose type a checker cannot see."""

@@ -1,26 +1,49 @@
 """Optimizers (`keras.optimizers`)."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnn_engine.lazy import lazily
-from rnn_engine.optimizers import schedules
-from rnn_engine.optimizers.adadelta import Adadelta
-from rnn_engine.optimizers.adafactor import Adafactor
-from rnn_engine.optimizers.adagrad import Adagrad
-from rnn_engine.optimizers.adam import Adam, AdamW
-from rnn_engine.optimizers.adamax import Adamax
+from rnn_engine.lazy import lazily, places_in, show_public
 from rnn_engine.optimizers.base import Optimizer
-from rnn_engine.optimizers.ftrl import Ftrl
-from rnn_engine.optimizers.lamb import Lamb
-from rnn_engine.optimizers.lion import Lion
-from rnn_engine.optimizers.nadam import Nadam
-from rnn_engine.optimizers.rmsprop import RMSprop
-from rnn_engine.optimizers.sgd import SGD
-from rnn_engine.optimizers.sparse import SparseGrad
 from rnn_engine.optimizers.table import registry
 
-_SCALED = "rnn_engine.optimizers.loss_scale"
-registry.announce(_SCALED, "LossScaleOptimizer", "lossscaleoptimizer")
+if TYPE_CHECKING:
+    from rnn_engine.optimizers import schedules
+    from rnn_engine.optimizers.adadelta import Adadelta
+    from rnn_engine.optimizers.adafactor import Adafactor
+    from rnn_engine.optimizers.adagrad import Adagrad
+    from rnn_engine.optimizers.adam import Adam, AdamW
+    from rnn_engine.optimizers.adamax import Adamax
+    from rnn_engine.optimizers.ftrl import Ftrl
+    from rnn_engine.optimizers.lamb import Lamb
+    from rnn_engine.optimizers.lion import Lion
+    from rnn_engine.optimizers.loss_scale import LossScaleOptimizer
+    from rnn_engine.optimizers.nadam import Nadam
+    from rnn_engine.optimizers.rmsprop import RMSprop
+    from rnn_engine.optimizers.sgd import SGD
+    from rnn_engine.optimizers.sparse import SparseGrad
+
+_NAMES = {
+    "adadelta": "Adadelta",
+    "adafactor": "Adafactor",
+    "adagrad": "Adagrad",
+    "adam": "Adam AdamW",
+    "adamax": "Adamax",
+    "ftrl": "Ftrl",
+    "lamb": "Lamb",
+    "lion": "Lion",
+    "loss_scale": "LossScaleOptimizer",
+    "nadam": "Nadam",
+    "rmsprop": "RMSprop",
+    "sgd": "SGD",
+    "sparse": "SparseGrad",
+}
+_PLACES = places_in(__name__, _NAMES)
+for _name, _place in _PLACES.items():
+    if _name != "SparseGrad":
+        registry.announce({_name: _place, _name.lower(): _place})
+del _name, _place
+__getattr__ = lazily(__name__, {**_PLACES, "schedules": f"{__name__}.schedules"})
+show_public(__name__)
 
 __all__ = [
     "SGD",
@@ -33,6 +56,7 @@ __all__ = [
     "Ftrl",
     "Lamb",
     "Lion",
+    "LossScaleOptimizer",
     "Nadam",
     "Optimizer",
     "RMSprop",
@@ -42,13 +66,6 @@ __all__ = [
     "schedules",
     "serialize",
 ]
-
-
-_find = lazily(__name__, {"LossScaleOptimizer": f"{_SCALED}:LossScaleOptimizer"})
-
-
-def __getattr__(name: str) -> Any:
-    return _find(name)
 
 
 def with_loss_scale(optimizer: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rnn_engine.lazy import lazily
+from rnn_engine.lazy import lazily, show_public
 from rnn_engine.preprocessing import sequence
 
 __all__ = [
@@ -26,3 +26,6 @@ _find = lazily(
 
 def __getattr__(name: str) -> Any:
     return _find(name)
+
+
+show_public(__name__)

@@ -7,9 +7,9 @@ and graphs of ONNX (`onnx`) come in and go out, those for RTNeural (`rtneural`) 
 is ever run: they hold names of classes, settings and numbers.
 """
 
-from rnn_engine.activations.base import registry as _activations
-from rnn_engine.layers.base import registry as _layers
-from rnn_engine.lazy import lazily
+from typing import TYPE_CHECKING
+
+from rnn_engine.lazy import lazily, places_in, show_public
 from rnn_engine.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -17,17 +17,24 @@ from rnn_engine.registry import (
     get_registered_object,
     register_keras_serializable,
 )
-from rnn_engine.saving.api import (
-    load_model,
-    load_weights,
-    model_from_json,
-    save_model,
-    save_weights,
-)
-from rnn_engine.saving.clone import clone_model
-from rnn_engine.saving.convert import convert, verify
-from rnn_engine.saving.saveable import Saveable
-from rnn_engine.saving.show import show
+
+if TYPE_CHECKING:
+    from rnn_engine.saving.api import (
+        load_model,
+        load_weights,
+        model_from_json,
+        save_model,
+        save_weights,
+    )
+    from rnn_engine.saving.clone import clone_model
+    from rnn_engine.saving.conversion import convert, verify
+    from rnn_engine.saving.objects import deserialize_keras_object, serialize_keras_object
+    from rnn_engine.saving.onnx import from_onnx, to_onnx
+    from rnn_engine.saving.pytorch.from_torch import from_torch
+    from rnn_engine.saving.pytorch.to_torch import to_torch
+    from rnn_engine.saving.rtneural import to_rtneural
+    from rnn_engine.saving.saveable import Saveable
+    from rnn_engine.saving.showing import show
 
 CustomObjectScope = custom_object_scope
 
@@ -57,24 +64,17 @@ __all__ = [
     "verify",
 ]
 
-# These stand above the models, which know this package.
-__getattr__ = lazily(
-    __name__,
-    {
-        "deserialize_keras_object": "rnn_engine.saving.objects:deserialize_keras_object",
-        "from_onnx": "rnn_engine.saving.onnx:from_onnx",
-        "from_torch": "rnn_engine.saving.pytorch.from_torch:from_torch",
-        "serialize_keras_object": "rnn_engine.saving.objects:serialize_keras_object",
-        "to_onnx": "rnn_engine.saving.onnx:to_onnx",
-        "to_rtneural": "rnn_engine.saving.rtneural:to_rtneural",
-        "to_torch": "rnn_engine.saving.pytorch.to_torch:to_torch",
-    },
-)
-
-
-# What models hold that were read from ONNX is found again without reading ONNX.
-_activations.announce(
-    f"{__name__}.onnx.activations", "onnx_hard_sigmoid", "onnx_scaled_tanh", "onnx_affine"
-)
-_layers.announce(f"{__name__}.onnx.model", "BatchInside")
-_layers.announce(f"{__name__}.onnx.cell", "ONNXCell")
+_NAMES = {
+    "api": "load_model load_weights model_from_json save_model save_weights",
+    "clone": "clone_model",
+    "conversion": "convert verify",
+    "objects": "deserialize_keras_object serialize_keras_object",
+    "onnx": "from_onnx to_onnx",
+    "pytorch.from_torch": "from_torch",
+    "pytorch.to_torch": "to_torch",
+    "rtneural": "to_rtneural",
+    "saveable": "Saveable",
+    "showing": "show",
+}
+__getattr__ = lazily(__name__, places_in(__name__, _NAMES))
+show_public(__name__)

@@ -68,7 +68,7 @@ def serialize_keras_object(obj: Any) -> Any:
 def _key_of(obj: Any) -> str:
     """Return the key of a config under which such an object stands."""
     for ending, (kind, _) in KINDS.items():
-        if type(obj) in kind_of(kind).entries.values():
+        if kind_of(kind).holds(type(obj)):
             return ending
     return "layer" if isinstance(obj, layers.Layer) else ""
 

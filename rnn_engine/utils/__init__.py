@@ -1,6 +1,6 @@
 """Data preparation, seeds and drawing: `keras.utils`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnn_engine.config import (
     disable_interactive_logging,
@@ -8,7 +8,7 @@ from rnn_engine.config import (
     is_interactive_logging_enabled,
     standardize_dtype,
 )
-from rnn_engine.lazy import lazily
+from rnn_engine.lazy import lazily, places_in, show_public
 from rnn_engine.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -16,18 +16,30 @@ from rnn_engine.registry import (
     get_registered_object,
     register_keras_serializable,
 )
-from rnn_engine.utils.dataset import (
-    PyDataset,
-    pack_x_y_sample_weight,
-    unpack_x_y_sample_weight,
-)
-from rnn_engine.utils.numerical import normalize, to_categorical
-from rnn_engine.utils.seeds import set_random_seed
-from rnn_engine.utils.sequences import pad_sequences
-from rnn_engine.utils.session import clear_session
+
+if TYPE_CHECKING:
+    from rnn_engine.callbacks.progbar import Progbar
+    from rnn_engine.ops.keras2 import is_keras_tensor
+    from rnn_engine.saving.objects import deserialize_keras_object, serialize_keras_object
+    from rnn_engine.utils.dataset import (
+        PyDataset,
+        pack_x_y_sample_weight,
+        unpack_x_y_sample_weight,
+    )
+    from rnn_engine.utils.download import get_file, validate_file
+    from rnn_engine.utils.numerical import normalize, to_categorical
+    from rnn_engine.utils.pictures import array_to_img, img_to_array, load_img, save_img
+    from rnn_engine.utils.plotting import plot_model
+    from rnn_engine.utils.seeds import set_random_seed
+    from rnn_engine.utils.sequences import pad_sequences
+    from rnn_engine.utils.session import clear_session
+    from rnn_engine.utils.split import split_dataset
+    from rnn_engine.utils.text_files import text_dataset_from_directory
+    from rnn_engine.utils.timeseries import TimeseriesDataset, timeseries_dataset_from_array
+
+    Sequence = PyDataset
 
 CustomObjectScope = custom_object_scope
-Sequence = PyDataset
 
 __all__ = [
     "CustomObjectScope",
@@ -66,30 +78,36 @@ __all__ = [
     "validate_file",
 ]
 
-_SERIES = "rnn_engine.utils.timeseries"
+_NAMES = {
+    "dataset": "PyDataset pack_x_y_sample_weight unpack_x_y_sample_weight",
+    "download": "get_file validate_file",
+    "numerical": "normalize to_categorical",
+    "pictures": "array_to_img img_to_array load_img save_img",
+    "plotting": "plot_model",
+    "seeds": "set_random_seed",
+    "sequences": "pad_sequences",
+    "session": "clear_session",
+    "split": "split_dataset",
+    "text_files": "text_dataset_from_directory",
+    "timeseries": "TimeseriesDataset timeseries_dataset_from_array",
+}
+_ELSEWHERE = {
+    "callbacks.progbar": "Progbar",
+    "ops.keras2": "is_keras_tensor",
+    "saving.objects": "deserialize_keras_object serialize_keras_object",
+}
 _find = lazily(
     __name__,
     {
-        **{
-            name: f"rnn_engine.utils.pictures:{name}"
-            for name in ("array_to_img", "img_to_array", "load_img", "save_img")
-        },
-        **{
-            name: f"rnn_engine.saving.objects:{name}"
-            for name in ("deserialize_keras_object", "serialize_keras_object")
-        },
-        "is_keras_tensor": "rnn_engine.ops.keras2:is_keras_tensor",
-        "Progbar": "rnn_engine.callbacks.progbar:Progbar",
-        "TimeseriesDataset": f"{_SERIES}:TimeseriesDataset",
-        "get_file": "rnn_engine.utils.download:get_file",
-        "plot_model": "rnn_engine.utils.plotting:plot_model",
-        "split_dataset": "rnn_engine.utils.split:split_dataset",
-        "text_dataset_from_directory": "rnn_engine.utils.text_files:text_dataset_from_directory",
-        "timeseries_dataset_from_array": f"{_SERIES}:timeseries_dataset_from_array",
-        "validate_file": "rnn_engine.utils.download:validate_file",
+        **places_in(__name__, _NAMES),
+        **places_in("rnn_engine", _ELSEWHERE),
+        "Sequence": "rnn_engine.utils.dataset:PyDataset",
     },
 )
 
 
 def __getattr__(name: str) -> Any:
     return _find(name)
+
+
+show_public(__name__)
