@@ -29,7 +29,7 @@ class _Loading:
     would find their modules locked for ever.
     """
 
-    PATIENCE = 10.0  # seconds; loading all there is takes one
+    PATIENCE = 30.0  # seconds; loading all there is takes one, on a busy machine ten
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
@@ -166,7 +166,8 @@ def show_public(name: str) -> None:
 class SecondName:
     """Finds the modules of a package under another name: they are loaded once.
 
-    So `rnn_engine.keras.datasets` is `rnn_engine.datasets`.
+    So `rnn_engine.keras.datasets` is `rnn_engine.datasets`. (It does not say that it is one of
+    `importlib.abc`, whose import takes as long as this package's.)
     """
 
     def __init__(self, name: str, package: str) -> None:

@@ -296,7 +296,7 @@ thread.start()
 inside.wait()
 child = os.fork()
 if child == 0:
-    signal.alarm(20)
+    signal.alarm(60)
     import gc
     assert rnn_engine.layers.LSTM(1).units == 1 and gc.isenabled()
     os._exit(0)
