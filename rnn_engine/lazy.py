@@ -29,10 +29,13 @@ class _Loading:
     would find their modules locked for ever.
     """
 
-    PATIENCE = 30.0  # seconds; loading all there is takes one, on a busy machine ten
+    PATIENCE = 10.0  # seconds; loading all there is takes one, on a busy machine ten
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
+        # One thread at a time: Python takes the lock of a module before that of its package, whose
+        # import may be on its way to the module, and then hands out half of it.
+        self.turn = threading.RLock()
         self.depths: dict[int, int] = {}
         self.collects = False
         if hasattr(os, "register_at_fork"):
@@ -43,6 +46,8 @@ class _Loading:
     @contextmanager
     def __call__(self) -> Iterator[None]:
         me = threading.get_ident()
+        # A thread that is in the middle of an import statement may be waited for in its turn.
+        mine = self.turn.acquire(timeout=self.PATIENCE)
         with self.changed:
             if not self.depths:
                 self.collects = gc.isenabled()
@@ -58,6 +63,8 @@ class _Loading:
                     self.changed.notify_all()
                 if not self.depths and self.collects:
                     gc.enable()
+            if mine:
+                self.turn.release()
 
     def _wait(self) -> None:
         self.changed.acquire()
@@ -70,8 +77,10 @@ class _Loading:
     def _go_on_alone(self) -> None:
         me = threading.get_ident()
         self.depths = {thread: depth for thread, depth in self.depths.items() if thread == me}
-        if not self.depths and self.collects:
-            gc.enable()
+        if not self.depths:
+            self.turn = threading.RLock()
+            if self.collects:
+                gc.enable()
         self.changed.release()
 
 
