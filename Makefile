@@ -18,8 +18,9 @@ JOBS ?= 2
 # More arguments for the program behind a target: `make test ARGS='-k dense'`.
 ARGS ?=
 
-# The levels of CPU that the library of kernels is made for; each takes a core for 90 seconds.
-KERNEL_LEVELS ?= avx512 avx2 sse
+# The levels of CPU that the library of kernels is made for, each of which takes a core for 90 seconds:
+# all of this machine, or `make KERNEL_LEVELS="avx2 sse" kernels`.
+KERNEL_LEVELS ?=
 RUN := "$(VENV)/bin/python"
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 SOURCES := $(wildcard rnn_engine reference benchmarks examples tests docs)
@@ -33,16 +34,16 @@ FRESH = $(RUN) -P rnn_engine/kernels/library.py $(KERNEL_LEVELS)
 CAN_BUILD = { include="$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("include"))')" && \
 	printf '\043include <Python.h>\n\043include <dlfcn.h>\n' | \
 	$(CC) -shared -fPIC -I"$$include" -x c - -o /dev/null 2>/dev/null; }
-ABLE = [ "$$(uname -sm)" = "Linux x86_64" ]
-BUILD = echo "Compiling the kernels for $(KERNEL_LEVELS) (minutes)" && RNN_ENGINE_KERNELS=jit \
-	$(RUN) -m rnn_engine.kernels.build --levels $(KERNEL_LEVELS)
+ABLE = case "$$(uname -sm)" in "Linux x86_64" | "Linux aarch64") ;; *) false ;; esac
+BUILD = echo "Compiling the kernels ahead (minutes)" && RNN_ENGINE_KERNELS=jit \
+	$(RUN) -m rnn_engine.kernels.build $(if $(KERNEL_LEVELS),--levels $(KERNEL_LEVELS))
 # First line of the targets that run on the library by default, and of those that must have it.
-KERNELS = @$(FRESH) || { if ! $(ABLE) || [ "$$RNN_ENGINE_KERNELS" = jit ]; then :; \
+KERNELS = @$(FRESH) || { if ! { $(ABLE); } || [ "$$RNN_ENGINE_KERNELS" = jit ]; then :; \
 	elif $(CAN_BUILD); then $(BUILD); \
 	else echo "No C compiler with Python's headers ($(CC)): Numba compiles kernels as they are called."; \
 	fi; }
 define MUST_KERNELS
-@$(ABLE) || { echo "make: the library is made on Linux on x86-64; elsewhere Numba compiles kernels" \
+@{ $(ABLE); } || { echo "make: the library is made on Linux, on x86-64 and 64-bit ARM; elsewhere Numba compiles kernels" \
 	"as they are called (docs/building.md)." >&2; exit 1; }
 @$(FRESH) || $(CAN_BUILD) || { \
 	echo "make: the library of kernels needs a C compiler and linker with the headers of Python, which" \
@@ -163,8 +164,8 @@ release-check: $(VENV)/release.stamp  ## wheels and sdist, in empty environments
 	$(MUST_KERNELS)
 	$(RUN) -m tests.release $(PYTHONS)
 
-LEVEL ?= sse
-reproducible: $(VENV)/release.stamp  ## kernels of LEVEL=sse and the wheel, made twice: the same bytes (minutes)
+LEVEL ?=
+reproducible: $(VENV)/release.stamp  ## kernels of LEVEL=avx2 and the wheel, made twice: the same bytes (minutes)
 	$(MUST_KERNELS)
 	$(RUN) -m tests.reproducible $(LEVEL)
 

@@ -1,7 +1,8 @@
 """What pyproject.toml cannot say: a wheel takes the library of kernels along if there is one.
 
-With a library that is as new as its sources (``make kernels``) the wheel is one for Linux on
-x86-64, for every Python from 3.11, and needs no Numba. Without, it is for every system, and does.
+With a library that is as new as its sources (``make kernels``) the wheel is one for Linux on this
+kind of machine and every Python from 3.11, and needs no Numba. Without, it is for every system, and
+does.
 """
 
 import importlib.util
@@ -29,12 +30,12 @@ JIT = PROJECT["optional-dependencies"]["jit"]
 
 def library() -> bool:
     """Whether there is a library to take along; say why not, if it is only too old."""
-    if sys.argv[1:2] == ["sdist"] or (sys.platform, platform.machine()) != ("linux", "x86_64"):
+    if sys.argv[1:2] == ["sdist"] or sys.platform != "linux":
         return False
     spec = importlib.util.spec_from_file_location("library", ROOT / KERNELS / "library.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)  # without its package, which would want NumPy
-    fresh = module.is_fresh()
+    fresh = bool(module.LEVELS) and module.is_fresh()
     if not fresh and module.FOLDER.exists():
         print(f"{KERNELS}/lib is left out: it is older than its sources, or not whole. "
               "`make kernels` makes it anew.", file=sys.stderr)  # fmt: skip
@@ -46,7 +47,7 @@ def c_library() -> str:
     texts = b"".join(path.read_bytes() for path in (ROOT / KERNELS / "lib").glob("*.so"))
     wanted = {tuple(map(int, found)) for found in re.findall(rb"GLIBC_(\d+)\.(\d+)", texts)}
     major, minor = max(wanted)
-    return f"manylinux_{major}_{minor}_x86_64"
+    return f"manylinux_{major}_{minor}_{platform.machine()}"
 
 
 class WithLibrary(Distribution):

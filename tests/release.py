@@ -22,6 +22,8 @@ from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
 
+from rnn_engine.kernels import library
+
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
 import numpy as np
@@ -129,8 +131,8 @@ def of_wheel(wheel: Path) -> list[str]:
     wanted |= {"rnn_engine/py.typed", "rnn_engine/kernels/call.c", "rnn_engine/kernels/exports.txt"}
     runtime = {"h5py", "numpy", "tqdm"}
     if "abi3" in wheel.name:
-        levels = ("avx512", "avx2", "sse", "_call.abi3")
-        wanted |= {f"{LIBRARY}/{name}.so" for name in levels} | {f"{LIBRARY}/index.json"}
+        names = (*library.LEVELS, "_call.abi3")
+        wanted |= {f"{LIBRARY}/{name}.so" for name in names} | {f"{LIBRARY}/index.json"}
     else:
         runtime.add("numba")
     inside = {name for name in files if not name.startswith(info)}

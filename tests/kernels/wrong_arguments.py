@@ -50,7 +50,7 @@ def fits(letters, value):
         value.ndim == int(axes)
         and value.flags.aligned
         and (strided == "*" or value.flags.c_contiguous)
-        and (readonly == "r" or value.flags.writeable)
+        and (readonly == "r" or value.flags.writeable or not value.size)
     )
 
 
