@@ -14,6 +14,19 @@ chosen by the arguments. */
 #include <stdint.h>
 #include <string.h>
 
+/* By the names that older C libraries know, too: the newer ones would be all that this asks of
+glibc 2.34, where the kernels do with 2.29. */
+#if defined(__GLIBC__) && defined(__x86_64__)
+#define OLD "GLIBC_2.2.5"
+#elif defined(__GLIBC__) && defined(__aarch64__)
+#define OLD "GLIBC_2.17"
+#endif
+#ifdef OLD
+__asm__(".symver dlopen, dlopen@" OLD);
+__asm__(".symver dlsym, dlsym@" OLD);
+__asm__(".symver dlerror, dlerror@" OLD);
+#endif
+
 #define MOST_PARAMETERS 24
 #define MOST_AXES 8
 #define WORDS (1 + MOST_PARAMETERS * (5 + 2 * MOST_AXES))
@@ -63,6 +76,7 @@ static int put_number(const Parameter *parameter, PyObject *value, int64_t *word
     *word = parameter->kind == 'u' ? (int64_t)PyLong_AsUnsignedLongLong(whole)
                                    : (int64_t)PyLong_AsLongLong(whole);
     Py_DECREF(whole);
+    if (parameter->kind == 'u' && parameter->bytes == 4 && *word >> 32) return 0;
     return !PyErr_Occurred();
 }
 
@@ -134,7 +148,9 @@ static PyObject *call(PyObject *self, PyObject *const *values, Py_ssize_t count)
     for (Py_ssize_t i = 0; i < kernel->count; i++) {
         const Variant *variant = &kernel->variants[i];
         if (variant->count != count || !put_all(variant, values, words + 1)) {
-            if (PyErr_Occurred()) return NULL;
+            /* A number that is too large is refused as what is of another kind. */
+            if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
+            PyErr_Clear();
             continue;
         }
         PyThreadState *state = PyEval_SaveThread();
