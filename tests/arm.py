@@ -28,7 +28,7 @@ def digests(command: Sequence[str], package: Path, path: str = "") -> dict[str, 
     done = subprocess.run(
         [*command, str(package / "tests/kernels/golden_bits.py")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
-        cwd=package, capture_output=True, text=True, check=True,
+        cwd=package, stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     return dict(line.rsplit(": ", 1) for line in done.stdout.splitlines())
 
