@@ -102,7 +102,7 @@ sweep: $(VENV)/test.stamp  ## load the model files in MODELS=folder that other p
 	$(RUN) -m tests.saving.sweep $(MODELS)
 
 fuzz: $(VENV)/test.stamp  ## N damaged files of each format are loaded or refused (N=10000)
-	$(RUN) -m tests.saving.fuzz --runs $(N)
+	$(RUN) -m tests.saving.fuzz_pool --runs $(N)
 
 explore: $(VENV)/test.stamp  ## the suite with 100 cases a property, new ones in every run
 	$(KERNELS)

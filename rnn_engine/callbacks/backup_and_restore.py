@@ -144,6 +144,9 @@ class BackupAndRestore(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Give the history back what came before the break."""
+        self._give_history_back()
+
+    def _give_history_back(self) -> None:
         history = getattr(self.model, "history", None)
         if not self._restored or history is None:
             return
@@ -207,6 +210,7 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Delete the backup of a training that was not interrupted."""
+        self._give_history_back()  # where no epoch was left to train
         interrupted = getattr(self.model, "training_interrupted", False)
         if self.delete_checkpoint and not interrupted:
             shutil.rmtree(self.backup_dir, ignore_errors=True)

@@ -343,7 +343,9 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     >>> model_from_json(model.to_json()).output_shape
     (None, 2)
     """
-    config = from_old_json(parse_json(json_string, "json_string"))
+    config = parse_json(json_string, "json_string")
+    with damage_named("json_string"):
+        config = from_old_json(config)
     return model_from_config(config, custom_objects)
 
 

@@ -119,6 +119,32 @@ def test_any_batch(stop, tmp_path):
     check(arrays, {}, [stop], tmp_path)
 
 
+class Gone(callbacks.Callback):
+    """End the training behind its last epoch, when that has been backed up."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.params["epochs"] - 1:
+            raise Interrupted
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_nothing_left_to_train(name, tmp_path):
+    """Ended between its last epoch and its end, it has its history, and the averages."""
+    whole = model_of(OPTIMIZERS[name]())
+    wanted = train(whole, arrays, {})
+    fit = {"epochs": 3, "verbose": 0, "validation_data": (X[:4], Y[:4])}
+    given = [callbacks.BackupAndRestore(tmp_path / "b"), Gone()]
+    model = model_of(OPTIMIZERS[name]())
+    with pytest.raises(Interrupted):
+        model.fit(**arrays(), callbacks=given, **fit)
+    model = model_of(OPTIMIZERS[name]())
+    with pytest.warns(UserWarning, match="nothing is left to train"):
+        got = model.fit(**arrays(), callbacks=given[:1], **fit)
+    assert got.history == wanted.history
+    assert got.epoch == wanted.epoch
+    assert_same(model, whole)
+
+
 @pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("stops", [[2], [4, 1], [1, 1, 3]])
 def test_any_data(name, stops, tmp_path):

@@ -8,11 +8,9 @@ import onnx
 import rnn_engine
 from rnn_engine.saving import to_onnx
 
-_GRAPHS = ["tf_rnn_mask", "tf_lstm", "rnn_bi.dynamo", "rnn_packed.old_dyn", "rnn_h0.old", "gru.old"]
-
 
 def graphs_to_damage(path):
-    """Return graphs of ONNX: one of this library's, and some of each exporter's."""
+    """Return graphs of ONNX: one of this library's, and those of all exporters."""
     layers = rnn_engine.layers
     model = rnn_engine.Sequential([
         layers.Input((6, 4)),
@@ -27,12 +25,12 @@ def graphs_to_damage(path):
     ])  # fmt: skip
     to_onnx(model, path)
     with zipfile.ZipFile(Path(__file__).parent / "written" / "onnx.zip") as archive:
-        return [path.read_bytes(), *(archive.read(f"{name}.onnx") for name in _GRAPHS)]
+        names = sorted(name for name in archive.namelist() if name.endswith(".onnx"))
+        return [path.read_bytes(), *map(archive.read, names)]
 
 
-def damaged_onnx(contents, rng, damaged_bytes):
+def damaged_onnx(content, rng, damaged_bytes):
     """Damage a graph of ONNX by its own means, or its bytes."""
-    content = rng.choice(contents)
     if rng.random() < 0.2:
         return damaged_bytes(content, rng)
     model = onnx.ModelProto.FromString(content)

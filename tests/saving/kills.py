@@ -3,7 +3,8 @@
 ``make kills N=1000``: N times a process that saves over existing files, in each format in turn, is
 ended by SIGKILL at a random moment: each file is then the old or the new model, whole, and after
 the next save nothing else lies in the folder. Of `tf.train`'s
-checkpoints the newest is. And N/5 times a training is ended at a random moment; resumed by
+checkpoints the newest is. And N/5 times a training is ended at a random moment, drawn anew for
+every three kills: shuffle, dropout, optimizers, accumulation, schedules, averages; resumed by
 `BackupAndRestore` it ends with the bits of one that was not. The suite runs a few.
 
 Processes are forked before any kernel has run, so that one costs no new import.
@@ -12,6 +13,7 @@ Processes are forked before any kernel has run, so that one costs no new import.
 import argparse
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -92,7 +94,10 @@ def numbers(model):
 
 def same(ours, theirs):
     """Whether two lists of arrays are of the same bits."""
-    return len(ours) == len(theirs) and all(map(np.array_equal, ours, theirs))
+    return len(ours) == len(theirs) and all(
+        one.shape == other.shape and one.tobytes() == other.tobytes()
+        for one, other in zip(ours, theirs, strict=True)
+    )
 
 
 class Saves:
@@ -169,28 +174,61 @@ X, Y = RNG.normal(size=(24, 6, 3)).astype("f4"), RNG.normal(size=(24, 2)).astype
 EPOCHS = 6
 
 
-def train(folder=None):
+def draw(rng):
+    """Draw what a training is like; the first choice of each is what most programs have."""
+    return {
+        "optimizer": rng.choice(["Adam", "SGD", "RMSprop", "Nadam", "Adamax", "Lion", "Ftrl"]),
+        "schedule": rng.choice(["ExponentialDecay", "CosineDecay", "PiecewiseConstantDecay", ""]),
+        "accumulate": rng.choice([None, 2, 3]),
+        "average": rng.choice([None, 1, 4, 100]),
+        "clip": rng.choice([{}, {"clipnorm": 0.5}, {"global_clipnorm": 0.5}]),
+        "decay": rng.choice([None, 0.01]),
+        "dropout": rng.choice([0.25, 0.0]),
+        "shuffle": rng.random() < 0.7,
+        "batch_size": rng.choice([3, 5, 24]),
+        "split": rng.choice([0.0, 0.25]),
+        "save_freq": rng.choice([1, 1, 1, 2, 3, "epoch"]),
+    }
+
+
+def _optimizer(like):
+    schedules = optimizers.schedules
+    rate = {
+        "ExponentialDecay": lambda: schedules.ExponentialDecay(0.01, 3, 0.5),
+        "CosineDecay": lambda: schedules.CosineDecay(
+            0.001, 30, alpha=0.1, warmup_target=0.02, warmup_steps=7
+        ),
+        "PiecewiseConstantDecay": lambda: schedules.PiecewiseConstantDecay([5], [0.02, 0.004]),
+        "": lambda: 0.01,
+    }[like["schedule"]]()
+    momenta = {"momentum": 0.9, "nesterov": True} if like["optimizer"] == "SGD" else {}
+    average = like["average"]
+    return getattr(optimizers, like["optimizer"])(
+        rate, use_ema=average is not None, ema_overwrite_frequency=average,
+        gradient_accumulation_steps=like["accumulate"], weight_decay=like["decay"],
+        **like["clip"], **momenta,
+    )  # fmt: skip
+
+
+def train(like, folder=None):
     """Train with all that keeps a state; return the numbers, and the history."""
     rnn_engine.utils.set_random_seed(7)
+    rate = like["dropout"]
     model = rnn_engine.Sequential([
         layers.Input((6, 3)),
         layers.GaussianNoise(0.1),
-        layers.LSTM(4, dropout=0.25, recurrent_dropout=0.25, return_sequences=True),
+        layers.LSTM(4, dropout=rate, recurrent_dropout=rate, return_sequences=True),
         layers.BatchNormalization(),
         layers.GRU(3),
-        layers.Dropout(0.25, seed=5),
+        layers.Dropout(rate, seed=5),
         layers.Dense(2),
     ])  # fmt: skip
-    rate = optimizers.schedules.ExponentialDecay(0.01, 3, 0.5)
-    model.compile(
-        optimizers.Adam(
-            rate, use_ema=True, ema_overwrite_frequency=4, gradient_accumulation_steps=3
-        ),
-        "mse",
-        metrics=["mae"],
-    )
-    backup = [] if folder is None else [callbacks.BackupAndRestore(folder, save_freq=1)]
-    history = model.fit(X, Y, batch_size=3, epochs=EPOCHS, verbose=0, callbacks=backup)
+    model.compile(_optimizer(like), "mse", metrics=["mae"])
+    backup = folder and callbacks.BackupAndRestore(folder, save_freq=like["save_freq"])
+    history = model.fit(
+        X, Y, batch_size=like["batch_size"], epochs=EPOCHS, verbose=0, callbacks=backup,
+        shuffle=like["shuffle"], validation_split=like["split"],
+    )  # fmt: skip
     return [*numbers(model), np.array([v for k in history.history.values() for v in k])]
 
 
@@ -205,13 +243,13 @@ def read(path):
         return [file[name] for name in sorted(file)]
 
 
-def in_child(path, folder=None):
+def in_child(like, path, folder=None):
     """Start a training in a process of its own; return its number."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            write(path, train(folder))
+            write(path, train(like, folder))
             status = 0
         finally:
             os._exit(status)
@@ -222,30 +260,33 @@ class Trainings:
     """Trainings that are killed and resumed."""
 
     def __init__(self, folder, rng):
-        self.folder, self.rng = Path(folder), rng
-        begin = time.monotonic()
-        os.waitpid(in_child(self.folder / "whole.npz"), 0)
-        self.wanted = read(self.folder / "whole.npz")
-        begin = time.monotonic()
-        os.waitpid(in_child(self.folder / "again.npz", self.folder / "timed"), 0)
-        self.seconds = time.monotonic() - begin
-        self.kills = 0
+        self.folder, self.rng, self.kills = Path(folder), rng, 0
 
     def run(self, count):
-        """Kill a training `count` times, then let it end; return what is wrong, or nothing."""
+        """Kill a new training `count` times, then let it end; return what is wrong, or nothing."""
+        like = draw(self.rng)
+        found = self._run(like, count)
+        return found and f"{found}: {like}"
+
+    def _run(self, like, count):
         backup, path = self.folder / "backup", self.folder / "resumed.npz"
         path.unlink(missing_ok=True)
+        shutil.rmtree(backup, ignore_errors=True)
+        begin = time.monotonic()
+        if os.waitpid(in_child(like, self.folder / "whole.npz"), 0)[1]:
+            return "the training failed"
+        seconds = time.monotonic() - begin
         for _ in range(count):
-            child = in_child(path, backup)
-            time.sleep(self.rng.uniform(0.3, 1.0) * self.seconds)
+            child = in_child(like, path, backup)
+            time.sleep(self.rng.uniform(0.3, 1.3) * seconds)
             os.kill(child, signal.SIGKILL)
             self.kills += os.WIFSIGNALED(os.waitpid(child, 0)[1])
             if path.exists():
                 break
         else:
-            if os.waitpid(in_child(path, backup), 0)[1]:
+            if os.waitpid(in_child(like, path, backup), 0)[1]:
                 return "the resumed training failed"
-        if not same(read(path), self.wanted):
+        if not same(read(path), read(self.folder / "whole.npz")):
             return "the resumed training ended with other numbers"
         return f"{backup} is still there" if backup.exists() else ""
 
@@ -254,9 +295,11 @@ def main():
     """Kill as often as asked; print counts, and what went wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--trainings", type=int, help="a fifth of --kills")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, wrong = random.Random(options.seed), 0
+    wanted = options.kills // 5 if options.trainings is None else options.trainings
     with tempfile.TemporaryDirectory() as folder:
         saves = Saves(folder, rng)
         for number in range(options.kills):
@@ -271,7 +314,7 @@ def main():
         print(f"{options.kills} kills of saves: {dict(saves.counts)}, {wrong} wrong", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         trainings = Trainings(folder, rng)
-        while trainings.kills < options.kills // 5:
+        while trainings.kills < wanted:
             if found := trainings.run(3):
                 wrong += 1
                 print(f"training: {found}", flush=True)
