@@ -87,7 +87,7 @@ def test_deep_config_of_keras_2():
     """A text of Keras 2 that is translated first, down to its last list."""
     deep = json.loads("[" * 500 + "]" * 500)
     layers = [{"class_name": "Dense", "config": {"units": deep}}]
-    config = {"class_name": "Sequential", "config": layers, "keras_version": "2.15.0"}
+    config = {"class_name": "Sequential", "config": {"layers": layers}, "keras_version": "2.15.0"}
     with pytest.raises(ValueError, match="json_string is damaged"):
         model_from_json(json.dumps(config))
 
