@@ -233,8 +233,10 @@ def train(like, folder=None):
 
 
 def write(path, arrays):
-    """Leave arrays for the parent."""
-    np.savez(path, **{f"{i:04}": value for i, value in enumerate(arrays)})
+    """Leave arrays for the parent, whole or not at all."""
+    part = path.with_name("part.npz")
+    np.savez(part, **{f"{i:04}": value for i, value in enumerate(arrays)})
+    os.replace(part, path)
 
 
 def read(path):
@@ -313,11 +315,13 @@ def main():
             print(f"left over: {left}")
         print(f"{options.kills} kills of saves: {dict(saves.counts)}, {wrong} wrong", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        trainings = Trainings(folder, rng)
+        trainings, rounds = Trainings(folder, rng), 0
         while trainings.kills < wanted:
             if found := trainings.run(3):
                 wrong += 1
                 print(f"training: {found}", flush=True)
+            if (rounds := rounds + 1) % 20 == 0:
+                print(f"{trainings.kills} kills of trainings", flush=True)
         print(f"{trainings.kills} kills of trainings, {wrong} wrong in all")
     return int(wrong > 0)
 

@@ -106,6 +106,36 @@ def _recurrent(b: Builder, node: Node, v: list[Any]) -> Any:
     return [*outputs, *(_turned(state) if batch_second else state for state in last)]
 
 
+@handles("MaskedRNN", "MaskedLSTM", "MaskedGRU")
+def _masked(b: Builder, node: Node, v: list[Any]) -> Any:
+    """Make what `masks` has joined: a layer that takes a mask."""
+    x, mask = b.view(node, v[0]), b.view(node, v[4])
+    found = _recurrence(b, node, v)
+    if x.rank != 3 or mask.rank != 2 or size_of(x.axes[2]) != found.weights[0][0].shape[0]:
+        raise node.refuse("its mask or its kernel does not fit its input.")
+    open_steps = arranged(mask, [_batch_of(b, node, mask.axes[0]), mask.axes[1]])
+    places = [5, 6] if found.kind == "LSTM" else [5]
+    states = [v[p] if node.has(p) else None for p in places]
+    kept, zeroed, end, *ends = (b.wanted(node, i) for i in range(3 + len(places)))
+    zeros = None
+    if kept and zeroed:  # by two layers
+        alone = [True, *(False for _ in places)]
+        other = emit(b, node, found, x, open_steps, states, alone)[0]
+        zeros = None if other is None else _without_way(other)
+    sequences = kept or zeroed
+    wanted = [sequences, end or ends[0], *ends[1:]]
+    steps, *last = emit(b, node, found, x, open_steps, states, wanted, keeps=kept)
+    whole = None if steps is None else _without_way(steps)
+    last_output = None if last[0] is None else _without_way(last[0])
+    return [whole if kept else None, zeros if kept else whole, last_output, *map(_turned, last)]
+
+
+def _without_way(view: View) -> View:
+    """Return outputs of one direction without the axis of directions."""
+    *front, _, units = view.axes
+    return view.seen([*front, units])
+
+
 def _turned(state: Any) -> Any:
     """Return a state (batch, directions, units) as (directions, batch, units), or back."""
     if isinstance(state, View):
@@ -121,7 +151,7 @@ def _turned(state: Any) -> Any:
 
 
 def _recurrence(b: Builder, node: Node, v: list[Any]) -> Recurrence:
-    kind = node.op
+    kind = node.op.removeprefix("Masked")
     kernel, recurrent = b.constant(node, v, 1, "kernel"), b.constant(node, v, 2, "recurrent kernel")
     bias = b.constant(node, v, 3, "bias")
     direction = node.get("direction", "forward")
@@ -178,7 +208,7 @@ def _beyond(b: Builder, node: Node, v: list[Any], functions: Any) -> dict[str, A
     ValueError
         If it is nothing that ONNX describes.
     """
-    lstm = node.op == "LSTM"
+    lstm = node.op.endswith("LSTM")
     clip = node.real("clip", 0.0)
     peepholes = b.constant(node, v, 7, "peepholes") if lstm else None
     units = v[2].shape[-1]
@@ -242,7 +272,7 @@ def _mask(b: Builder, node: Node, lengths: Any, x: View) -> Any:
 
 
 def _check_batch(node: Node, axis: tuple[Factor, ...]) -> None:
-    """Check that an axis is the batch.
+    """Check that an axis is the batch, or has it in it.
 
     Raises
     ------
@@ -251,7 +281,7 @@ def _check_batch(node: Node, axis: tuple[Factor, ...]) -> None:
     ValueError
         If it is something else.
     """
-    if len(axis) == 1 and axis[0].batch:
+    if any(f.batch for f in axis):  # alone, or with the steps that one layer takes all at once
         return
     if len(axis) == 1 and axis[0].origin is not None:
         raise OtherBatchError(axis[0])
@@ -277,12 +307,15 @@ def emit(
     """
     batch, time, features = x.axes
     batch = _batch_of(b, node, batch)
-    tensor = arranged(x, [batch, time, features])
-    ways = len(found.weights)
-    initial = _initial_states(b, node, found, tensor, states, x)
     sequences, with_states = wanted[0], any(wanted[1:])
     if wanted == [False, True] or wanted == [False, True, False]:
         with_states = False  # the last output is the state
+    # A batch that is made of clips and their steps is parted again: such are TimeDistributed.
+    plain = mask is None and all(s is None or _is_zero(s) for s in states)
+    rows = [(f,) for f in batch] if plain and not with_states else [batch]
+    tensor = arranged(x, [*rows, time, features])
+    ways = len(found.weights)
+    initial = _initial_states(b, node, found, tensor, states, x)
     # Where only the last step is read, no other is kept.
     forward = sequences and mask is None and ways == len(time) == 1 and not found.reverse
     if forward and node.outputs[0] in b.last_only:
@@ -297,15 +330,17 @@ def emit(
     else:
         zero = sequences and mask is not None and not keeps
         made = found.layer(0, found.reverse, zero_output_for_mask=zero, **settings)
+    for _ in rows[1:]:
+        made = layers.TimeDistributed(made)
     result = b.layer(made, tensor, weights=flat, **kwargs)
     y, *last = result if isinstance(result, list | tuple) else [result]
     if ways == 1 and found.reverse and sequences:
-        y = ops.flip(y, 1)
+        y = ops.flip(y, len(rows))
     elif mask is not None:
         y = ops.copy(y)  # masks end at ops: ONNX has none behind a recurrent node
     units = (Factor(found.units),) if found.units > 1 else ()
     way = (Factor(2),) if ways == 2 else ()
-    groups = [batch, *([time] if sequences else []), (*way, *units)]
+    groups = [*rows, *([time] if sequences else []), (*way, *units)]
     if forward and sequences:
         b.sequences[id(y)] = node.outputs[0]
     out = View(y, groups, [batch, *([time] if wanted[0] else []), way, units], x.order)

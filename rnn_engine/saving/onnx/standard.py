@@ -118,10 +118,17 @@ def _gemm(b: Builder, node: Node, v: list[Any]) -> Any:
 
 def _channels_last(view: View, node: Node) -> View:
     """Return the same tensor with the batch first and the channels last."""
-    if not 3 <= view.rank <= 5 or len(view.axes[0]) != 1 or not view.axes[0][0].batch:
+    if not 3 <= view.rank <= 5 or not view.axes[0] or not view.axes[0][0].batch:
         raise node.refuse("it wants (batch, channels, ...).")
-    order: Axes = [view.axes[0], *view.axes[2:], view.axes[1]]
+    order: Axes = [*((f,) for f in view.axes[0]), *view.axes[2:], view.axes[1]]
     return View(arranged(view, order), order, view.axes, view.order)
+
+
+def _over(layer: Any, view: View) -> Any:
+    """Return a layer for a batch that is made of clips and their steps: TimeDistributed."""
+    for _ in view.axes[0][1:]:
+        layer = layers.TimeDistributed(layer)
+    return layer
 
 
 def _windows(b: Builder, node: Node, view: View, kernel: list[int], value: float) -> Any:
@@ -153,8 +160,9 @@ def _windows(b: Builder, node: Node, view: View, kernel: list[int], value: float
 def _spread(view: View, y: Any, channels: Any) -> View:
     """Return what a layer over windows gave, as ONNX sees it."""
     # Sizes that were not known are so still, and others: each axis is a new one.
-    new: Axes = [() if n == 1 else (Factor(n),) for n in y.shape[1:-1]]
-    return View(y, [view.axes[0], *new, channels], [view.axes[0], channels, *new], view.order)
+    rows = [(f,) for f in view.axes[0]]
+    new: Axes = [() if n == 1 else (Factor(n),) for n in y.shape[len(rows) : -1]]
+    return View(y, [*rows, *new, channels], [view.axes[0], channels, *new], view.order)
 
 
 @handles("Conv")
@@ -178,7 +186,7 @@ def _conv(b: Builder, node: Node, v: list[Any]) -> Any:
     )  # fmt: skip
     turned = np.moveaxis(kernel, (0, 1), (-1, -2))
     held = _channels_last(view, node)
-    y = b.layer(made, held.tensor, weights=[turned] if bias is None else [turned, bias])
+    y = b.layer(_over(made, held), held.tensor, weights=[turned] if bias is None else [turned, bias])
     channels = (Factor(kernel.shape[0]),) if kernel.shape[0] > 1 else ()
     return _spread(held, y, channels)
 
@@ -213,7 +221,7 @@ def _pool(b: Builder, node: Node, v: list[Any]) -> Any:
     ):
         raise node.refuse("it pools with dilations, or counts its padding.")
     held = _channels_last(view, node)
-    y = _POOL[node.op, len(size)]()(size, strides, padding)(held.tensor)
+    y = _over(_POOL[node.op, len(size)]()(size, strides, padding), held)(held.tensor)
     return _spread(held, y, view.axes[1])
 
 
@@ -221,14 +229,15 @@ def _pool(b: Builder, node: Node, v: list[Any]) -> Any:
 def _global_pool(b: Builder, node: Node, v: list[Any]) -> Any:
     held = _channels_last(b.view(node, v[0]), node)
     average = node.op == "GlobalAveragePool"
-    if held.rank == 3:
+    rows: Axes = [(f,) for f in held.axes[0]]
+    if held.rank == 3 and len(rows) == 1:
         y = (layers.GlobalAveragePooling1D if average else layers.GlobalMaxPooling1D)()(held.tensor)
     else:
-        axes = list(range(1, held.rank - 1))
+        axes = [n + len(rows) for n in range(held.rank - 2)]
         y = (ops.mean if average else ops.max)(held.tensor, axis=axes)
     channels = held.axes[1]
     ones: Axes = [()] * (held.rank - 2)
-    return View(y, [held.axes[0], channels], [held.axes[0], channels, *ones], held.order)
+    return View(y, [*rows, channels], [held.axes[0], channels, *ones], held.order)
 
 
 # --- normalizations ---------------------------------------------------------------------------
