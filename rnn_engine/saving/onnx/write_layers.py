@@ -188,13 +188,50 @@ def _merge(w: Writer, layer: Any, xs: list[Value], options: Any) -> Value:
     if len({len(x.shape) for x in xs}) > 1:
         raise NotInONNXError("it merges tensors of different rank.")
     kind = type(layer).__name__
-    if kind in _MERGES:
+    if kind in ("Maximum", "Minimum") and any(x.mask is not None for x in xs):
+        name = _extreme_of_open(w, _MERGES[kind], xs)
+    elif kind == "Multiply" and any(x.mask is not None for x in xs):
+        name = _product_of_open(w, xs)
+    elif kind in _MERGES:
         name = w.op(_MERGES[kind], *(x.name for x in xs))
     else:
         name = xs[0].name
         for other in xs[1:]:
             name = w.op("Mul" if kind == "Multiply" else "Sub", name, other.name)
     return Value(name, shape, xs[0].dtype, _mask_of_all(w, xs))
+
+
+def _wide_masks(w: Writer, xs: list[Value]) -> list[str]:
+    """Return masks (batch, time, 1), no name where an input has none."""
+    masks = [None if x.mask is None else untold(x.mask) for x in xs]
+    return ["" if m is None else w.op("Unsqueeze", m.name, w.ints(-1)) for m in masks]
+
+
+def _product_of_open(w: Writer, xs: list[Value]) -> str:
+    """Return a product in which closed steps are one, and zero where all are closed."""
+    masks, one = _wide_masks(w, xs), w.number(1, xs[0].dtype)
+    name = ""
+    for x, mask in zip(xs, masks, strict=True):
+        factor = w.op("Where", mask, x.name, one) if mask else x.name
+        name = w.op("Mul", name, factor) if name else factor
+    if all(masks):
+        some = masks[0]
+        for mask in masks[1:]:
+            some = w.op("Or", some, mask)
+        name = w.op("Where", some, name, w.number(0, xs[0].dtype))
+    return name
+
+
+def _extreme_of_open(w: Writer, kind: str, xs: list[Value]) -> str:
+    """Return the largest or smallest; where an input is closed the others decide."""
+    masks = _wide_masks(w, xs)
+    name, some = xs[0].name, masks[0]
+    for x, mask in zip(xs[1:], masks[1:], strict=True):
+        shown = w.op("Where", mask, x.name, name) if mask else x.name
+        left = w.op("Where", some, name, shown) if some else name
+        name = w.op(kind, left, shown)
+        some = w.op("Or", some, mask) if some and mask else ""
+    return name
 
 
 def _mask_of_all(w: Writer, xs: list[Value]) -> Mask | None:

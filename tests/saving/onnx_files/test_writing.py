@@ -224,6 +224,19 @@ def test_merge(name, tmp_path):
     check(model, X, X[::-1].copy(), folder=tmp_path)
 
 
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("name", MERGES)
+def test_merge_under_masks(name, both, tmp_path):
+    """Closed steps are one in products, and do not decide what is largest."""
+    one, two = Input((None, 4), name="one"), Input((None, 4), name="two")
+    parts = [Masking()(one), Masking(0.5)(two) if both else two]
+    y = getattr(layers, name)()(parts)
+    model = rnn_engine.Model([one, two], [y, GRU(3, return_sequences=True)(y)])
+    other = X[::-1].copy()
+    other[0, 5:], other[1, 3:], other[2, :2] = 0.5, 0.5, 0.5
+    check(model, MASKED, other, folder=tmp_path)
+
+
 def test_graphs(tmp_path):
     """Shared layers, models within, several outputs, ops, an output that is an input."""
     one, two = Input((None, 4), name="one"), Input((None, 4), name="two")
