@@ -166,6 +166,18 @@ class LayerStep(_OfLayer):
             values[target], masks[target] = part, part_mask
         return saved
 
+    def shapes(self, given: dict[int, Any]) -> list[Any]:
+        """Return the shapes of the outputs; `given` has those of tensors by their `id`."""
+        found = super().shapes(given)
+        if len(found) == len(self.targets) and all(isinstance(s, tuple | list) for s in found):
+            return found
+        # One shape, and more outputs by an option: attention returns its weights as well.
+        inputs = map_structure(
+            lambda t: KerasTensor(given[id(t)], t.dtype, t.name), self.inputs
+        )
+        specs = self.operation.compute_output_spec(inputs, **self.options)
+        return [spec.shape for spec in flatten(specs)]
+
     def _mask(self, value: Any, mask_of: Any) -> Any:
         """Return the mask of the call, or those that the inputs bring along."""
         if self.mask is not None:

@@ -82,6 +82,8 @@ class MultiHeadAttention(SeveralInputs):
     (2, 5, 4)
     """
 
+    masks_beside_options = True  # Keras hands each input's mask on, whatever else is a tensor
+
     def __init__(
         self,
         num_heads: int,

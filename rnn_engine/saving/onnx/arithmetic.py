@@ -214,11 +214,29 @@ def _of_many(b: Builder, node: Node, v: list[Any]) -> Any:
 def _where(b: Builder, node: Node, v: list[Any]) -> Any:
     if not all(isinstance(part, View) for part in v):
         if not isinstance(v[0], View):
-            raise node.refuse("its condition is a constant.")
+            return _where_known(b, node, v)
         return _where_constants(b, node, v)
     tensors, groups, axes = together(v, node)
     _check_joined(tensors)
     return View(ops.where(*tensors), groups, axes, v[0].order)
+
+
+def _where_known(b: Builder, node: Node, v: list[Any]) -> View:
+    """Choose by a constant between tensors, or a tensor and one number."""
+    views = [p for p in v[1:] if isinstance(p, View)]
+    numbers = [getattr(p, "array", p) for p in v[1:] if not isinstance(p, View)]
+    if getattr(v[0], "dtype", None) != np.bool_ or any(n.size != 1 for n in numbers):
+        raise node.refuse("its condition is no truths, or it chooses a constant of many numbers.")
+    tensors, groups, axes = together(views, node)
+    held = View(tensors[0], groups, axes, views[0].order)
+    chosen, view = b.fitted(node, v[0], held)
+    if view.tensor is not held.tensor and len(views) > 1:
+        raise node.refuse("its condition has axes that its tensors have not.")
+    _check_joined([view.tensor, chosen])
+    tensors[0] = view.tensor
+    left, number = iter(tensors), [float(n.reshape(())) for n in numbers]
+    parts = [next(left) if isinstance(p, View) else number[0] for p in v[1:]]
+    return view.like(ops.where(chosen, *parts))
 
 
 def _where_constants(b: Builder, node: Node, v: list[Any]) -> View:
@@ -261,6 +279,23 @@ def _reduce(b: Builder, node: Node, v: list[Any]) -> Any:
     if node.number("keepdims", 1):
         return held
     return held.seen([a for i, a in enumerate(held.axes) if i not in chosen])
+
+
+@handles("CumSum")
+def _cumulated(b: Builder, node: Node, v: list[Any]) -> Any:
+    view, place = b.view(node, v[0]), b.constant(node, v, 1, "axis")
+    if place is None or place.size != 1 or place.dtype.kind not in "iu":
+        raise node.refuse("its axis is no whole number.")
+    if node.number("reverse", 0):
+        raise node.refuse("it adds up from the end.")
+    axis = view.axis(int(place.reshape(())), node)
+    if any(f.batch for f in view.axes[axis]):
+        raise BoundBatchError(f"{node}: it adds up over the batch.")
+    tensor, groups, where = alone(view, axis)
+    total = ops.cumsum(tensor, axis=where)
+    if node.number("exclusive", 0):
+        total = ops.subtract(total, tensor)
+    return View(total, groups, view.axes, view.order)
 
 
 @handles("ArgMax", "ArgMin")

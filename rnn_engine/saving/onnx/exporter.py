@@ -8,7 +8,7 @@ import numpy as np
 from rnn_engine.graph import KerasTensor, flatten, map_structure
 from rnn_engine.graph.order import nodes_between
 from rnn_engine.saving.atomic import replacing
-from rnn_engine.saving.onnx import write_layers, write_recurrent  # noqa: F401
+from rnn_engine.saving.onnx import write_attention, write_layers, write_recurrent  # noqa: F401
 from rnn_engine.saving.onnx.write_ops import is_op, write_op
 from rnn_engine.saving.onnx.writer import (
     IR,
@@ -201,5 +201,7 @@ class _LayerWriter(Writer):
         return self.cast(value, str(np.dtype(layer.dtype)))
 
 
-_TAKES_MASK = {"SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional"}
+_TAKES_MASK = {
+    "SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional", "Attention", "AdditiveAttention",
+}  # fmt: skip
 _KEEPS_INTEGERS = {"Flatten", "Reshape", "Permute", "RepeatVector"}

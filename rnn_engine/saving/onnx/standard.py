@@ -70,12 +70,14 @@ def _dense(b: Builder, node: Node, view: View, kernel: np.ndarray, bias: Any) ->
 
 def _product(node: Node, one: View, two: View) -> View:
     """Return the product of two tensors: the batch and other axes in front are the same."""
-    if one.rank != two.rank or one.rank < 3 or one.axes[:-2] != two.axes[:-2]:
+    if one.rank != two.rank or one.rank < 3:
         raise node.refuse("tensors with different axes in front are multiplied.")
+    two = _in_front_as(node, one, two)
     inner = size_of(one.axes[-1]), size_of(two.axes[-2])
-    known = all(isinstance(n, int) for n in inner)
-    if (known and inner[0] != inner[1]) or (not known and one.axes[-1] != two.axes[-2]):
+    if all(isinstance(n, int) for n in inner) and inner[0] != inner[1]:
         raise node.refuse("the axes that are added up are not the same.")
+    if any(f.batch for f in (*one.axes[-1], *two.axes[-2])):
+        raise BoundBatchError(f"{node}: it adds up over the batch.")
     places = sorted(range(one.rank - 2), key=lambda i: not any(f.batch for f in one.axes[i]))
     lead = [one.axes[i] for i in places]
     if not lead or not any(f.batch for f in lead[0]):
@@ -87,6 +89,26 @@ def _product(node: Node, one: View, two: View) -> View:
     if one.axes[-2] and one.axes[-2] == two.axes[-1]:  # a square: its sides are two axes
         groups[-1] = axes[-1] = tuple(Factor(f.size) for f in two.axes[-1])
     return View(ops.matmul(*tensors), groups, axes, one.order)
+
+
+def _in_front_as(node: Node, one: View, two: View) -> View:
+    """Return the second tensor with the axes in front called as those of the first.
+
+    Axes of one size are the same here, such as the heads of queries and of keys.
+    """
+    same: dict[int, Factor] = {}
+    for mine, other in zip(one.axes[:-2], two.axes[:-2], strict=True):
+        fits = len(mine) == len(other) and all(
+            f.batch == g.batch and f.size == g.size for f, g in zip(mine, other, strict=True)
+        )
+        if not fits:
+            raise node.refuse("tensors with different axes in front are multiplied.")
+        same.update({id(g): f for f, g in zip(mine, other, strict=True)})
+
+    def called(axes: Axes) -> Axes:
+        return [tuple(same.get(id(f), f) for f in axis) for axis in axes]
+
+    return View(two.tensor, called(two.groups), called(two.axes), two.order)
 
 
 @handles("Gemm")
