@@ -98,6 +98,7 @@ class Builder:
         shape = [group[0].size if group else 1 for group in axes]
         check_size(shape)
         dtype = "float32" if port.dtype == np.float16 else port.dtype.name
+        dtype = "string" if port.dtype == object else dtype
         made = layers.Input(batch_shape=shape, dtype=dtype, name=_layer_name(port.name))
         self.values[port.name] = View(made, list(axes), list(axes))
 

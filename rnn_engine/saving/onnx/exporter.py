@@ -8,11 +8,15 @@ import numpy as np
 from rnn_engine.graph import KerasTensor, flatten, map_structure
 from rnn_engine.graph.order import nodes_between
 from rnn_engine.saving.atomic import replacing
-from rnn_engine.saving.onnx import write_attention, write_layers, write_recurrent  # noqa: F401
+from rnn_engine.saving.onnx import (  # noqa: F401
+    write_attention,
+    write_layers,
+    write_recurrent,
+    write_text,
+)
 from rnn_engine.saving.onnx.write_ops import is_op, write_op
 from rnn_engine.saving.onnx.writer import (
     IR,
-    OPSET,
     WRITERS,
     NotInONNXError,
     Value,
@@ -58,7 +62,8 @@ def to_onnx(model: Any, path: Any) -> None:
     -----
     The inputs' and outputs' names are those of the model's layers. A `Sequential` that begins
     with an `Embedding` takes int32. Stateful layers, mixed precision, layers and cells of one's
-    own, and text layers are refused. The file is of version 18 of ONNX's operators.
+    own are refused, and text layers that clean texts, hash, or split otherwise than at blanks. The
+    file is of version 18 of ONNX's operators; of 20 where texts are split.
     """
     path = os.fspath(path)
     content = _content(model)
@@ -91,7 +96,7 @@ def _content(model: Any) -> bytes:
         )
     graph = helper.make_graph(w.nodes, model.name or "model", inputs, outputs, w.constants)
     made = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR,
+        graph, opset_imports=[helper.make_opsetid(*entry) for entry in w.opsets()], ir_version=IR,
         producer_name="rnn_engine",
     )  # fmt: skip
     w.onnx.checker.check_model(made, full_check=True)
@@ -111,9 +116,8 @@ class _LayerWriter(Writer):
         dtype = tensor.dtype
         if hasattr(model, "takes_integers") and not hasattr(model, "layout"):
             # A Sequential does not know of integers before its first layer.
-            dtype = "int32" if model.takes_integers and "int" not in dtype else dtype
-        if dtype == "string":
-            raise NotInONNXError(f"the input {tensor.name!r} is of strings, which is not written.")
+            whole = model.takes_integers and "int" not in dtype and dtype != "string"
+            dtype = "int32" if whole else dtype
         self.type_of(dtype)
         return Value(self.name(tensor.node.operation.name), tensor.shape, dtype)
 

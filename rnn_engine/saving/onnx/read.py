@@ -30,6 +30,7 @@ _FIELDS = {
 _DEEPEST = 8  # of graphs in graphs
 _LATEST = 30  # opset; later ones may mean other things by the same names
 _EXTERNAL = 1
+_STRINGS = 8  # as inputs only; constants of them are not read
 _MOST_TIMES = 4  # a constant may stand under two names
 
 
@@ -192,7 +193,7 @@ class _Reader:
 
 def _port(proto: Any) -> Port:
     kind = proto.type.tensor_type
-    dtype = DTYPES.get(kind.elem_type)
+    dtype = "object" if kind.elem_type == _STRINGS else DTYPES.get(kind.elem_type)
     dims = None
     if kind.HasField("shape"):
         dims = tuple(_size(dim) for dim in kind.shape.dim)

@@ -6,7 +6,14 @@ from typing import Any
 from rnn_engine.functional import Functional
 from rnn_engine.initializers.deferred import values_come_later
 from rnn_engine.saving.errors import RefusedError, damage_named
-from rnn_engine.saving.onnx import arithmetic, glue, loops, recurrent, standard  # noqa: F401
+from rnn_engine.saving.onnx import (  # noqa: F401
+    arithmetic,
+    glue,
+    loops,
+    lookups,
+    recurrent,
+    standard,
+)
 from rnn_engine.saving.onnx.builder import Builder
 from rnn_engine.saving.onnx.chains import with_chains_joined
 from rnn_engine.saving.onnx.masks import with_masks_joined

@@ -157,8 +157,8 @@ class View:
 
     @property
     def dtype(self) -> np.dtype:
-        """The type of the numbers."""
-        return np.dtype(self.tensor.dtype)
+        """The type of the numbers, object of strings."""
+        return np.dtype(object if self.tensor.dtype == "string" else self.tensor.dtype)
 
     def shape(self) -> list[Any]:
         """Return the sizes that ONNX sees."""

@@ -11,9 +11,10 @@ from rnn_engine.saving.onnx.extra import load
 OPSET, IR = 18, 9
 """Both are read by every ONNX Runtime since 1.15 and OpenVINO since 2023."""
 
+_OF_DOMAINS = {"ai.onnx.ml": 3}
 _TYPES = {
     "float32": 1, "uint8": 2, "int8": 3, "int16": 5, "int32": 6, "int64": 7, "bool": 9,
-    "float64": 11,
+    "string": 8, "float64": 11,
 }  # fmt: skip
 
 
@@ -73,6 +74,12 @@ class Writer:
         self._names: dict[str, int] = {}
         self.known: dict[Any, str] = {}
         self.scope = "model"
+        self.opset = OPSET
+
+    def opsets(self) -> list[tuple[str, int]]:
+        """Return the versions of the operators, by their domains."""
+        others = {node.domain for node in self.nodes} - {""}
+        return [("", self.opset), *((domain, _OF_DOMAINS[domain]) for domain in sorted(others))]
 
     def name(self, wish: str) -> str:
         """Return a name that is not taken."""
