@@ -172,9 +172,7 @@ class LayerStep(_OfLayer):
         if len(found) == len(self.targets) and all(isinstance(s, tuple | list) for s in found):
             return found
         # One shape, and more outputs by an option: attention returns its weights as well.
-        inputs = map_structure(
-            lambda t: KerasTensor(given[id(t)], t.dtype, t.name), self.inputs
-        )
+        inputs = map_structure(lambda t: KerasTensor(given[id(t)], t.dtype, t.name), self.inputs)
         specs = self.operation.compute_output_spec(inputs, **self.options)
         return [spec.shape for spec in flatten(specs)]
 

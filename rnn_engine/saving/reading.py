@@ -4,9 +4,9 @@ The classes are those of this library, what the caller hands over as custom obje
 what was registered; see `rnn_engine.saving.writing` for the form of a config.
 """
 
+import functools
 import inspect
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -233,10 +233,10 @@ def _known(cls: type, config: dict[str, Any]) -> dict[str, Any]:
     ValueError
         If a setting that is on is not known.
     """
-    known = {"build_input_shape", "layers", *_GRAPH, *_parameters(cls)}
-    known.update(getattr(cls, "settings_of_configs", ()))
     if cls in custom_objects().values():
         return config
+    known = {"build_input_shape", "layers", *_GRAPH, *_parameters(cls)}
+    known.update(getattr(cls, "settings_of_configs", ()))
     kept = {key: value for key, value in config.items() if key in known}
     for key, value in config.items():
         off = value is None or value is False or value in (0, [], {}, "")
@@ -248,13 +248,15 @@ def _known(cls: type, config: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _parameters(cls: type) -> Iterator[str]:
-    """Yield the names of a class's arguments, those handed to its bases included."""
-    yield from ("batch_shape", "batch_input_shape", "input_shape")
+@functools.lru_cache(512)
+def _parameters(cls: type) -> frozenset[str]:
+    """Return the names of a class's arguments, those handed to its bases included."""
+    found = {"batch_shape", "batch_input_shape", "input_shape"}
     for base in inspect.getmro(cls):
         if "__init__" not in vars(base) or base is object:
             continue
         parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
-        yield from (p.name for p in parameters)
+        found.update(p.name for p in parameters)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
+    return frozenset(found)

@@ -331,7 +331,7 @@ class Fuzzer:
         }
 
     def _contents(self, ending):
-        """Return files that load, ours first: a large one, and of whole models a small one."""
+        """Return files that load, ours first: of whole models a large one and a small one."""
         path = self.folder / f"good{ending}"
         if ending == ".onnx":
             return graphs_to_damage(path)
@@ -367,9 +367,13 @@ class Fuzzer:
         """Read one damaged file; return what is wrong with how that ended, or an empty text."""
         rng = random.Random(seed)
         contents = self.contents[ending]
-        # Half of the files are ours.
-        ours = contents[: 1 + (ending in OWN and way != "weights")]
-        content = rng.choice(ours if way == "weights" or rng.random() < 0.5 else contents)
+        # Half of the files are ours, most of those small: so more of them is damaged.
+        ours = contents[:3] if ending == ".onnx" else contents[:2] if ending in OWN else contents
+        content = rng.choice(ours)
+        if way == "weights" or rng.random() < 0.15:
+            content = contents[0]
+        elif rng.random() < 0.6:
+            content = rng.choice(contents)
         return self.read(ending, FORMATS[ending](content, rng), way, rng.choice(TARGETS))
 
     def read(self, ending, content, way="load", target=".npz"):

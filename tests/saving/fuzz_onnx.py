@@ -10,7 +10,7 @@ from rnn_engine.saving import to_onnx
 
 
 def graphs_to_damage(path):
-    """Return graphs of ONNX: one of this library's, and those of all exporters."""
+    """Return graphs of ONNX: some of this library's, and those of all exporters."""
     layers = rnn_engine.layers
     model = rnn_engine.Sequential([
         layers.Input((6, 4)),
@@ -23,10 +23,20 @@ def graphs_to_damage(path):
         layers.Flatten(),
         layers.Dense(2, "softmax"),
     ])  # fmt: skip
-    to_onnx(model, path)
+    inputs = layers.Input((None,), dtype="int32")
+    x = layers.Embedding(5, 4, mask_zero=True)(inputs)
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 2)(x, x, use_causal_mask=True)])
+    x = layers.Bidirectional(layers.GRU(2))(layers.LSTM(3, return_sequences=True)(x))
+    words = layers.Input((3,), dtype="string")
+    lookup = layers.StringLookup(vocabulary=["a", "b"], mask_token="")
+    text = layers.LSTM(2)(layers.Embedding(4, 2, mask_zero=True)(lookup(words)))
+    found = []
+    for one in (model, rnn_engine.Model(inputs, x), rnn_engine.Model(words, text)):
+        to_onnx(one, path)
+        found.append(path.read_bytes())
     with zipfile.ZipFile(Path(__file__).parent / "written" / "onnx.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".onnx"))
-        return [path.read_bytes(), *map(archive.read, names)]
+        return [*found, *map(archive.read, names)]
 
 
 def damaged_onnx(content, rng, damaged_bytes):

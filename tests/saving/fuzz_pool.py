@@ -113,14 +113,22 @@ class Pool:
         self.workers = [Worker() for _ in range(workers)]
 
     def run(self):
-        """Run all tasks."""
+        """Run all tasks; tell every minute how far it is."""
+        told = time.monotonic()
         while self.workers:
+            if time.monotonic() - told > 60:
+                told = time.monotonic()
+                print(f"{self.runs()} runs", flush=True)
             ready = wait([worker.connection for worker in self.workers], timeout=1)
             for worker in list(self.workers):
                 if worker.connection in ready:
                     self._take(worker)
                 elif worker.stands():
                     self._replace(worker, f"stood still for {STILL:.0f} s")
+
+    def runs(self):
+        """Return the number of runs that have ended."""
+        return sum(counts.total() for counts in self.counts.values())
 
     def _take(self, worker):
         try:
@@ -194,9 +202,8 @@ def main():
         if counts:
             odd = counts.total() - counts["read"] - counts["refused"]
             print(f"{way:9}{ending:13}{counts['read']:10}{counts['refused']:10}{odd:8}")
-    runs = sum(counts.total() for counts in pool.counts.values())
     print(
-        f"{runs} runs of {len(pairs)} readers, {pool.wrong} wrong, the slowest "
+        f"{pool.runs()} runs of {len(pairs)} readers, {pool.wrong} wrong, the slowest "
         f"{pool.slowest:.2f} s, grown by {pool.grown} MiB at most"
     )
     return int(pool.wrong > 0)

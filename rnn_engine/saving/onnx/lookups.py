@@ -37,9 +37,9 @@ def _looked_up(b: Builder, node: Node, v: list[Any]) -> Any:
     if not vocabulary or len(odd) > _MOST_ODD:
         raise node.refuse("its numbers are not those of a vocabulary, in order.")
     kind: Any = layers.StringLookup if strings else layers.IntegerLookup
-    found = kind(
-        vocabulary=[*vocabulary, *odd], mask_token=mask_token, oov_token=_unused(keys)
-    )(view.tensor)
+    found = kind(vocabulary=[*vocabulary, *odd], mask_token=mask_token, oov_token=_unused(keys))(
+        view.tensor
+    )
     for place, value in enumerate(odd.values()):
         is_it = ops.equal(found, start + len(vocabulary) + place)
         found = ops.where(is_it, int(value), found)

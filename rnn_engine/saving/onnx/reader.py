@@ -9,8 +9,8 @@ from rnn_engine.saving.errors import RefusedError, damage_named
 from rnn_engine.saving.onnx import (  # noqa: F401
     arithmetic,
     glue,
-    loops,
     lookups,
+    loops,
     recurrent,
     standard,
 )

@@ -208,7 +208,9 @@ def _conv(b: Builder, node: Node, v: list[Any]) -> Any:
     )  # fmt: skip
     turned = np.moveaxis(kernel, (0, 1), (-1, -2))
     held = _channels_last(view, node)
-    y = b.layer(_over(made, held), held.tensor, weights=[turned] if bias is None else [turned, bias])
+    y = b.layer(
+        _over(made, held), held.tensor, weights=[turned] if bias is None else [turned, bias]
+    )
     channels = (Factor(kernel.shape[0]),) if kernel.shape[0] > 1 else ()
     return _spread(held, y, channels)
 

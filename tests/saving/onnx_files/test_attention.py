@@ -90,9 +90,7 @@ def test_attention_of_one_head(name, time, tmp_path):
         if masked:
             parts = [Masking()(query), layers.Dense(4)(Masking()(value))]
         third = [layers.Dense(4)(value)] if scores else []
-        y = KINDS[name]()(
-            [*parts, *third], use_causal_mask=causal, return_attention_scores=scores
-        )
+        y = KINDS[name]()([*parts, *third], use_causal_mask=causal, return_attention_scores=scores)
         model = rnn_engine.Model([query, value], list(y) if scores else y)
         check(model, MASKED, VALUES, folder=tmp_path)
 
