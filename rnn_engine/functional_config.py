@@ -118,6 +118,8 @@ def config_to_graph(config: dict[str, Any]) -> tuple[Any, Any]:
             return tensor_at(places, int(hasattr(made[places[0]], "layout")))
         if isinstance(places, dict):
             return {key: ends(part) for key, part in places.items()}
+        if not isinstance(places, list | tuple):
+            raise ValueError(f"Invalid Functional model configuration. No place: {places!r}")
         return type(places)(ends(part) for part in places)
 
     try:

@@ -42,6 +42,8 @@ class OpCall(Operation):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs as symbolic tensors."""
+        if self.op == "reshape" and (known := _reshaped(*args, **kwargs)) is not None:
+            return known
         try:
             return spec_of(lambda a, k: self.function(*a, **k), args, kwargs)
         except ValueError as error:
@@ -125,6 +127,16 @@ def _plain(value: Any) -> Any:
 def symbolic_call(name: str, args: Any, kwargs: Any) -> Any:
     """Return what an op gives for symbolic tensors."""
     return OpCall(name).symbolic_call(*args, **kwargs)
+
+
+def _reshaped(x: Any, newshape: Any) -> KerasTensor | None:
+    """Return the output where a size is not known: as in Keras, whatever it may turn out to be."""
+    unknown = isinstance(x, KerasTensor) and None in x.shape
+    if not unknown or not isinstance(newshape, list | tuple) or list(newshape).count(-1) != 1:
+        return None
+    if not all(isinstance(n, int | np.integer) for n in newshape):
+        return None
+    return KerasTensor([None if n == -1 else int(n) for n in newshape], x.dtype)
 
 
 def activation_of(activation: Any, x: Any) -> Any:

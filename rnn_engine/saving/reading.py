@@ -132,7 +132,7 @@ def _object(key: str, name: str, value: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(config, dict | None):
         raise ValueError(f"{key} holds a {name} whose config is no dict, but {config!r}.")
     settings = {
-        entry: inner if entry in _GRAPH else read_entry(entry, inner)
+        entry: _ends(inner) if entry in _GRAPH else read_entry(entry, inner)
         for entry, inner in (config or {}).items()
     }
     cls = class_of(key, name)
@@ -143,6 +143,14 @@ def _object(key: str, name: str, value: dict[str, Any]) -> dict[str, Any]:
         if beside in value:
             read[beside] = value[beside]
     return read
+
+
+def _ends(places: Any) -> Any:
+    """Return the inputs or outputs of a graph; one alone stands in a list in files."""
+    alone = isinstance(places, list) and len(places) == 1 and isinstance(places[0], list)
+    if alone and len(places[0]) == 3 and isinstance(places[0][0], str):
+        return places[0]
+    return places
 
 
 def _checked(key: str, value: Any) -> Any:

@@ -19,7 +19,10 @@ from rnn_engine.saving.kinds import OF_COMPILE, module_of
 _FUNCTION = {"module": "builtins", "class_name": "function", "registered_name": "function"}
 # Settings that are left out at their default, as older versions of Keras 3 lack them.
 _LATER = {"input_axes": None, "output_axes": None}
-_LATER_OF = {"ZeroPadding1D": {"data_format": "channels_last"}}
+_LATER_OF = {
+    "ZeroPadding1D": {"data_format": "channels_last"},
+    "MultiHeadAttention": {"use_gate": False, "sliding_window": None, "seed": None},
+}
 # Names of classes that every version knows: Keras up to 3.3 has no other.
 _NAMES = {"Orthogonal": "OrthogonalInitializer"}
 
@@ -113,6 +116,8 @@ def written_object(key: str, value: dict[str, Any]) -> dict[str, Any]:
     if isinstance(config, dict):
         later = {**_LATER, **_LATER_OF.get(name, {})}
         config = _written(key, {k: v for k, v in config.items() if (k, v) not in later.items()})
+        config = {k: _ends(v) if k in ("input_layers", "output_layers") else v
+                  for k, v in config.items()}  # fmt: skip
     written = {
         "module": module,
         "class_name": _NAMES.get(name, name) if module else name,
@@ -124,6 +129,12 @@ def written_object(key: str, value: dict[str, Any]) -> dict[str, Any]:
             written[beside] = value[beside]
     sharing.note_copy(value, written)
     return written
+
+
+def _ends(places: Any) -> Any:
+    """Return the inputs or outputs of a graph; one alone in a list, as Keras up to 3.3 wants it."""
+    single = isinstance(places, list) and len(places) == 3 and isinstance(places[0], str)
+    return [places] if single else places
 
 
 def _registered(name: str) -> str:

@@ -32,6 +32,13 @@ def write(folder):
         model.save(folder / f"{name}.keras")
         model.save(folder / f"{name}.h5")
         np.savez(folder / f"{name}.npz", x=x, y=model(x))
+    shape = rnn_engine.layers.Input((4,), name="one")
+    inner = rnn_engine.Model(shape, rnn_engine.layers.Dense(3, "tanh")(shape))
+    graph = rnn_engine.Model(shape, rnn_engine.layers.Dense(2)(inner(shape)))
+    x = np.ones((2, 4), "f4")
+    for ending in (".keras", ".h5"):  # one input, one output, a model inside
+        graph.save(folder / f"graph{ending}")
+    np.savez(folder / "graph.npz", x=x, y=graph(x))
     x, y = cases.data()
     for cls in rnn_engine.optimizers.registry.unique():
         if cls.__name__ == "LossScaleOptimizer":

@@ -182,7 +182,8 @@ def expanded(node: Node, array: np.ndarray, sizes: list[Any]) -> Any:
 
 def _one_row(node: Node, array: np.ndarray, place: int, size: Size) -> np.ndarray:
     """Return a constant that is the same for each row of the batch with one row."""
-    if len(size.factors) != 1 or size.times != 1 or size.factors[0].hint != array.shape[place]:
+    hint = size.factors[0].hint if len(size.factors) == 1 else None
+    if hint is None or hint * size.times != array.shape[place]:
         raise node.refuse("it repeats a constant to a size that is not known.")
     if not (array == array.take([0], place)).all():
         raise BoundBatchError(f"{node}: a constant differs from row to row of the batch.")
@@ -221,6 +222,38 @@ def _matmul(node: Node, v: list[Any]) -> Any:
     return v[0] @ v[1]
 
 
+def _gemm(node: Node, v: list[Any]) -> Any:
+    one, two = (m.T if node.number(t, 0) else m for m, t in zip(v, ("transA", "transB"), strict=False))
+    if one.ndim != 2 or two.ndim != 2 or one.shape[0] * two.shape[1] > _MOST:
+        raise node.refuse("it multiplies constants that are no matrices, or too large.")
+    made = node.real("alpha", 1.0) * (one @ two)
+    if len(v) > 2 and node.has(2):
+        made = made + node.real("beta", 1.0) * v[2]
+    return made.astype(one.dtype)
+
+
+def _split(node: Node, v: list[Any]) -> Any:
+    axis = node.number("axis", 0) % v[0].ndim
+    size = v[0].shape[axis]
+    given = axes_of(node, v, 1, "split")
+    count = node.number("num_outputs", len(node.outputs))
+    each = -(-size // count) if 0 < count <= 1 << 10 else size
+    sizes = given or [each] * (size // each if each else 0)
+    sizes = sizes if sum(sizes) == size else [*sizes, size - sum(sizes)]
+    if min(sizes) < 0 or len(sizes) != len(node.outputs):
+        raise node.refuse("its parts do not fit.")
+    return np.split(v[0], np.cumsum(sizes)[:-1], axis)
+
+
+def _modulo(node: Node, v: list[Any]) -> Any:
+    return _of_two(np.fmod if node.number("fmod", 0) else np.mod)(node, v)
+
+
+def _triangle(node: Node, v: list[Any]) -> Any:
+    diagonal = numbers(node, v[1])[0] if node.has(1) else 0
+    return (np.triu if node.number("upper", 1) else np.tril)(v[0], diagonal)
+
+
 def _cast(node: Node, v: list[Any]) -> Any:
     return v[0] if v[0].dtype == object else v[0].astype(target_dtype(node))
 
@@ -254,6 +287,15 @@ _FOLDS: dict[str, Callable[[Node, list[Any]], Any]] = {
     "ScatterElements": _scatter,
     "Scatter": _scatter,
     "MatMul": _matmul,
+    "Gemm": _gemm,
+    "Mod": _modulo,
+    "Split": _split,
+    "Trilu": _triangle,
+    "Sigmoid": lambda node, v: 1 / (1 + np.exp(-v[0])),
+    "Log": lambda node, v: np.log(v[0]),
+    "Sin": lambda node, v: np.sin(v[0]),
+    "Cos": lambda node, v: np.cos(v[0]),
+    "Sign": lambda node, v: np.sign(v[0]),
     "Where": _where,
     "Add": _of_two(np.add),
     "Sub": _of_two(np.subtract),
@@ -340,6 +382,9 @@ def fold_wide(node: Node, values: list[Any], budget: Budget) -> Any:
     inner = [v.array if isinstance(v, Wide) else v for v in values]
     dims = _dims_after(node, wide, values)
     result = fold(node, inner, budget)
+    if isinstance(result, list):  # of a Split, along another axis
+        axis = node.number("axis", 0) % len(dims)
+        return [Wide(p, [*dims[:axis], p.shape[axis], *dims[axis + 1 :]]) for p in result]
     shown = [d if isinstance(d, Size) else n for d, n in zip(dims, result.shape, strict=True)]
     return Wide(result, shown) if any(isinstance(d, Size) for d in shown) else result
 
@@ -364,7 +409,7 @@ def _dims_after(node: Node, wide: Wide, values: list[Any]) -> list[Any]:
     dims, op = wide.dims, node.op
     unknown = [i for i, d in enumerate(dims) if isinstance(d, Size)]
     objects = np.empty(tuple(1 for _ in dims), object)
-    if op in ("Identity", "Cast", "Neg", "Not", "Dropout", "Abs", "Tanh", "Relu"):
+    if op in ("Identity", "Cast", "Neg", "Not", "Dropout", "Abs", "Tanh", "Relu", "Sigmoid"):
         return list(dims)
     if op == "Transpose":
         perm = node.numbers("perm") or list(range(len(dims)))[::-1]
@@ -380,10 +425,15 @@ def _dims_after(node: Node, wide: Wide, values: list[Any]) -> list[Any]:
         gone = gone if given is None else [a % len(dims) for a in given]
         if not set(gone) & set(unknown):
             return [d for i, d in enumerate(dims) if i not in gone]
+    if op == "Split" and node.number("axis", 0) % len(dims) not in unknown:
+        return list(dims)
     if op == "Slice" and not {a for a, *_ in slices(node, values, objects.ndim)} & set(unknown):
         return list(dims)
     if op == "Gather" and (axis := node.number("axis", 0) % len(dims)) not in unknown:
         return [*dims[:axis], *values[1].shape, *dims[axis + 1 :]]
+    if op == "Gemm" and values[0] is wide and unknown == [0] and not node.number("transA", 0):
+        if all(isinstance(v, np.ndarray) for v in values[1:]):
+            return [dims[0], values[1].shape[0 if node.number("transB", 0) else 1]]
     if op in ("Add", "Sub", "Mul", "Div") or (op == "MatMul" and len(dims) >= 2):
         other = values[1] if values[0] is wide else values[0]
         left_free = op != "MatMul" or (values[0] is wide and len(dims) - 1 not in unknown)

@@ -102,6 +102,8 @@ def _squeeze(b: Builder, node: Node, v: list[Any]) -> Any:
 
 @handles("Shape")
 def _shape(b: Builder, node: Node, v: list[Any]) -> Any:
+    if isinstance(v[0], Order) and b.batch is not None:
+        return shape_between(node, [size_of((b.batch,))])
     if not isinstance(v[0], View):
         raise node.refuse("the shape of this is not known.")
     return shape_between(node, v[0].shape())
@@ -204,7 +206,11 @@ class _Reshaping:
                         raise self.node.refuse("it mixes sizes that are not known.")
                     wanted.remove(f)
                 else:
-                    found *= f.size
+                    if n.times % (found * f.size):  # heads beside the batch, cut out of features
+                        f = self.split(f, n.times // found, end)
+                    found *= int(f.size or 0)
+                    if not 0 < found <= n.times:
+                        raise self.node.refuse("it gives a tensor another number of entries.")
                 taken.append(f)
             return tuple(taken if end == 0 else taken[::-1])
         found = 1
@@ -436,6 +442,58 @@ def _expand(b: Builder, node: Node, v: list[Any]) -> Any:
     fitting, view = b.fitted(node, ones, view.seen(axes))
     check_size((*view.tensor.shape, math.prod(target)))
     return view.like(ops.multiply(view.tensor, fitting))
+
+
+@handles("Tile")
+def _tile(b: Builder, node: Node, v: list[Any]) -> Any:
+    view = b.view(node, v[0])
+    times = list(np.asarray(v[1]).ravel())
+    if len(times) != view.rank or any(n != 1 for n, a in zip(times, view.axes, strict=True) if a):
+        raise node.refuse("it repeats an axis that is longer than one.")
+    return _expand(b, node, [view, v[1]])
+
+
+@handles("GatherElements")
+def _gather_elements(b: Builder, node: Node, v: list[Any]) -> Any:
+    if isinstance(v[1], Order):
+        raise node.refuse("it puts single numbers in the order of sorted rows.")
+    views = [b.view(node, part) for part in v]
+    axis = views[0].axis(node.number("axis", 0), node)
+    if views[0].rank != views[1].rank or views[1].dtype.kind not in "iu":
+        raise node.refuse("its places are no whole numbers in as many axes as its tensor.")
+    if any(f.batch for view in views for f in view.axes[axis]):
+        raise BoundBatchError(f"{node}: it picks rows of the batch.")
+    tails = [view.axes[axis] for view in views]
+    parts = []
+    for view, tail in zip(views, tails, strict=True):
+        tensor, front = last(view, axis)
+        others = [a for i, a in enumerate(view.axes) if i != axis]
+        parts.append(View(tensor, [*front, tail], others, view.order))
+    tensors, groups, others = _beside(parts, tails, node)
+    made = ops.take_along_axis(*tensors, axis=-1)
+    return View(
+        made, [*groups, tails[1]], [*others[:axis], tails[1], *others[axis:]], views[0].order
+    )
+
+
+@handles("OneHot")
+def _one_hot(b: Builder, node: Node, v: list[Any]) -> Any:
+    view = b.view(node, v[0])
+    depth, values = b.constant(node, v, 1, "depth"), b.constant(node, v, 2, "values")
+    last_axis = node.number("axis", -1) in (-1, view.rank)
+    if depth is None or values is None or depth.size != 1 or values.size != 2 or not last_axis:
+        raise node.refuse("its depth and two values are no constants, or its axis is not the last.")
+    size = int(depth.reshape(()))
+    if view.dtype.kind not in "iu" or size < 1:
+        raise node.refuse("its places are no whole numbers, or its depth is none.")
+    check_size((*view.tensor.shape, size))
+    places = ops.where(ops.less(view.tensor, 0), ops.add(view.tensor, size), view.tensor)
+    off, on = values.ravel().tolist()
+    made = ops.one_hot(places, size, dtype=values.dtype.name)
+    if (off, on) != (0, 1):
+        made = ops.add(ops.multiply(made, on - off), off)
+    new = (Factor(size),) if size > 1 else ()
+    return View(made, [*view.groups, new], [*view.axes, new], view.order)
 
 
 @handles("Pad")

@@ -363,6 +363,10 @@ def _initial_states(
 ) -> Any:
     """Return the states to begin with in the order of the layer, None for zeros."""
     ways = len(found.weights)
+    for state in states:
+        held = state.array if isinstance(state, Wide) else state
+        if isinstance(held, np.ndarray) and held.shape[-1:] != (found.units,):
+            raise node.refuse(f"an initial state of shape {held.shape} for {found.units} units.")
     if all(s is None or _is_zero(s) for s in states):
         return None
     parts: list[list[Any]] = [[] for _ in range(ways)]
