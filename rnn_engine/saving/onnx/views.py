@@ -238,9 +238,14 @@ def arranged(view: View, order: Axes) -> Any:
 def _permuted(tensor: Any, axes: list[int], factors: list[Factor]) -> Any:
     if axes == list(range(len(axes))):
         return tensor
-    if axes[0] == 0 and factors[0].batch:
+    if axes[0] == 0 and factors[0].batch and _is_float(tensor):
         return layers.Permute(axes[1:])(tensor)
     return ops.transpose(tensor, axes)
+
+
+def _is_float(tensor: Any) -> bool:
+    """Whether a layer leaves the type of a tensor as it is."""
+    return str(tensor.dtype).startswith("float")
 
 
 def _reshaped(tensor: Any, groups: Axes, order: Axes) -> Any:
@@ -253,8 +258,12 @@ def _reshaped(tensor: Any, groups: Axes, order: Axes) -> Any:
     rest = sizes[1:] if batch_first else sizes
     if rest.count(None) <= 1:
         target = [-1 if size is None else size for size in rest]
-        if batch_first:
+        if batch_first and _is_float(tensor):
             return layers.Reshape(target)(tensor)
+        if batch_first and -1 not in target:
+            return ops.reshape(tensor, [-1, *target])
+        if batch_first:
+            return ops.cast(layers.Reshape(target)(tensor), tensor.dtype)
         return ops.reshape(tensor, target)
     if [g for g in groups if g] == [g for g in order if g]:  # only axes of one come or go
         gone = [i for i, group in enumerate(groups) if not group]
