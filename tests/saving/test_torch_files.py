@@ -281,6 +281,20 @@ def test_tensors_are_parts_of_storages(tmp_path):
     assert kernel.dtype == np.float64
 
 
+def test_what_checkpoints_hold_beside_weights(tmp_path):
+    """Sizes, devices and types, as torch.save writes them."""
+    others = (
+        text(b"size") + b"ctorch\nSize\n" + numbers((4, 4)) + b"\x85Rs"
+        + text(b"device") + b"ctorch\ndevice\n" + text(b"cuda") + b"K\x00\x86Rs"
+        + text(b"dtype") + b"ctorch\nfloat32\ns"
+    )  # fmt: skip
+    weights = b"}" + text(b"a.weight") + tensor() + b"s"
+    program = b"\x80\x02}" + others + text(b"model") + weights + b"s."
+    path = torch_file(tmp_path / "a.pt", program, np.arange(16, dtype="<f4").tobytes())
+    kernel = from_torch(path, {"a": "Linear"}).get_weights()[0]
+    np.testing.assert_array_equal(kernel, np.arange(16.0).reshape(4, 4).T)
+
+
 HARMFUL = {
     "global": b"\x80\x02cos\nsystem\n" + text(b"touch harm") + b"\x85R.",
     "eval": b"\x80\x02cbuiltins\neval\n" + text(b"open('harm', 'w')") + b"\x85R.",

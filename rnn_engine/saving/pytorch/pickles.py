@@ -2,7 +2,7 @@
 
 A zip archive of ``data.pkl``, a program for Python's pickle machine, and one member a
 storage, ``data/0``, ``data/1``, ... The machine here knows the instructions that build
-dicts, lists, tuples, numbers and texts, and three names that it may ask for: `OrderedDict`,
+dicts, lists, tuples, numbers and texts, and a few names that it may ask for: `OrderedDict`,
 the storages, and the functions that make a tensor of a storage. It calls nothing: each
 name stands for what is done here. All else is refused.
 """
@@ -28,7 +28,15 @@ _STORAGES = {
 _ORDERED_DICT = "collections OrderedDict"
 _TENSOR = "torch._utils _rebuild_tensor_v2"
 _PARAMETER = "torch._utils _rebuild_parameter"
-_NAMES = {_ORDERED_DICT, _TENSOR, _PARAMETER, *(f"torch {name}" for name in _STORAGES)}
+# What checkpoints hold beside weights; nobody looks at it.
+_SIZE, _DEVICE = "torch Size", "torch device"
+_TYPES = (
+    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"
+)  # fmt: skip
+_NAMES = {
+    _ORDERED_DICT, _TENSOR, _PARAMETER, _SIZE, _DEVICE,
+    *(f"torch {name}" for name in (*_STORAGES, *_TYPES)),
+}  # fmt: skip
 _PROGRAM = "/data.pkl"
 _MOST_NUMBERS = 64  # of a tensor's offset, shape and strides
 _MOST_PROGRAM = 1 << 24  # bytes; a tensor takes about 70
@@ -171,6 +179,10 @@ class _Machine:
             if not isinstance(arguments[0], Stored):
                 raise self.refusal("a parameter that is no tensor")
             self.stack.append(arguments[0])
+        elif name == _SIZE and isinstance(arguments, tuple) and len(arguments) == 1:
+            self.stack.append(arguments[0])
+        elif name == _DEVICE and isinstance(arguments, tuple):
+            self.stack.append(None)
         else:
             raise self.refusal(f"a call of {name or type(called).__name__}")
 
