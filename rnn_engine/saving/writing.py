@@ -18,8 +18,8 @@ from rnn_engine.saving.kinds import OF_COMPILE, module_of
 
 _FUNCTION = {"module": "builtins", "class_name": "function", "registered_name": "function"}
 # Settings that are left out at their default, as older versions of Keras 3 lack them.
-_LATER = {"input_axes": None, "output_axes": None}
-_LATER_OF = {
+_LATER: dict[str, Any] = {"input_axes": None, "output_axes": None}
+_LATER_OF: dict[str, dict[str, Any]] = {
     "ZeroPadding1D": {"data_format": "channels_last"},
     "MultiHeadAttention": {"use_gate": False, "sliding_window": None, "seed": None},
 }

@@ -265,7 +265,9 @@ class Builder:
         raise node.refuse("an operand is neither a tensor nor a constant of numbers.")
 
 
-_OF_ORDERS = {"Shape", "Gather", "GatherElements", "ScatterElements", "Scatter", "Cast", "Identity", "TopK"}
+_OF_ORDERS = {
+    "Shape", "Gather", "GatherElements", "ScatterElements", "Scatter", "Cast", "Identity", "TopK",
+}  # fmt: skip
 
 
 def _layer_name(name: str) -> str | None:

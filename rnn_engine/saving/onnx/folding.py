@@ -223,7 +223,8 @@ def _matmul(node: Node, v: list[Any]) -> Any:
 
 
 def _gemm(node: Node, v: list[Any]) -> Any:
-    one, two = (m.T if node.number(t, 0) else m for m, t in zip(v, ("transA", "transB"), strict=False))
+    one = v[0].T if node.number("transA", 0) else v[0]
+    two = v[1].T if node.number("transB", 0) else v[1]
     if one.ndim != 2 or two.ndim != 2 or one.shape[0] * two.shape[1] > _MOST:
         raise node.refuse("it multiplies constants that are no matrices, or too large.")
     made = node.real("alpha", 1.0) * (one @ two)
@@ -431,9 +432,9 @@ def _dims_after(node: Node, wide: Wide, values: list[Any]) -> list[Any]:
         return list(dims)
     if op == "Gather" and (axis := node.number("axis", 0) % len(dims)) not in unknown:
         return [*dims[:axis], *values[1].shape, *dims[axis + 1 :]]
-    if op == "Gemm" and values[0] is wide and unknown == [0] and not node.number("transA", 0):
-        if all(isinstance(v, np.ndarray) for v in values[1:]):
-            return [dims[0], values[1].shape[0 if node.number("transB", 0) else 1]]
+    rows = op == "Gemm" and values[0] is wide and unknown == [0] and not node.number("transA", 0)
+    if rows and all(isinstance(v, np.ndarray) for v in values[1:]):
+        return [dims[0], values[1].shape[0 if node.number("transB", 0) else 1]]
     if op in ("Add", "Sub", "Mul", "Div") or (op == "MatMul" and len(dims) >= 2):
         other = values[1] if values[0] is wide else values[0]
         left_free = op != "MatMul" or (values[0] is wide and len(dims) - 1 not in unknown)

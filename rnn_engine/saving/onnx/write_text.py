@@ -21,7 +21,7 @@ def _looked_up(w: Writer, lookup: Any, x: Value, index: dict[Any, int]) -> str:
         )
     if strings and lookup.num_oov_indices > 1:
         raise NotInONNXError(f"unknown strings are hashed, which ONNX does not; {_WAY_OUT}.")
-    keys = {"keys_strings" if strings else "keys_int64s": list(index)}
+    keys: dict[str, Any] = {"keys_strings" if strings else "keys_int64s": list(index)}
     given = x.name if strings else w.cast(x, "int64").name
     name = w.op(
         "LabelEncoder", given, domain=_ML, **keys,
@@ -71,7 +71,7 @@ def _lookup(w: Writer, layer: Any, x: Value, options: Any) -> Value:
         return _encoded(w, lookup, name, x.shape, True)
     terms, strings = lookup.get_vocabulary(), bool(lookup.takes_strings)
     kind, dtype = ("strings", "string") if strings else ("int64s", "int64")
-    settings = {
+    settings: dict[str, Any] = {
         f"values_{kind}": terms if strings else [int(term) for term in terms],
         f"default_{kind[:-1]}": lookup.oov_token if strings else int(lookup.oov_token),
     }

@@ -47,6 +47,64 @@ def recurrent(kind, direction="forward", lengths=False, states=False, bias=True,
     return model([node], inputs, outputs, constants), feeds
 
 
+# Nodes from x (batch, 6, 4) to y, with what they need beside it.
+GLUE = {
+    "CumSum": ([("CumSum", ["x", "axis"], {"exclusive": 1})], {"axis": np.array(1)}),
+    "GatherElements": (
+        [("ReduceSum", ["x", "two"], {"keepdims": 1}), ("Abs", ["a0"], {}),
+         ("Cast", ["a1"], {"to": INT64}), ("Min", ["a2", "most"], {}),
+         ("GatherElements", ["x", "a3"], {"axis": 2})],
+        {"two": np.array([2]), "most": np.array(3)},
+    ),
+    "OneHot": (
+        [("Sign", ["x"], {}), ("Cast", ["a0"], {"to": INT64}),
+         ("OneHot", ["a1", "depth", "values"], {"axis": -1})],
+        {"depth": np.array(3), "values": np.array([-1, 2], np.float32)},
+    ),
+    "Tile": (
+        [("Unsqueeze", ["x", "one"], {}), ("Tile", ["a0", "times"], {})],
+        {"one": np.array([1]), "times": np.array([1, 3, 1, 1])},
+    ),
+    "Where by a constant": (
+        [("Neg", ["x"], {}), ("Where", ["mask", "x", "a0"], {})], {"mask": numbers(6, 4) > 0}
+    ),
+    "Where with a number": (
+        [("Where", ["mask", "number", "x"], {})],
+        {"mask": numbers(6, 1) > 0, "number": np.array(2, np.float32)},
+    ),
+    "heads": (
+        [("Reshape", ["x", "parts"], {}), ("Transpose", ["a0"], {"perm": [0, 2, 1, 3]}),
+         ("Transpose", ["a0"], {"perm": [0, 2, 3, 1]}), ("MatMul", ["a1", "a2"], {}),
+         ("Softmax", ["a3"], {"axis": -1}), ("MatMul", ["a4", "a1"], {})],
+        {"parts": np.array([0, 0, 2, 2])},
+    ),
+    "ConvTranspose": (
+        [("Transpose", ["x"], {"perm": [0, 2, 1]}),
+         ("ConvTranspose", ["a0", "W", "B"],
+          {"strides": [2], "pads": [1, 2], "output_padding": [1]})],
+        {"W": numbers(4, 3, 3), "B": numbers(3)},
+    ),
+    "folded": (
+        [("Mod", ["seven", "three"], {}), ("Cast", ["a0"], {"to": FLOAT}),
+         ("Trilu", ["square"], {"upper": 0}),
+         ("Gemm", ["a2", "square"], {"transB": 1, "alpha": 0.5}),
+         ("Sigmoid", ["a3"], {}), ("MatMul", ["x", "a4"], {}), ("Add", ["a5", "a1"], {})],
+        {"seven": np.array(-7), "three": np.array(3), "square": numbers(4, 4)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GLUE)
+def test_glue(name, tmp_path):
+    steps, constants = GLUE[name]
+    nodes = [
+        helper.make_node(op, names, ["y" if i == len(steps) - 1 else f"a{i}"], **settings)
+        for i, (op, names, settings) in enumerate(steps)
+    ]
+    made = model(nodes, [("x", FLOAT, ["batch", 6, 4])], ["y"], constants.items())
+    compare(saved(made, tmp_path), {"x": X})
+
+
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("kind", GATES)
 def test_recurrent(kind, direction, tmp_path):

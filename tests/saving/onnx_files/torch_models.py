@@ -79,8 +79,15 @@ def models():
     yield "causal_block", Of(_causal, block=block), (x,), False
     yield "windows", Of(_windows, rnn=gru), (torch.randn(3, 10, 4),), False
     transposed = nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1)
-    yield "transposed.dyn", Of(lambda m, x: m.conv(x), conv=transposed), (torch.randn(3, 4, 9),), True
-    one_hot = Of(lambda m, i: m.rnn(nn.functional.one_hot(i, 9).float())[0], rnn=nn.RNN(9, 6, **RNN))
+    yield (
+        "transposed.dyn",
+        Of(lambda m, x: m.conv(x), conv=transposed),
+        (torch.randn(3, 4, 9),),
+        True,
+    )
+    one_hot = Of(
+        lambda m, i: m.rnn(nn.functional.one_hot(i, 9).float())[0], rnn=nn.RNN(9, 6, **RNN)
+    )
     yield "one_hot.dyn", one_hot, (ids,), True
     yield "attention.dynamo", Of(lambda m, x: m.mha(x, x, x)[0], mha=attention), (x,), None
     yield "block.dynamo", Of(lambda m, x: m.block(x), block=block), (x,), None
