@@ -59,6 +59,18 @@ def test_configs_are_those_of_keras(name: str) -> None:
     same_model(clone, ours)
 
 
+def test_what_older_versions_read() -> None:
+    """Keras up to 3.3 wants one input in a list; before 3.12 attention has fewer settings."""
+    x = rnn_engine.Input((3, 4), name="x")
+    y = rnn_engine.layers.MultiHeadAttention(2, 3, name="y")(x, x)
+    config = json.loads(rnn_engine.Model(x, y).to_json())["config"]
+    assert (config["input_layers"], config["output_layers"]) == ([["x", 0, 0]], [["y", 0, 0]])
+    assert not {"use_gate", "sliding_window", "seed"} & set(config["layers"][1]["config"])
+    changed = rnn_engine.layers.MultiHeadAttention(2, 3, sliding_window=2, name="y")(x, x)
+    config = json.loads(rnn_engine.Model(x, changed).to_json())["config"]
+    assert config["layers"][1]["config"]["sliding_window"] == 2
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 def test_files_both_ways(name: str, tmp_path: Any) -> None:
     ours, theirs = make_twins(name, rnn_engine, keras)

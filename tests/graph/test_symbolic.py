@@ -4,6 +4,7 @@ import copy
 import pickle
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -178,3 +179,15 @@ def test_operations_go_forward_and_back() -> None:
     np.testing.assert_allclose(got.inputs, du @ first[0].T + dv @ second[0].T, rtol=1e-4, atol=1e-6)
     outer = Model(x, [total, product])
     np.testing.assert_allclose(outer(data)[0], u + v, rtol=1e-5, atol=1e-6)
+
+
+def test_reshape_of_an_unknown_size():
+    """Whatever the size turns out to be, as in Keras: it is only known where the data are."""
+    x = rnn_engine.Input((5, 2), name="x")
+    for shape in ([-1, 2, 5, 2], (-1, 7)):
+        made = rnn_engine.ops.reshape(x, shape)
+        assert made.shape == tuple(keras.ops.reshape(keras.Input((5, 2)), shape).shape)
+    parted = rnn_engine.Model(x, rnn_engine.ops.reshape(x, [-1, 2, 5, 2]))
+    assert parted(np.ones((4, 5, 2))).shape == (2, 2, 5, 2)
+    with pytest.raises(ValueError, match="reshape"):
+        parted(np.ones((3, 5, 2)))

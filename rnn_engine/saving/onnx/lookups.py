@@ -27,7 +27,7 @@ def _looked_up(b: Builder, node: Node, v: list[Any]) -> Any:
     # Keras's order: the mask's token if there is one, what is unknown, the vocabulary.
     mask_token = terms.get(0) if other == 1 else None
     start = 0 if mask_token is None else 2
-    vocabulary = []
+    vocabulary: list[Any] = []
     if other == 0 or mask_token is not None:
         start = start or 1
         while start + len(vocabulary) in terms:

@@ -326,7 +326,7 @@ def emit(
     flat = [w for of_way in found.weights for w in of_way]
     if ways == 2:
         backward = found.layer(1, True, **settings)
-        made = layers.Bidirectional(found.layer(0, False, **settings), backward_layer=backward)
+        made: Any = layers.Bidirectional(found.layer(0, False, **settings), backward_layer=backward)
     else:
         zero = sequences and mask is not None and not keeps
         made = found.layer(0, found.reverse, zero_output_for_mask=zero, **settings)
