@@ -201,7 +201,10 @@ def compile_config(model: Trainable) -> dict[str, Any]:
     config["optimizer"] = optimizers.serialize(inner if wrapped else used)
     config["loss"] = _map_nested(losses_module.serialize, config["loss"])
     for name in ("metrics", "weighted_metrics"):
-        config[name] = _map_nested(metrics_module.serialize, config[name])
+        given = config[name]
+        if not isinstance(given, list | tuple | dict):
+            given = given or None  # `compile` takes False, too, as none
+        config[name] = _map_nested(metrics_module.serialize, given)
     return config
 
 

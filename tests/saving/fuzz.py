@@ -222,7 +222,8 @@ def damaged_hdf5(content, rng):
                 _damage_object(h5, name, rng)
         for text in ("model_config", "training_config"):
             if isinstance(h5.attrs.get(text), str) and rng.random() < 0.7:
-                h5.attrs[text] = damaged_json(h5.attrs[text], rng).replace("\x00", "")
+                damaged = damaged_json(h5.attrs[text], rng).replace("\x00", "")
+                h5.attrs[text] = damaged.encode("utf-8", "replace").decode()
     return file.getvalue()
 
 

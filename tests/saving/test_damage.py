@@ -83,6 +83,14 @@ def test_damaged_configs(name, ending, tmp_path):
         model_from_json(members["config.json"])
 
 
+def test_metrics_that_are_false(tmp_path):
+    """Taken as none, as by Keras, and so written again."""
+    model = cases.small_model(rnn_engine)
+    model.compile("adam", "mse", metrics=False, weighted_metrics=0)
+    model.save(tmp_path / "m.npz")
+    assert load_model(tmp_path / "m.npz").get_compile_config()["metrics"] is None
+
+
 def test_deep_config_of_keras_2():
     """A text of Keras 2 that is translated first, down to its last list."""
     deep = json.loads("[" * 500 + "]" * 500)
