@@ -197,7 +197,7 @@ _PLACES |= {alias: _PLACES[name] for alias, name in _ALIASES.items()}
 serialize = registry.serialize
 
 # What configs name: layers, and models, which stand above this package.
-_NO_ENTRIES = {"InputSpec", "Layer", "RNNCell", "Wrapper", *_ALIASES}
+_NO_ENTRIES = {"Input", "InputSpec", "Layer", "RNNCell", "Wrapper", *_ALIASES}
 _NO_ENTRIES -= {"GlobalAvgPool1D", "GlobalMaxPool1D"}
 registry.announce(
     {
