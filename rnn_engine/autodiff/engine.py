@@ -95,8 +95,8 @@ class Traced(ArrayBox):
     __hash__ = ArrayBox.__hash__
 
     def numpy(self) -> np.ndarray:
-        """Return the values as a plain array."""
-        return np.asarray(value_of(self))
+        """Return the values as a plain array, one number as NumPy's number."""
+        return np.asarray(value_of(self))[()]
 
     def get_shape(self) -> tuple[int, ...]:
         """Return the shape."""

@@ -36,7 +36,7 @@ from rnn_engine.graph import KerasTensor, Node, Operation, is_symbolic, map_stru
 from rnn_engine.graph.inside import is_stateful
 from rnn_engine.initializers.deferred import blank
 from rnn_engine.initializers.initializer import check_shape
-from rnn_engine.layers.calls import call_in_context, is_special, stand_below
+from rnn_engine.layers.calls import call_in_context, is_special, signature_of, stand_below
 from rnn_engine.layers.guard import check_change, describe_sizes, is_ours
 from rnn_engine.layers.proofs import Proved, proved, shape_of
 from rnn_engine.registry import Registry
@@ -45,6 +45,9 @@ from rnn_engine.utils.naming import auto_name
 from rnn_engine.variable import Variable, writes, writing
 
 registry = Registry("layer")
+
+_BY_NAME: Any = type("_ByName", (), {"__repr__": lambda self: "<by name>"})()
+"""Stands for the input of a call that gives it by the name that it has in `call`."""
 
 Shape = tuple[int | None, ...]
 
@@ -167,6 +170,8 @@ class Layer(Operation):
     _gives_half = False
     # Names of the arguments of a call that may follow the input without a name.
     call_arguments: tuple[str, ...] = ()
+    # What Keras's `call` names the input.
+    input_argument = "inputs"
 
     def __init__(
         self,
@@ -336,7 +341,12 @@ class Layer(Operation):
     # --- the way of the data --------------------------------------------------
 
     def __call__(
-        self, inputs: Any, *args: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
+        self,
+        inputs: Any = _BY_NAME,
+        *args: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """Apply the layer to an array, building it first if needed.
 
@@ -352,6 +362,8 @@ class Layer(Operation):
             with it, as Keras's tensors do: pass it on, or use a model.
         """
         if type(inputs) is not np.ndarray or self._traced or OPEN:
+            if inputs is _BY_NAME:
+                inputs = self._input_by_name(kwargs)
             if is_symbolic(inputs, args, list(kwargs.values())):
                 return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
             if self._traced or OPEN or is_special(inputs, args, kwargs):
@@ -378,6 +390,15 @@ class Layer(Operation):
             y._keras_mask = self.compute_mask(x, mask)
             return y
         return y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
+
+    def _input_by_name(self, kwargs: dict[str, Any]) -> Any:
+        """Take the input out of the arguments of a call that names it as `call` does."""
+        name = self.input_argument
+        if self._traced:
+            name = next(iter(signature_of(type(self).call).names), name)
+        if name not in kwargs:
+            raise TypeError(f"missing a required argument: {name!r}")
+        return kwargs.pop(name)
 
     def halved(self, y: Any) -> Any:
         """Return outputs in the half type of the policy, as they leave a layer or a model."""
