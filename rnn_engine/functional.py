@@ -15,6 +15,7 @@ from rnn_engine.layers.base import Layer, registry
 from rnn_engine.layers.calls import call_in_context, current, is_special
 from rnn_engine.layers.input_layer import Input
 from rnn_engine.layers.logits import GraphLogits
+from rnn_engine.layers.traced import note
 from rnn_engine.model import Model, adjusted
 from rnn_engine.random import Place
 from rnn_engine.tensor import Tensor, as_tensor
@@ -65,6 +66,7 @@ class Functional(Model):
         self._layers = [made for made in self._operations if isinstance(made, Layer)]
         self._takes: list[bool] | None = None
         self._passes_on = any(self.layout.passed_on)
+        self.note_losses()
         # The type of the one input, where it is of floats: arrays of it need no look.
         one = len(self.layout.inputs) == 1 and self.layout.inputs[0].dtype
         self._one_float = np.dtype(one) if one in ("float32", "float64") else None
@@ -308,10 +310,13 @@ class Functional(Model):
                 return call_in_context(self, inputs, args, training, mask, kwargs)
             inputs = self.bind(inputs, *args, **kwargs)[0]
         x, before = self.convert(inputs), writes.count
-        y, _ = self.forward(x, training, mask)
+        y, saved = self.forward(x, training, mask)
         if (writes.count != before or before & 1) and not training and self._repeats:
             with writes.lock:  # weights were written meanwhile: see `Layer.__call__`
-                y, _ = self.forward(x, training, mask)
+                y, saved = self.forward(x, training, mask)
+        if self.notes_losses:
+            self.clear_losses()
+            note(self, self.penalties(saved))
         y = self.halved(y) if self._gives_half else y
         y = y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
         return self.nested_outputs(y)

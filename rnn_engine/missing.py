@@ -43,6 +43,8 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("RematScope remat", "Use compile(checkpoint_steps=...): docs/long_sequences.md."),
         **_each("StatelessScope SymbolicScope", "Layers and models keep their own state."),
         "wrappers": _WRAPPER,
+        "api": "Leave `.api` out: what stands there is in {package} itself.",
+        "python": "It is private to TensorFlow. Use the public names, {package}.layers for one.",
         "objectives": "Use losses.",
         "initializations": "Use initializers.",
         "engine": "Use Model, Sequential, Input and layers.Layer.",

@@ -48,6 +48,7 @@ class Model(Trainer, Saveable, Layer):
     """
 
     _locks_layers = False
+    passes_penalties = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         own = set(vars(cls))
@@ -288,7 +289,9 @@ def _insert(cls: type, kind: type) -> None:
 
 def _hold(cls: type) -> None:
     """Let a user's subclass of `Model` that has no `call` hold the layers among its attributes."""
-    if any(base.__bases__ and Model in base.__bases__ and not is_ours(base) for base in cls.__mro__):
+    if any(
+        base.__bases__ and Model in base.__bases__ and not is_ours(base) for base in cls.__mro__
+    ):
         from rnn_engine.subclassed import Holder
 
         _insert(cls, Holder)

@@ -20,7 +20,7 @@ from rnn_engine.data.structure import (
     stack_padded,
 )
 from rnn_engine.random import make_generator
-from rnn_engine.tensor import as_tensor
+from rnn_engine.tensor import Tensor, as_tensor
 
 AUTOTUNE = -1
 _INFINITE, _UNKNOWN = -1, -2
@@ -462,8 +462,8 @@ class Dataset:
         return np.asarray(self._count(), np.int64)
 
     def as_numpy_iterator(self) -> Iterator[Any]:
-        """Return an iterator over the elements."""
-        return iter(self)
+        """Return an iterator over the elements as NumPy's arrays and numbers."""
+        return (map_structure(_as_numpy, element) for element in self)
 
     def get_single_element(self) -> Any:
         """Return the only element.
@@ -494,6 +494,10 @@ _END = object()
 def _shown(element: Any) -> Any:
     """Return an element as programs see it, in tensors, which have `numpy`."""
     return map_structure(as_tensor, element)
+
+
+def _as_numpy(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Tensor) else value
 
 
 def _call(function: Callable[..., Any], element: Any) -> Any:

@@ -33,10 +33,16 @@ from rnn_engine.checks import (
 )
 from rnn_engine.config import MIXED, policy_name, standardize_dtype
 from rnn_engine.graph import KerasTensor, Node, Operation, is_symbolic, map_structure
-from rnn_engine.graph.inside import is_stateful
+from rnn_engine.graph.inside import is_stateful, penalized
 from rnn_engine.initializers.deferred import blank
 from rnn_engine.initializers.initializer import check_shape
-from rnn_engine.layers.calls import call_in_context, is_special, signature_of, stand_below
+from rnn_engine.layers.calls import (
+    call_in_context,
+    is_special,
+    penalty_scale,
+    signature_of,
+    stand_below,
+)
 from rnn_engine.layers.guard import check_change, describe_sizes, is_ours
 from rnn_engine.layers.proofs import Proved, proved, shape_of
 from rnn_engine.registry import Registry
@@ -168,6 +174,10 @@ class Layer(Operation):
     # Name of a mixed policy (`dtype_policies`), or None, and whether what leaves is float16.
     _policy: str | None = None
     _gives_half = False
+    # Whether penalties of layers inside go back through it, also from no gradient at all.
+    passes_penalties = False
+    # Whether what a call adds to the loss, here or inside, is noted for `losses`.
+    notes_losses = False
     # Names of the arguments of a call that may follow the input without a name.
     call_arguments: tuple[str, ...] = ()
     # What Keras's `call` names the input.
@@ -225,6 +235,11 @@ class Layer(Operation):
                 self.create_weights(shape)
                 self.build_shape = shape
                 self.built = True
+                self.note_losses()
+
+    def note_losses(self) -> None:
+        """Find out whether a call adds to the loss: what is inside is there now."""
+        self.notes_losses = penalized(self)
 
     def create_weights(self, input_shape: Shape) -> None:
         """Create the weights; layers without any need not override this."""
@@ -368,10 +383,14 @@ class Layer(Operation):
                 return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
             if self._traced or OPEN or is_special(inputs, args, kwargs):
                 return call_in_context(self, inputs, args, training, mask, kwargs)
+        if self.notes_losses:
+            return call_in_context(self, inputs, args, training, mask, kwargs)
         inputs, options = self.bind(inputs, *args, **kwargs)
         x = self.convert(inputs)
         if not self.built:
             self.build(self.shape_for(x))
+            if self.notes_losses:
+                return call_in_context(self, x, (), training, mask, options)
         if mask is not None and type(x) is np.ndarray:
             mask = as_bools(mask)
         before = writes.count
@@ -653,6 +672,8 @@ class Layer(Operation):
         what = f"The gradient of the activity regularizer of layer {self.name!r}"
         slope = as_gradient(self.activity_regularizer.gradient(y), y.shape, y.dtype, what)
         slope = slope / y.dtype.type(len(y))
+        if (scale := penalty_scale()) != 1.0:
+            slope = slope * y.dtype.type(scale)
         return slope if dy is None else dy + slope
 
     def returns_input(self, training: bool) -> bool:
@@ -758,12 +779,11 @@ class Layer(Operation):
     def losses(self) -> list[Any]:
         """Penalties of the regularizers on trained weights, and what `add_loss` was given.
 
-        The latter come from the last call outside of `fit`, of a layer with a `call` of a
-        user's. Penalties on activities of other layers are in what `forward` saves, so that
-        these carry nothing from call to call.
+        The latter, and penalties on activities, come from the last call outside of `fit`:
+        those of the layers inside a model, or another layer, as one sum.
         """
         regularized = [v for v in self.trainable_weights if v.regularizer is not None]
-        if OPEN or self._traced:
+        if OPEN or self._traced or self.notes_losses:
             from rnn_engine.layers.users import losses_of
 
             return losses_of(self, regularized)
@@ -847,7 +867,9 @@ class Layer(Operation):
 
     def __getstate__(self) -> dict[str, Any]:
         # The graphs that a layer stands in are no part of it: a model brings its own along.
-        return {**vars(self), "_inbound_nodes": []}
+        state = {**vars(self), "_inbound_nodes": []}
+        state.pop("_call_losses", None)  # values of a tape, perhaps
+        return state
 
     def __dir__(self) -> list[str]:
         """Return the names for programs: what completion shows."""

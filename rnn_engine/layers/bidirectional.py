@@ -76,6 +76,7 @@ class Bidirectional(Layer):
 
     saves_on_demand = True
     call_arguments = ("initial_state",)
+    passes_penalties = True
 
     def __init__(
         self,
@@ -225,7 +226,7 @@ class Bidirectional(Layer):
         if is_symbolic(inputs, initial_state):
             given = {} if initial_state is None else {"initial_state": initial_state}
             return self.symbolic_call(inputs, training=training, mask=mask, **given)
-        if OPEN or is_special(inputs, initial_state, {}):
+        if OPEN or self.notes_losses or is_special(inputs, initial_state, {}):
             given = {} if initial_state is None else {"initial_state": initial_state}
             return call_in_context(self, inputs, (), training, mask, given)
         x = self.convert(inputs)

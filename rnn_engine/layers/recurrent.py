@@ -127,10 +127,10 @@ class Recurrent(Layer):
         inputs = sequences if inputs is None else inputs
         x = inputs
         plain = type(x) is np.ndarray and x.dtype is self._np_dtype and initial_state is None
-        if not plain or OPEN:
+        if not plain or OPEN or self.notes_losses:
             if is_symbolic(inputs, initial_state):
                 return self.symbolic_recurrence(inputs, initial_state, training, mask)
-            if OPEN or is_special(inputs, initial_state, {}):
+            if OPEN or self.notes_losses or is_special(inputs, initial_state, {}):
                 given = {} if initial_state is None else {"initial_state": initial_state}
                 return call_in_context(self, inputs, (), training, mask, given)
             x = self.convert(inputs)

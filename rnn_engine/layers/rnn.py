@@ -189,7 +189,7 @@ class RNN(Recurrent):
         inputs = sequences if inputs is None else inputs
         if is_symbolic(inputs, initial_state):
             return self.symbolic_recurrence(inputs, initial_state, training, mask)
-        if OPEN or is_special(inputs, initial_state, {}):
+        if OPEN or self.notes_losses or is_special(inputs, initial_state, {}):
             given = {} if initial_state is None else {"initial_state": initial_state}
             return call_in_context(self, inputs, (), training, mask, given)
         result = super().__call__(inputs, initial_state, training=training, mask=mask)

@@ -12,8 +12,16 @@ import numpy as np
 
 from rnn_engine.autodiff import recording
 from rnn_engine.checks import as_bools, as_float_array, as_numbers
+from rnn_engine.graph.inside import penalized
 from rnn_engine.graph.nest import flatten, map_structure, pack_as
-from rnn_engine.layers.calls import alone, current, inside, signature_of
+from rnn_engine.layers.calls import (
+    alone,
+    current,
+    inside,
+    penalty_scale,
+    scaled_penalties,
+    signature_of,
+)
 from rnn_engine.tensor import Tensor, as_tensor, mask_of
 from rnn_engine.variable import Variable, apart
 
@@ -127,7 +135,7 @@ def backward(layer: Any, dy: Any, saved: Record, need_dx: bool = True) -> Any:
         if slope is not None and (seen := tape._seen(leaf)) is not None
     ]
     pairs += [
-        (seen._node, np.ones(seen.shape, seen.dtype))
+        (seen._node, np.full(seen.shape, penalty_scale(), seen.dtype))
         for loss in saved.losses
         if (seen := tape._seen(loss)) is not None
     ]
@@ -212,9 +220,12 @@ def call(layer: Any, inputs: Any, args: Any, training: Any, mask: Any, kwargs: A
         if not layer.built:
             layer.build(layer.shape_for(x))
         given = {name: map_structure(untaped, value) for name, value in options.items()}
-        y, out, _ = layer.forward_with_mask(x, bool(training), _bools(mask), **given)
-        if context is not None:
-            _add_activity(layer, y, context.losses)
+        y, out, saved = layer.forward_with_mask(x, bool(training), _bools(mask), **given)
+        if layer.notes_losses:
+            note(layer, layer.penalties(saved))
+            y = x.copy() if y is x else y
+        if layer._gives_half and context is None:
+            y = layer.halved(y)
         return layer.nested_outputs(with_masks(y, out), options)
     y = _as_step(layer, type(layer), inputs, training, mask, options)
     if layer.activity_regularizer is not None:
@@ -222,6 +233,15 @@ def call(layer: Any, inputs: Any, args: Any, training: Any, mask: Any, kwargs: A
         _add_activity(layer, y, losses)
         layer.add_loss(losses)
     return layer.nested_outputs(y, options)
+
+
+def note(layer: Any, loss: Any) -> None:
+    """Add to the losses of a call the sum of those of the layers inside, in place of these."""
+    if isinstance(loss, float):
+        loss = np.asarray(loss, layer._np_dtype)
+    for inner in layer.sublayers:
+        inner.clear_losses()
+    layer.add_loss(as_tensor(loss))
 
 
 def call_as(layer: Any, parent: Any, inputs: Any, args: Any, kwargs: Any) -> Any:
@@ -277,6 +297,8 @@ def _as_step(
     if not layer.built:
         layer.build(cls.shape_for(layer, convert(map_structure(untaped, inputs))))
     variables = layer.trainable_weights
+    # Beside its own penalty, which the caller sees to.
+    noted = layer.passes_penalties and any(map(penalized, layer.sublayers))
     form: Any = None
     mask_out: Any = None
 
@@ -297,16 +319,24 @@ def _as_step(
                 form, saved = cls.forward(*given, **keep, **filled)
                 mask_out = cls.compute_mask(layer, x, mask)
         outputs = flatten(form)
+        count = len(outputs)
+        if noted:
+            outputs = [*outputs, np.asarray(cls.penalties(layer, saved), layer._np_dtype)]
 
         def back(gradients: list[Any], wanted: list[bool]) -> list[Any]:
-            dy = gradients[0] if len(outputs) == 1 else pack_as(form, gradients)
-            with apart(variables) as found, recording.silenced():
+            slope = gradients[count] if noted else 1.0
+            gradients = gradients[:count]
+            dy = gradients[0] if count == 1 else pack_as(form, gradients)
+            scale = scaled_penalties(0.0 if slope is None else float(slope))
+            with apart(variables) as found, recording.silenced(), scale:
                 dx = cls.backward(layer, dy, saved, any(wanted[: len(arrays)]))
             return [*_by_arguments(dx, len(leaves), len(arrays)), *found()]
 
         return outputs, back
 
     tensors = steps.record(function, [*leaves, *given], variables)
+    if noted:
+        note(layer, tensors.pop())
     return with_masks(pack_as(form, [as_tensor(tensor) for tensor in tensors]), mask_out)
 
 

@@ -487,7 +487,8 @@ class TensorShape(tuple[Any, ...]):
 TABLE.update(
     Tensor=Tensor, TensorShape=TensorShape, name_scope=name_scope, is_tensor=OPS["is_tensor"],
     custom_gradient=OPS["custom_gradient"], newaxis=None, clip=OPS["clip"],
-    searchsorted=OPS["searchsorted"], bool=np.dtype("bool"), double=np.dtype("float64"), string=np.dtype(str),
+    searchsorted=OPS["searchsorted"], bool=np.dtype("bool"), double=np.dtype("float64"),
+    string=np.dtype(str),
     **{
         name: np.dtype(name)
         for name in (
