@@ -93,8 +93,8 @@ _TENSORFLOW = (
     "range rank reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min "
     "reduce_prod reduce_sum repeat reshape reverse roll round scatter_nd searchsorted "
     "sequence_mask shape sigmoid sign sin sinh size slice sort split sqrt square squeeze stack "
-    "stop_gradient string subtract tan tanh tensor_scatter_nd_update tensordot tile transpose truediv "
-    "uint16 uint32 uint64 uint8 unique unstack where while_loop zeros zeros_like"
+    "stop_gradient string subtract tan tanh tensor_scatter_nd_update tensordot tile transpose "
+    "truediv uint16 uint32 uint64 uint8 unique unstack where while_loop zeros zeros_like"
 )
 # Its initializers, by their names there.
 _MADE = {

@@ -358,6 +358,24 @@ class Functional(Model):
             y = tuple(ys) if several else ys[0]
         return y, saved
 
+    def forward_by_layers(self, x: Any, training: bool | None, mask: Any) -> Any:
+        """Return the outputs by a call of each layer, for tapes that record them one by one."""
+        values = dict(zip(map(id, self.layout.inputs), flatten(x), strict=True))
+        for place, part in enumerate(flatten(mask) if mask is not None else ()):
+            if part is not None:
+                values[id(self.layout.inputs[place])]._keras_mask = part
+        for node in self.layout.nodes:
+            args, kwargs = node.filled([values[id(tensor)] for tensor in node.inputs])
+            if isinstance(node.operation, Layer):
+                if training is not None:
+                    kwargs["training"] = training
+                found = node.operation(*args, **kwargs)
+            else:
+                found = node.operation.function(*args, **kwargs)
+            values.update(zip(map(id, node.outputs), flatten(found), strict=True))
+        outputs = [values[id(tensor)] for tensor in self.layout.outputs]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
     def backward(self, dy: Any, saved: Any, need_dx: bool = False, from_logits: Any = ()) -> Any:
         """Go back through the graph, adding the gradients of the weights.
 

@@ -362,6 +362,14 @@ class Sequential(Model):
             y = y.copy()
         return y, saved
 
+    def forward_by_layers(self, x: Any, training: bool | None, mask: Any) -> Any:
+        """Return the output by a call of each layer, for tapes that record them one by one."""
+        for i, layer in enumerate(self._layers):
+            x = layer(
+                x, training=training, **({"mask": mask} if i == 0 and mask is not None else {})
+            )
+        return x
+
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = False) -> Any:
         """Go back through the layers, adding the gradients of the weights.
 

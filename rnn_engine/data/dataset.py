@@ -29,7 +29,7 @@ _INFINITE, _UNKNOWN = -1, -2
 class Dataset:
     """A sequence of elements that can be read again and again (`tf.data.Dataset`).
 
-    An element is a NumPy array (a `Tensor`), or a tuple or dict of arrays. Each method returns a new
+    An element is an array (a `Tensor`), or a tuple or dict of arrays. Each method returns a new
     dataset; nothing is computed before it is iterated over. `fit`, `evaluate` and `predict`
     take one. Text stays Python text, where TensorFlow has bytes; arguments that only tell
     TensorFlow how to hurry (`num_parallel_calls`, `deterministic`, ...) are taken and have no

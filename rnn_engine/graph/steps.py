@@ -262,6 +262,8 @@ def _symbolic(values: Any) -> list[KerasTensor]:
 
 def _spread(result: Any, count: int) -> list[Any]:
     """Return what a backward gave as a list of `count` gradients."""
+    if result is None or (isinstance(result, list | tuple) and not result):
+        return [None] * count
     if count == 1:
         return [result[0] if isinstance(result, list | tuple) else result]
-    return [None] * count if result is None or len(result) == 0 else flatten(result)
+    return flatten(result)

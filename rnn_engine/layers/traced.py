@@ -122,7 +122,18 @@ def regularized(regularizer: Any, value: Any) -> Any:
         number = np.asarray(regularizer(array), array.dtype)
         return [number], lambda g, wanted: [g[0] * regularizer.gradient(array)]
 
-    return as_tensor(steps.record(function, [value])[0])
+    def again(x: Any) -> list[Any]:
+        from rnn_engine import ops
+
+        if type(regularizer).__name__ not in ("L1", "L2", "L1L2"):
+            raise NotImplementedError(
+                f"There is no gradient of a gradient of the regularizer {regularizer!r}; write it "
+                f"in ops."
+            )
+        l1, l2 = getattr(regularizer, "l1", 0.0), getattr(regularizer, "l2", 0.0)
+        return [l1 * ops.sum(ops.abs(x)) + l2 * ops.sum(ops.square(x))]
+
+    return as_tensor(steps.record(function, [value], again=again)[0])
 
 
 def backward(layer: Any, dy: Any, saved: Record, need_dx: bool = True) -> Any:
@@ -227,6 +238,10 @@ def call(layer: Any, inputs: Any, args: Any, training: Any, mask: Any, kwargs: A
         if layer._gives_half and context is None:
             y = layer.halved(y)
         return layer.nested_outputs(with_masks(y, out), options)
+    if hasattr(layer, "forward_by_layers") and len(recording.open_tapes()) > 1 and not options:
+        # Each layer is a step of its own, through which a gradient of a gradient can go.
+        with inside(layer, training):
+            return layer.nested_outputs(layer.forward_by_layers(inputs, training, mask), options)
     y = _as_step(layer, type(layer), inputs, training, mask, options)
     if layer.activity_regularizer is not None:
         losses: list[Any] = []
@@ -301,15 +316,29 @@ def _as_step(
     noted = layer.passes_penalties and any(map(penalized, layer.sublayers))
     form: Any = None
     mask_out: Any = None
+    way_back: Any = None
 
-    def function(*arrays: Any) -> steps.Outputs:
-        nonlocal form, mask_out
-        x = convert(pack_as(inputs, arrays[: len(leaves)]))
-        following = iter(arrays[len(leaves) :])
-        filled = {
+    def filled_options(tensors: Any) -> dict[str, Any]:
+        following = iter(tensors)
+        return {
             **options,
             **{n: map_structure(lambda _: next(following), options[n]) for n in names},
         }
+
+    def again(*tensors: Any) -> list[Any]:
+        from rnn_engine.autodiff import in_ops
+
+        def slope(dy: Any) -> Any:
+            return way_back([dy], [True] * len(tensors))[0]
+
+        given = filled_options(tensors[len(leaves) :])
+        call = in_ops.Call(bool(training), _bools(mask), given, form, slope)
+        return flatten(in_ops.called(layer, cls, pack_as(inputs, tensors[: len(leaves)]), call))
+
+    def function(*arrays: Any) -> steps.Outputs:
+        nonlocal form, mask_out, way_back
+        x = convert(pack_as(inputs, arrays[: len(leaves)]))
+        filled = filled_options(arrays[len(leaves) :])
         keep = {"keep": True} if cls.saves_on_demand else {}
         given = (layer, x, bool(training), _bools(mask))
         with recording.silenced(), alone():
@@ -332,9 +361,10 @@ def _as_step(
                 dx = cls.backward(layer, dy, saved, any(wanted[: len(arrays)]))
             return [*_by_arguments(dx, len(leaves), len(arrays)), *found()]
 
+        way_back = back
         return outputs, back
 
-    tensors = steps.record(function, [*leaves, *given], variables)
+    tensors = steps.record(function, [*leaves, *given], variables, again)
     if noted:
         note(layer, tensors.pop())
     return with_masks(pack_as(form, [as_tensor(tensor) for tensor in tensors]), mask_out)
