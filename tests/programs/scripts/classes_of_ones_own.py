@@ -103,14 +103,12 @@ sums = [v.numpy() for v in total]
 norm = float(norm)
 
 # A graph from its config, by the class of all models.
-copy = keras.Model.from_config(
-    keras.Model(table.inputs, table.outputs, name="copy").get_config()
-)
+copy = keras.Model.from_config(keras.Model(table.inputs, table.outputs, name="copy").get_config())
 copy.set_weights(table.get_weights())
 same = copy.predict(ids, verbose=0)
 
 
-@keras.saving.register_keras_serializable("programs")
+@keras.utils.register_keras_serializable("programs")
 class Feedback(keras.Model):
     """Has a cell by itself, and in a layer."""
 

@@ -1,4 +1,4 @@
-"""Gradients of gradients: a critic with a gradient penalty, and an equation that a network obeys."""
+"""Gradients of gradients: a critic with a gradient penalty, and an equation of a network."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,7 @@ def build():
 
 
 critic = build()
-optimizer = keras.optimizers.Adam(1e-2, beta_1=0.5)
+optimizer = keras.optimizers.SGD(0.02)
 
 
 def gradient_penalty(real, fake):
