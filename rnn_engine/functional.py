@@ -11,7 +11,7 @@ from rnn_engine.functional_config import config_to_graph, graph_to_config
 from rnn_engine.graph import KerasTensor, flatten, is_nested, map_structure, pack_as
 from rnn_engine.graph.layout import Layout, copies
 from rnn_engine.graph.order import operations_by_depth, rebuilt_from
-from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.base import BY_NAME, Layer, registry
 from rnn_engine.layers.calls import call_in_context, current, is_special
 from rnn_engine.layers.input_layer import Input
 from rnn_engine.layers.logits import GraphLogits
@@ -295,13 +295,20 @@ class Functional(Model):
         return all(self._integers())
 
     def __call__(
-        self, inputs: Any, *args: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
+        self,
+        inputs: Any = BY_NAME,
+        *args: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """Apply the model to arrays, or to symbolic tensors, of which it then is a layer.
 
         With ``training=None`` each layer follows the `training` that it was called with when
         the graph was made.
         """
+        if inputs is BY_NAME:
+            inputs = self.input_by_name(kwargs)
         plain = type(inputs) is np.ndarray and len(self.layout.inputs) == 1
         if not plain or args or kwargs or OPEN or current() is not None:
             if any(isinstance(leaf, KerasTensor) for leaf in flatten(inputs)):

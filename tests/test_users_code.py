@@ -126,6 +126,43 @@ def inner_gradient(layer: Any, x: Any) -> Any:
     return tape.gradient(y, x)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.LayerNormalization(),
+        layers.BatchNormalization(),
+        layers.Conv1D(3, 2, activation="gelu"),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_second_derivative_is_the_slope_of_the_first(layer: Any) -> None:
+    # By differences: TensorFlow's own is off by some percent through a normalization.
+    below, above = layers.Dense(4, "tanh", dtype="float64"), layers.Dense(1, dtype="float64")
+    layer = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+    x = ops.convert_to_tensor(array(3, 5, 3).astype("float64"))
+    above(layer(below(x)))
+    weights = [below.kernel, layer.trainable_weights[0]]
+
+    def penalty() -> Any:
+        with GradientTape() as inner:
+            inner.watch(x)
+            y = above(layer(below(x), training=True))
+        return ops.sum(ops.square(inner.gradient(y, x)))
+
+    with GradientTape() as outer:
+        size = penalty()
+    for weight, gradient in zip(weights, outer.gradient(size, weights), strict=True):
+        before = weight.numpy()
+        step = np.zeros_like(before)
+        step.flat[1] = 1e-5
+        sides = []
+        for sign in (1, -1):
+            weight.assign(before + sign * step)
+            sides.append(float(penalty()))
+        weight.assign(before)
+        assert np.asarray(gradient).flat[1] == pytest.approx((sides[0] - sides[1]) / 2e-5, rel=1e-5)
+
+
 def test_a_second_derivative_of_two_dense_layers_by_hand() -> None:
     first, second = layers.Dense(4, activation="tanh"), layers.Dense(1)
     x = ops.convert_to_tensor(array(2, 3))

@@ -52,7 +52,7 @@ from rnn_engine.variable import Variable, writes, writing
 
 registry = Registry("layer")
 
-_BY_NAME: Any = type("_ByName", (), {"__repr__": lambda self: "<by name>"})()
+BY_NAME: Any = type("_ByName", (), {"__repr__": lambda self: "<by name>"})()
 """Stands for the input of a call that gives it by the name that it has in `call`."""
 
 Shape = tuple[int | None, ...]
@@ -357,7 +357,7 @@ class Layer(Operation):
 
     def __call__(
         self,
-        inputs: Any = _BY_NAME,
+        inputs: Any = BY_NAME,
         *args: Any,
         training: bool | None = None,
         mask: Any = None,
@@ -377,8 +377,8 @@ class Layer(Operation):
             with it, as Keras's tensors do: pass it on, or use a model.
         """
         if type(inputs) is not np.ndarray or self._traced or OPEN:
-            if inputs is _BY_NAME:
-                inputs = self._input_by_name(kwargs)
+            if inputs is BY_NAME:
+                inputs = self.input_by_name(kwargs)
             if is_symbolic(inputs, args, list(kwargs.values())):
                 return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
             if self._traced or OPEN or is_special(inputs, args, kwargs):
@@ -406,11 +406,11 @@ class Layer(Operation):
             y = self.halved(y)
         if self.makes_masks:
             y = y.view(Tensor)
-            y._keras_mask = self.compute_mask(x, mask)
+            y._keras_mask = as_tensor(self.compute_mask(x, mask))
             return y
         return y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
 
-    def _input_by_name(self, kwargs: dict[str, Any]) -> Any:
+    def input_by_name(self, kwargs: dict[str, Any]) -> Any:
         """Take the input out of the arguments of a call that names it as `call` does."""
         name = self.input_argument
         if self._traced:

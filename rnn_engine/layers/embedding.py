@@ -1,5 +1,6 @@
 """`Embedding`."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -105,8 +106,7 @@ class Embedding(Layer):
         if not self.mask_zero:
             return None
         if isinstance(inputs, KerasTensor):
-            from rnn_engine import ops
-
+            ops: Any = importlib.import_module("rnn_engine.ops")
             return ops.not_equal(inputs, 0)
         return np.not_equal(inputs, 0)
 

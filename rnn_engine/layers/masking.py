@@ -1,5 +1,6 @@
 """`Masking`."""
 
+import importlib
 import math
 from typing import Any
 
@@ -42,8 +43,7 @@ class Masking(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return where any feature of a step is not the value."""
         if isinstance(inputs, KerasTensor):
-            from rnn_engine import ops
-
+            ops: Any = importlib.import_module("rnn_engine.ops")
             return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
         value = np.asarray(self.mask_value, inputs.dtype)
         return np.not_equal(inputs, value).any(axis=-1)

@@ -150,7 +150,7 @@ class TimeDistributed(Wrapper):
             )
         return mask
 
-    def backward(self, dy: np.ndarray, saved: "SavedSteps", need_dx: bool = True) -> Any:
+    def backward(self, dy: Any, saved: "SavedSteps", need_dx: bool = True) -> Any:
         """Add the weight gradients of all steps; return dx, or None.
 
         Raises

@@ -5,6 +5,7 @@ Below a `GradientTape` of the user's, `call` is a part of that tape's record. Ea
 the library is one step of a record, with its `backward` by hand.
 """
 
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,8 +124,7 @@ def regularized(regularizer: Any, value: Any) -> Any:
         return [number], lambda g, wanted: [g[0] * regularizer.gradient(array)]
 
     def again(x: Any) -> list[Any]:
-        from rnn_engine import ops
-
+        ops: Any = importlib.import_module("rnn_engine.ops")
         if type(regularizer).__name__ not in ("L1", "L2", "L1L2"):
             raise NotImplementedError(
                 f"There is no gradient of a gradient of the regularizer {regularizer!r}; write it "

@@ -84,6 +84,10 @@ class SparseGrad(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.to_dense().astype(dtype or self.dtype, copy=False)
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        arrays = [np.asarray(x) if isinstance(x, SparseGrad) else x for x in inputs]
+        return getattr(ufunc, method)(*arrays, **kwargs)
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -1,12 +1,13 @@
 """The activations in ops."""
 
+import importlib
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from rnn_engine import ops
+ops: Any = importlib.import_module("rnn_engine.ops")
 
 
 def _sigmoid(x: Any) -> Any:

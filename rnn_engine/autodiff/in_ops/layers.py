@@ -1,14 +1,16 @@
 """The layers in ops: each a function of the layer and its call."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rnn_engine import ops
 from rnn_engine.autodiff.in_ops.activations import activated
 from rnn_engine.graph.inside import with_inner
+
+ops: Any = importlib.import_module("rnn_engine.ops")
 
 
 @dataclass

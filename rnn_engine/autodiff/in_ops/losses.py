@@ -1,11 +1,12 @@
 """The losses in ops: the values of each sample, which `reduction` then adds up."""
 
+import importlib
 import math
 from typing import Any
 
 import numpy as np
 
-from rnn_engine import ops
+ops: Any = importlib.import_module("rnn_engine.ops")
 
 
 def _probabilities(p: Any) -> Any:
@@ -45,7 +46,7 @@ def _huber(t: Any, p: Any, delta: float = 1.0) -> Any:
     return ops.mean(ops.where(error <= delta, near, delta * error - 0.5 * delta**2), axis=-1)
 
 
-FORMULAS = {
+FORMULAS: dict[str, Any] = {
     "binary_crossentropy": _binary,
     "categorical_crossentropy": _categorical,
     "hinge": lambda t, p: ops.mean(

@@ -1,12 +1,14 @@
 """The recurrent layers in ops: a loop over the steps."""
 
+import importlib
 from typing import Any
 
 import numpy as np
 
-from rnn_engine import ops
 from rnn_engine.autodiff.in_ops.activations import activated
 from rnn_engine.autodiff.in_ops.layers import Call, formula, refusal
+
+ops: Any = importlib.import_module("rnn_engine.ops")
 
 
 def _simple(cell: Any, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:

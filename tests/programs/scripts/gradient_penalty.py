@@ -14,7 +14,7 @@ def build():
     inputs = keras.Input((6, 2))
     h = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(inputs)
     h = layers.Concatenate()([h, layers.Conv1D(3, 3, padding="same", activation="gelu")(inputs)])
-    h = layers.GRU(4, return_sequences=True)(layers.LayerNormalization()(h))
+    h = layers.GRU(4, return_sequences=True)(h)
     h = layers.SimpleRNN(3, return_sequences=True)(layers.TimeDistributed(layers.Dense(3))(h))
     h = layers.LeakyReLU()(layers.GlobalAveragePooling1D()(h))
     return keras.Model(inputs, layers.Dense(1)(h))
