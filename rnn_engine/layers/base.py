@@ -389,7 +389,7 @@ class Layer(Operation):
         x = self.convert(inputs)
         if not self.built:
             self.build(self.shape_for(x))
-            if self.notes_losses:
+            if penalized(self):
                 return call_in_context(self, x, (), training, mask, options)
         if mask is not None and type(x) is np.ndarray:
             mask = as_bools(mask)
