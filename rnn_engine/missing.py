@@ -43,6 +43,8 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         **_each("RematScope remat", "Use compile(checkpoint_steps=...): docs/long_sequences.md."),
         **_each("StatelessScope SymbolicScope", "Layers and models keep their own state."),
         "wrappers": _WRAPPER,
+        "image": f"There are no functions for pictures. {_ELSEWHERE}",
+        "io": "Read and write files with Python, NumPy, or utils.load_img for pictures.",
         "api": "Leave `.api` out: what stands there is in {package} itself.",
         "python": "It is private to TensorFlow. Use the public names, {package}.layers for one.",
         "objectives": "Use losses.",
