@@ -52,9 +52,11 @@ __version__ = "0.1.0"
 # The package is its own `keras`: `from rnn_engine import keras`, `rnn_engine.keras.layers`
 # and `from rnn_engine.keras.layers import Dense` stand for what begins with tensorflow.
 keras = sys.modules[__name__]
-sys.modules[f"{__name__}.keras"] = keras
 # Its modules are found under it: before Python looks for files, and loads them a second time.
-sys.meta_path.insert(0, SecondName(f"{__name__}.keras", __name__))
+# Editors write the imports of `keras.src` and `keras._tf_keras.keras` into programs of Keras 3.
+_SECOND = [f"{__name__}.{_n}" for _n in ("keras", "src", "_tf_keras", "_tf_keras.keras")]
+sys.modules.update(dict.fromkeys(_SECOND, keras))
+sys.meta_path[:0] = [SecondName(_n, __name__) for _n in reversed(_SECOND)]
 # What is missing says what to use instead, in every module: see `missing`.
 sys.meta_path.append(MissingModules())
 
@@ -91,8 +93,8 @@ _TENSORFLOW = (
     "range rank reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min "
     "reduce_prod reduce_sum repeat reshape reverse roll round scatter_nd searchsorted "
     "sequence_mask shape sigmoid sign sin sinh size slice sort split sqrt square squeeze stack "
-    "stop_gradient subtract tan tanh tensor_scatter_nd_update tensordot tile transpose truediv "
-    "uint16 uint32 uint64 uint8 unique unstack where while_loop zeros zeros_like"
+    "stop_gradient string subtract tan tanh tensor_scatter_nd_update tensordot tile transpose "
+    "truediv uint16 uint32 uint64 uint8 unique unstack where while_loop zeros zeros_like"
 )
 # Its initializers, by their names there.
 _MADE = {
@@ -108,6 +110,8 @@ _find = lazily(
         **{name: f"rnn_engine.{name}" for name in _MODULES.split()},
         **places_in(__name__, _NAMES),
         **{name: f"rnn_engine.ops.tf_names:{name}" for name in _TENSORFLOW.split()},
+        "_tf_keras": "rnn_engine",
+        "src": "rnn_engine",
         "compat": "rnn_engine.compat",
         "data": "rnn_engine.data",
         "datasets": "rnn_engine.datasets",

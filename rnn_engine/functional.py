@@ -11,10 +11,11 @@ from rnn_engine.functional_config import config_to_graph, graph_to_config
 from rnn_engine.graph import KerasTensor, flatten, is_nested, map_structure, pack_as
 from rnn_engine.graph.layout import Layout, copies
 from rnn_engine.graph.order import operations_by_depth, rebuilt_from
-from rnn_engine.layers.base import Layer, registry
+from rnn_engine.layers.base import BY_NAME, Layer, registry
 from rnn_engine.layers.calls import call_in_context, current, is_special
 from rnn_engine.layers.input_layer import Input
 from rnn_engine.layers.logits import GraphLogits
+from rnn_engine.layers.traced import note
 from rnn_engine.model import Model, adjusted
 from rnn_engine.random import Place
 from rnn_engine.tensor import Tensor, as_tensor
@@ -65,6 +66,7 @@ class Functional(Model):
         self._layers = [made for made in self._operations if isinstance(made, Layer)]
         self._takes: list[bool] | None = None
         self._passes_on = any(self.layout.passed_on)
+        self.note_losses()
         # The type of the one input, where it is of floats: arrays of it need no look.
         one = len(self.layout.inputs) == 1 and self.layout.inputs[0].dtype
         self._one_float = np.dtype(one) if one in ("float32", "float64") else None
@@ -293,13 +295,20 @@ class Functional(Model):
         return all(self._integers())
 
     def __call__(
-        self, inputs: Any, *args: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
+        self,
+        inputs: Any = BY_NAME,
+        *args: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """Apply the model to arrays, or to symbolic tensors, of which it then is a layer.
 
         With ``training=None`` each layer follows the `training` that it was called with when
         the graph was made.
         """
+        if inputs is BY_NAME:
+            inputs = self.input_by_name(kwargs)
         plain = type(inputs) is np.ndarray and len(self.layout.inputs) == 1
         if not plain or args or kwargs or OPEN or current() is not None:
             if any(isinstance(leaf, KerasTensor) for leaf in flatten(inputs)):
@@ -308,10 +317,13 @@ class Functional(Model):
                 return call_in_context(self, inputs, args, training, mask, kwargs)
             inputs = self.bind(inputs, *args, **kwargs)[0]
         x, before = self.convert(inputs), writes.count
-        y, _ = self.forward(x, training, mask)
+        y, saved = self.forward(x, training, mask)
         if (writes.count != before or before & 1) and not training and self._repeats:
             with writes.lock:  # weights were written meanwhile: see `Layer.__call__`
-                y, _ = self.forward(x, training, mask)
+                y, saved = self.forward(x, training, mask)
+        if self.notes_losses:
+            self.clear_losses()
+            note(self, self.penalties(saved))
         y = self.halved(y) if self._gives_half else y
         y = y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
         return self.nested_outputs(y)
@@ -352,6 +364,24 @@ class Functional(Model):
             ys = copies(list(y) if several else [y], flatten(x), self.layout.passed_on)
             y = tuple(ys) if several else ys[0]
         return y, saved
+
+    def forward_by_layers(self, x: Any, training: bool | None, mask: Any) -> Any:
+        """Return the outputs by a call of each layer, for tapes that record them one by one."""
+        values = dict(zip(map(id, self.layout.inputs), flatten(x), strict=True))
+        for place, part in enumerate(flatten(mask) if mask is not None else ()):
+            if part is not None:
+                values[id(self.layout.inputs[place])]._keras_mask = part
+        for node in self.layout.nodes:
+            args, kwargs = node.filled([values[id(tensor)] for tensor in node.inputs])
+            if isinstance(node.operation, Layer):
+                if training is not None:
+                    kwargs["training"] = training
+                found = node.operation(*args, **kwargs)
+            else:
+                found = node.operation.function(*args, **kwargs)
+            values.update(zip(map(id, node.outputs), flatten(found), strict=True))
+        outputs = [values[id(tensor)] for tensor in self.layout.outputs]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def backward(self, dy: Any, saved: Any, need_dx: bool = False, from_logits: Any = ()) -> Any:
         """Go back through the graph, adding the gradients of the weights.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rnn_engine.checks import as_gradient
 from rnn_engine.graph.inside import with_inner
 from rnn_engine.layers.base import Layer
+from rnn_engine.layers.guard import is_ours
 from rnn_engine.layers.logits import LogitsPath
 from rnn_engine.random import Place
 from rnn_engine.saving.saveable import Saveable
@@ -47,6 +48,7 @@ class Model(Trainer, Saveable, Layer):
     """
 
     _locks_layers = False
+    passes_penalties = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         own = set(vars(cls))
@@ -72,12 +74,16 @@ class Model(Trainer, Saveable, Layer):
             if kwargs and not args:
                 raise ValueError(f"Unrecognized keyword arguments passed to Model: {kwargs}")
             raise TypeError("Models are made with `Sequential([...])` or `Model(inputs, outputs)`.")
+        if type(self).call is Model.call and not is_ours(type(self)):
+            _hold(type(self))
         super().__init__(*args, **kwargs)
         self._place = Place()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Build a model of a class of the user's from what its `get_config` returned."""
+        """Build a model from what `get_config` returned: a graph, or one of a user's class."""
+        if cls is Model and {"layers", "input_layers", "output_layers"} <= config.keys():
+            return _functional().from_config(config)
         return cls(**config)
 
     # --- layers ---------------------------------------------------------------
@@ -272,10 +278,20 @@ def _made_of_tensors(args: Any, kwargs: dict[str, Any]) -> bool:
     )
 
 
-def _insert(cls: type, functional: type) -> None:
-    """Let a user's subclass of `Model` be one of `Functional`, as Keras does."""
-    if not issubclass(cls, functional):
-        cls.__bases__ = tuple(functional if base is Model else base for base in cls.__bases__)
+def _insert(cls: type, kind: type) -> None:
+    """Let a user's subclass of `Model` be one of `Functional`, as Keras does, or `Holder`."""
+    if not issubclass(cls, kind):
+        cls.__bases__ = tuple(kind if base is Model else base for base in cls.__bases__)
         for base in cls.__bases__:
             if issubclass(base, Model):
-                _insert(base, functional)
+                _insert(base, kind)
+
+
+def _hold(cls: type) -> None:
+    """Let a user's subclass of `Model` that has no `call` hold the layers among its attributes."""
+    if any(
+        base.__bases__ and Model in base.__bases__ and not is_ours(base) for base in cls.__mro__
+    ):
+        from rnn_engine.subclassed import Holder
+
+        _insert(cls, Holder)

@@ -8,7 +8,9 @@ _NAMES = """
     check_targets checked_output_shape clear_losses compile_kernels convert create_weights
     disturb draw draw_factors drops evaluate_generator features fit_generator
     forward_with_mask gates get_gradients given_batch_shape gradient_like halved has_penalties
-    initial_bias initial_states is_activation_layer keep_states kernel_dtype kernel_name
+    initial_bias initial_states input_argument input_by_name
+    is_activation_layer keep_states kernel_dtype
+    kernel_name note_losses notes_losses passes_penalties
     logits_form logits_of logits_path lr masks_beside_options mixes_rows nested_outputs
     output_dtype own_variables packed path_prefix penalties predict_classes predict_generator
     predict_proba quantize regularization returns_input runs_in_kernels saves_on_demand

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnn_engine.checks import as_float_array
 from rnn_engine.graph import KerasTensor, flatten, map_structure
+from rnn_engine.graph.inside import penalized
 from rnn_engine.layers.base import Layer, Shape, build_lock, registry
 from rnn_engine.layers.input_layer import InputLayer
 from rnn_engine.layers.logits import LogitsPath
@@ -210,6 +211,7 @@ class Sequential(Model):
             self._tensors.append(layer(self._tensors[-1]))
         self._input_layer = first
         self._fits = None
+        self.note_losses()
         self._gives_half = self._layers[-1]._gives_half
         # A layer that multiplies by weights makes a new array.
         self._passes_on = not any(layer.weights for layer in self._layers)
@@ -360,6 +362,14 @@ class Sequential(Model):
             y = y.copy()
         return y, saved
 
+    def forward_by_layers(self, x: Any, training: bool | None, mask: Any) -> Any:
+        """Return the output by a call of each layer, for tapes that record them one by one."""
+        for i, layer in enumerate(self._layers):
+            x = layer(
+                x, training=training, **({"mask": mask} if i == 0 and mask is not None else {})
+            )
+        return x
+
     def backward(self, dy: np.ndarray, saved: Any, need_dx: bool = False) -> Any:
         """Go back through the layers, adding the gradients of the weights.
 
@@ -370,9 +380,10 @@ class Sequential(Model):
     def backward_below(self, end: int, dy: Any, saved: Any, need_dx: bool) -> Any:
         """Go back through the layers below number `end`, from the gradient by their output."""
         for i in range(end - 1, -1, -1):
-            if dy is None:  # indices have no gradient, nor has what they were made from
-                break
-            if self._mixed:
+            # Indices have no gradient, nor has what they were made from, but for penalties.
+            if dy is None and not penalized(self._layers[i]):
+                continue
+            if self._mixed and dy is not None:
                 dy = dy.astype(self._layers[i].output_dtype, copy=False)
             dy = self._layers[i].backward_with_penalty(dy, saved[i], need_dx or i > 0)
         return dy

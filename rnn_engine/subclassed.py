@@ -1,5 +1,6 @@
 """Models with a `call` of the user's: what they need besides what any layer with one needs."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,12 @@ import numpy as np
 from rnn_engine.config import floatx
 from rnn_engine.graph.nest import flatten, map_structure, pack_as
 from rnn_engine.layers import traced
-from rnn_engine.layers.base import build_lock
+from rnn_engine.layers.base import Layer, build_lock
 from rnn_engine.layers.users import build_with, compute_output_shape
+from rnn_engine.model import Model
 from rnn_engine.training.form import Column, DataForm
 
-_FIRST = 2  # rows of the first data with which the layers inside are built
+_FIRST = 2  # rows of the first data with which the layers inside are built, where these do
 
 
 def adopt_model(cls: Any, own: set[str]) -> None:
@@ -32,9 +34,15 @@ def _data_form(self: Any) -> DataForm:
     dtype = np.dtype(floatx())
     nest = self.__dict__.get("_nest")
     if nest is None:
-        return DataForm((Column("x", dtype, True),), dtype)
+        return DataForm((Column("x", dtype, True),), dtype, learn=self.learned_form)
     names = [f"x[{i}]" for i in range(len(flatten(nest)))]
     return DataForm(tuple(Column(name, dtype, True) for name in names), dtype, flat=flatten)
+
+
+def _learned_form(self: Any, x: Any) -> DataForm:
+    """Return how the data look of which `x` are the inputs of one batch."""
+    self.see_data(x)
+    return replace(_data_form(self), learn=None)
 
 
 def _packed(self: Any, x: Any) -> Any:
@@ -77,12 +85,17 @@ def _build_from_data(self: Any, x: Any) -> None:
     """Build the layers by a call of the first rows of data."""
     if self.__dict__.get("_seen_tail") is not None:
         return
-    first = map_structure(lambda leaf: np.ascontiguousarray(leaf[:_FIRST]), _packed(self, x))
+    whole = _packed(self, x)
+    first = map_structure(lambda leaf: np.ascontiguousarray(leaf[:_FIRST]), whole)
     with build_lock:
         if not self.built:
             self.build_for(self.convert(first), {})
             self.built = True
-        y, _, _ = traced.forward(self, self.convert(first), False)
+        try:
+            y, _, _ = traced.forward(self, self.convert(first), False)
+        except Exception:  # a `call` for batches of one size: if it fails for that, it says why
+            first = whole
+            y, _, _ = traced.forward(self, self.convert(first), False)
     self._seen_tail = [np.shape(leaf)[1:] for leaf in flatten(y)]
     self._seen_input = [np.shape(leaf)[1:] for leaf in flatten(first)]
     shape = map_structure(lambda leaf: (None, *np.shape(leaf)[1:]), first)
@@ -145,6 +158,7 @@ def _checked_output_shape(self: Any, x: Any) -> Any:
 METHODS = {
     "see_data": _see_data,
     "data_form": _data_form,
+    "learned_form": _learned_form,
     "data_of": _data_of,
     "forward_with_mask": _forward_with_mask,
     "forward": _forward,
@@ -156,3 +170,30 @@ METHODS = {
     "compute_output_shape": _compute_output_shape,
     "checked_output_shape": _checked_output_shape,
 }
+
+
+class Holder(Model):
+    """A user's model without a `call`: its layers are its attributes, for a `train_step`.
+
+    Such a class gets this one as its base when its first model is made.
+    """
+
+    see_data = _see_data
+    data_form = _data_form
+    learned_form = _learned_form
+    data_of = _data_of
+    checked_output_shape = _checked_output_shape
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        """The layers among the attributes, in lists and dicts too."""
+        return traced.held(self, Layer)
+
+    @property
+    def own_variables(self) -> list[Any]:
+        """The weights of `add_weight`, and the variables among the attributes."""
+        return traced.held_variables(self)
+
+    def build_from_data(self, x: Any) -> None:
+        """Count as built: what is inside is built by its calls."""
+        self.built = True

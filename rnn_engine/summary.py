@@ -24,7 +24,10 @@ def _shape_of(layer: Any) -> str:
         return str(shapes[0] if len(shapes) == 1 else shapes)
     if not layer.built or layer.build_shape is None:
         return "?"
-    return str(layer.compute_output_shape(layer.build_shape))
+    try:
+        return str(layer.compute_output_shape(layer.build_shape))
+    except (NotImplementedError, TypeError, ValueError):  # a user's `call` takes more than shapes
+        return "?"
 
 
 def _count(layer: Any) -> str:

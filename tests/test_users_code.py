@@ -96,15 +96,88 @@ def test_two_tapes_side_by_side() -> None:
     np.testing.assert_allclose(ours[0][0], x.T @ (dy @ second.kernel.value.T), rtol=1e-5)
 
 
-def test_a_second_derivative_through_a_layer_is_refused() -> None:
-    layer, x = layers.Dense(2), ops.convert_to_tensor(array(2, 3))
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.SeparableConv1D(2, 2),
+        layers.LSTM(2, stateful=True),
+        layers.GRU(2, dropout=0.5),
+        layers.Dense(2, activation="sparsemax"),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_second_derivative_that_nobody_wrote_is_refused(layer: Any) -> None:
+    x = ops.convert_to_tensor(array(2, 4, 3))
     with GradientTape() as outer:
         outer.watch(x)
         with GradientTape() as inner:
             inner.watch(x)
-            y = ops.sum(layer(x) ** 2)
+            y = ops.sum(layer(x, training=True) ** 2)
         with pytest.raises(NotImplementedError, match="gradient of a gradient"):
             inner.gradient(y, x)
+        with outer.stop_recording():
+            assert np.any(np.asarray(inner_gradient(layer, x)))
+
+
+def inner_gradient(layer: Any, x: Any) -> Any:
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = ops.sum(layer(x, training=True) ** 2)
+    return tape.gradient(y, x)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.LayerNormalization(),
+        layers.BatchNormalization(),
+        layers.Conv1D(3, 2, activation="gelu"),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_second_derivative_is_the_slope_of_the_first(layer: Any) -> None:
+    # By differences: TensorFlow's own is off by some percent through a normalization.
+    below, above = layers.Dense(4, "tanh", dtype="float64"), layers.Dense(1, dtype="float64")
+    layer = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+    x = ops.convert_to_tensor(array(3, 5, 3).astype("float64"))
+    above(layer(below(x)))
+    weights = [below.kernel, layer.trainable_weights[0]]
+
+    def penalty() -> Any:
+        with GradientTape() as inner:
+            inner.watch(x)
+            y = above(layer(below(x), training=True))
+        return ops.sum(ops.square(inner.gradient(y, x)))
+
+    with GradientTape() as outer:
+        size = penalty()
+    for weight, gradient in zip(weights, outer.gradient(size, weights), strict=True):
+        before = weight.numpy()
+        step = np.zeros_like(before)
+        step.flat[1] = 1e-5
+        sides = []
+        for sign in (1, -1):
+            weight.assign(before + sign * step)
+            sides.append(float(penalty()))
+        weight.assign(before)
+        assert np.asarray(gradient).flat[1] == pytest.approx((sides[0] - sides[1]) / 2e-5, rel=1e-5)
+
+
+def test_a_second_derivative_of_two_dense_layers_by_hand() -> None:
+    first, second = layers.Dense(4, activation="tanh"), layers.Dense(1)
+    x = ops.convert_to_tensor(array(2, 3))
+    with GradientTape() as outer:
+        with GradientTape() as inner:
+            inner.watch(x)
+            y = second(first(x))
+        penalty = ops.sum(ops.square(inner.gradient(y, x)))
+    ours = outer.gradient(penalty, second.kernel)
+    h = np.tanh(np.asarray(x) @ first.kernel.value + first.bias.value)
+    weights, out = first.kernel.value, second.kernel.value[:, 0]
+    # dy/dx = W ((1 - h²) v), so d|dy/dx|²/dv = 2 (1 - h²) Wᵀ dy/dx.
+    slope = ((1 - h**2) * out) @ weights.T
+    expected = (2 * (1 - h**2) * (slope @ weights)).sum(axis=0)
+    np.testing.assert_allclose(np.asarray(ours)[:, 0], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_layer_of_the_library_below_a_tape_leaves_gradients_alone() -> None:

@@ -6,6 +6,7 @@ its bounds.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -95,8 +96,8 @@ class Traced(ArrayBox):
     __hash__ = ArrayBox.__hash__
 
     def numpy(self) -> np.ndarray:
-        """Return the values as a plain array."""
-        return np.asarray(value_of(self))
+        """Return the values as a plain array, one number as NumPy's number."""
+        return np.asarray(value_of(self))[()]
 
     def get_shape(self) -> tuple[int, ...]:
         """Return the shape."""
@@ -424,13 +425,25 @@ defvjp(
 )
 
 
+_erf_of_each = np.vectorize(math.erf, otypes=[np.float64])
+
+
+@primitive
+def erf(x: Any) -> Any:
+    """Return the error function of every element."""
+    return _erf_of_each(x).astype(x.dtype) if x.size else x
+
+
+defvjp(erf, lambda ans, x: lambda g: g * (2 / math.sqrt(math.pi)) * anp.exp(-anp.square(x)))
+
+
 def function_of(xp_name: str) -> Any:
     """Return the function of this name that records."""
     return globals()[xp_name] if xp_name in _OURS else getattr(anp, xp_name)
 
 
 _OURS = {
-    "maximum", "minimum", "power", "where", "get_item", "take_along_axis", "put_along_axis",
+    "erf", "get_item", "maximum", "minimum", "power", "put_along_axis", "take_along_axis", "where",
 }  # fmt: skip
 
 

@@ -32,8 +32,11 @@ class GradientTape:
     Notes
     -----
     Every layer and loss of the library is one step of the record, with its backward by
-    hand. So a gradient of a gradient goes through ops and not through layers: that raises
-    NotImplementedError. Needs the extra ``autograd``.
+    hand. For a gradient of a gradient, as a gradient penalty has it, that part is computed
+    once more in ops, far slower than by the kernels: `Dense`, `Conv1D` and `Conv2D`,
+    `SimpleRNN`, `LSTM`, `GRU` and their cells, `Bidirectional`, `TimeDistributed`, `Embedding`,
+    normalizations, dropout, pooling over time, merges, shapes, the usual activations and
+    losses. Others raise NotImplementedError. Needs the extra ``autograd``.
 
     Examples
     --------

@@ -20,6 +20,7 @@ from rnn_engine.data.structure import (
     stack_padded,
 )
 from rnn_engine.random import make_generator
+from rnn_engine.tensor import Tensor, as_tensor
 
 AUTOTUNE = -1
 _INFINITE, _UNKNOWN = -1, -2
@@ -28,7 +29,7 @@ _INFINITE, _UNKNOWN = -1, -2
 class Dataset:
     """A sequence of elements that can be read again and again (`tf.data.Dataset`).
 
-    An element is a NumPy array, or a tuple or dict of arrays. Each method returns a new
+    An element is an array (a `Tensor`), or a tuple or dict of arrays. Each method returns a new
     dataset; nothing is computed before it is iterated over. `fit`, `evaluate` and `predict`
     take one. Text stays Python text, where TensorFlow has bytes; arguments that only tell
     TensorFlow how to hurry (`num_parallel_calls`, `deterministic`, ...) are taken and have no
@@ -53,7 +54,7 @@ class Dataset:
         self._cardinality = cardinality
 
     def __iter__(self) -> Iterator[Any]:
-        return self._make()
+        return map(_shown, self._make())
 
     def __len__(self) -> int:
         count = self._count()
@@ -461,8 +462,8 @@ class Dataset:
         return np.asarray(self._count(), np.int64)
 
     def as_numpy_iterator(self) -> Iterator[Any]:
-        """Return an iterator over the elements."""
-        return iter(self)
+        """Return an iterator over the elements as NumPy's arrays and numbers."""
+        return (map_structure(_as_numpy, element) for element in self)
 
     def get_single_element(self) -> Any:
         """Return the only element.
@@ -490,7 +491,17 @@ class Dataset:
 _END = object()
 
 
+def _shown(element: Any) -> Any:
+    """Return an element as programs see it, in tensors, which have `numpy`."""
+    return map_structure(as_tensor, element)
+
+
+def _as_numpy(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Tensor) else value
+
+
 def _call(function: Callable[..., Any], element: Any) -> Any:
+    element = _shown(element)
     return function(*element) if isinstance(element, tuple) else function(element)
 
 

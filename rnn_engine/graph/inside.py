@@ -19,6 +19,18 @@ def with_inner(layers: Iterable[Any]) -> Iterator[Any]:
             waiting += reversed(layer.sublayers)
 
 
+def penalized(operation: Any) -> bool:
+    """Whether a layer, or one inside it, adds to the loss: a penalty on an output, `add_loss`.
+
+    Then it has a way back even where nothing above depends on its output.
+    """
+    if getattr(operation, "activity_regularizer", None) is not None:
+        return True
+    if not getattr(operation, "passes_penalties", False):
+        return False
+    return operation._traced or any(map(penalized, operation.sublayers))
+
+
 def is_stateful(layer: Any) -> bool:
     """Whether a layer, or one inside it, carries a state from batch to batch."""
     return any(getattr(inner, "stateful", False) for inner in with_inner([layer]))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.graph.inside import with_inner
+from rnn_engine.graph.inside import penalized
 from rnn_engine.graph.order import nodes_between
 from rnn_engine.graph.steps import PlainStep, Step, add, make_step, numpy_dtype
 from rnn_engine.graph.tensor import KerasTensor
@@ -138,7 +138,7 @@ class Layout:
             if number in turned:
                 path, dz = turned[number]
                 dy = path.back(dz, saved[number], wanted, dy)
-            elif dy is not None or step.operation.activity_regularizer is not None:
+            elif dy is not None or penalized(step.operation):
                 dy = step.operation.backward_with_penalty(dy, saved[number], wanted)
         if dy is not None and need_dx and dy.dtype is not wanted_type:
             dy = dy.astype(wanted_type, copy=False)
@@ -179,7 +179,7 @@ class Layout:
         wanted = {self.output_places[number] for number in numbers}
         found = []
         for step in reversed(self.steps):
-            if wanted.intersection(step.targets) or _penalized(step.operation):
+            if wanted.intersection(step.targets) or penalized(step.operation):
                 wanted.update(step.sources)
                 found.append(step.operation)
         return found
@@ -211,15 +211,7 @@ def _by_step(from_logits: Any) -> dict[int, tuple[Any, Any]]:
 
 def _learns(operation: Any) -> bool:
     """Whether a gradient by the output of an operation is of use."""
-    return bool(getattr(operation, "weights", ())) or _penalized(operation)
-
-
-def _penalized(operation: Any) -> bool:
-    """Whether a layer, or one inside it, has a penalty on its output."""
-    if not hasattr(operation, "activity_regularizer"):  # no layer
-        return False
-    layers = with_inner([operation])
-    return any(layer.activity_regularizer is not None for layer in layers)
+    return bool(getattr(operation, "weights", ())) or penalized(operation)
 
 
 def empty(shape: Any, dtype: Any) -> np.ndarray:

@@ -65,6 +65,22 @@ class Node:
         """The calls whose outputs this one takes."""
         return [tensor.node for tensor in self.inputs if tensor.node is not None]
 
+    def mask_of(self, index: int) -> Any:
+        """Return the symbolic mask of one of the outputs, None without one."""
+        layer = self.operation
+        if self.is_input or not hasattr(layer, "compute_mask"):  # masks end at an op, as in Keras
+            return None
+        inputs = layer.bind(*self.args, **self.kwargs)[0]
+        masks = self.kwargs.get("mask")
+        if masks is None:
+            masks = map_structure(lambda leaf: getattr(leaf, "_keras_mask", None), inputs)
+            if all(mask is None for mask in flatten(masks)):
+                masks = None
+        if not layer.makes_masks and (masks is None or not layer.supports_masking):
+            return None
+        found = layer.compute_mask(inputs, masks)
+        return found[index] if isinstance(found, list | tuple) else found
+
     def filled(self, values: list[Any]) -> tuple[Any, dict[str, Any]]:
         """Return the arguments with `values` in place of the input tensors, in their order."""
         following = iter(values)

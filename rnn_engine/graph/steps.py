@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_engine.graph.inside import penalized
 from rnn_engine.graph.nest import flatten, map_structure
 from rnn_engine.graph.operation import Node
 from rnn_engine.graph.tensor import KerasTensor
@@ -115,7 +116,7 @@ class PlainStep(_OfLayer):
     def backward(self, gradients: Values, saved: Any, need_dx: bool) -> None:
         """Go back through the layer."""
         dy, layer = gradients[self.target], self.operation
-        if dy is None and layer.activity_regularizer is None:
+        if dy is None and not penalized(layer):
             return
         gradients[self.target] = None
         dx = layer.backward_with_penalty(dy, saved, need_dx or self.useful)
@@ -187,7 +188,7 @@ class LayerStep(_OfLayer):
         """Go back through the layer."""
         layer = self.operation
         dys = [gradients[target] for target in self.targets]
-        if all(dy is None for dy in dys) and layer.activity_regularizer is None:
+        if all(dy is None for dy in dys) and not penalized(layer):
             return
         for target in self.targets:
             gradients[target] = None
@@ -271,6 +272,8 @@ def _symbolic(values: Any) -> list[KerasTensor]:
 
 def _spread(result: Any, count: int) -> list[Any]:
     """Return what a backward gave as a list of `count` gradients."""
+    if result is None or (isinstance(result, list | tuple) and not result):
+        return [None] * count
     if count == 1:
         return [result[0] if isinstance(result, list | tuple) else result]
-    return [None] * count if result is None or len(result) == 0 else flatten(result)
+    return flatten(result)

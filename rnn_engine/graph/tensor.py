@@ -87,6 +87,15 @@ class KerasTensor:
             return History(None, 0, 0)
         return History(self.node.operation, self.node.place, self.index)
 
+    @property
+    def _keras_mask(self) -> Any:
+        """The mask of the tensor, symbolic too; as in Keras there is no such name without one."""
+        if not hasattr(self, "_mask"):
+            self._mask = None if self.node is None else self.node.mask_of(self.index)
+        if self._mask is None:
+            raise AttributeError("'KerasTensor' object has no attribute '_keras_mask'")
+        return self._mask
+
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         raise ValueError(f"{_SYMBOLIC}a NumPy array.")
 

@@ -33,10 +33,16 @@ from rnn_engine.checks import (
 )
 from rnn_engine.config import MIXED, policy_name, standardize_dtype
 from rnn_engine.graph import KerasTensor, Node, Operation, is_symbolic, map_structure
-from rnn_engine.graph.inside import is_stateful
+from rnn_engine.graph.inside import is_stateful, penalized
 from rnn_engine.initializers.deferred import blank
 from rnn_engine.initializers.initializer import check_shape
-from rnn_engine.layers.calls import call_in_context, is_special, stand_below
+from rnn_engine.layers.calls import (
+    call_in_context,
+    is_special,
+    penalty_scale,
+    signature_of,
+    stand_below,
+)
 from rnn_engine.layers.guard import check_change, describe_sizes, is_ours
 from rnn_engine.layers.proofs import Proved, proved, shape_of
 from rnn_engine.registry import Registry
@@ -45,6 +51,9 @@ from rnn_engine.utils.naming import auto_name
 from rnn_engine.variable import Variable, writes, writing
 
 registry = Registry("layer")
+
+BY_NAME: Any = type("_ByName", (), {"__repr__": lambda self: "<by name>"})()
+"""Stands for the input of a call that gives it by the name that it has in `call`."""
 
 Shape = tuple[int | None, ...]
 
@@ -165,8 +174,14 @@ class Layer(Operation):
     # Name of a mixed policy (`dtype_policies`), or None, and whether what leaves is float16.
     _policy: str | None = None
     _gives_half = False
+    # Whether penalties of layers inside go back through it, also from no gradient at all.
+    passes_penalties = False
+    # Whether what a call adds to the loss, here or inside, is noted for `losses`.
+    notes_losses = False
     # Names of the arguments of a call that may follow the input without a name.
     call_arguments: tuple[str, ...] = ()
+    # What Keras's `call` names the input.
+    input_argument = "inputs"
 
     def __init__(
         self,
@@ -220,6 +235,11 @@ class Layer(Operation):
                 self.create_weights(shape)
                 self.build_shape = shape
                 self.built = True
+                self.note_losses()
+
+    def note_losses(self) -> None:
+        """Find out whether a call adds to the loss: what is inside is there now."""
+        self.notes_losses = penalized(self)
 
     def create_weights(self, input_shape: Shape) -> None:
         """Create the weights; layers without any need not override this."""
@@ -336,7 +356,12 @@ class Layer(Operation):
     # --- the way of the data --------------------------------------------------
 
     def __call__(
-        self, inputs: Any, *args: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
+        self,
+        inputs: Any = BY_NAME,
+        *args: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """Apply the layer to an array, building it first if needed.
 
@@ -352,14 +377,20 @@ class Layer(Operation):
             with it, as Keras's tensors do: pass it on, or use a model.
         """
         if type(inputs) is not np.ndarray or self._traced or OPEN:
+            if inputs is BY_NAME:
+                inputs = self.input_by_name(kwargs)
             if is_symbolic(inputs, args, list(kwargs.values())):
                 return self.symbolic_call(inputs, *args, training=training, mask=mask, **kwargs)
             if self._traced or OPEN or is_special(inputs, args, kwargs):
                 return call_in_context(self, inputs, args, training, mask, kwargs)
+        if self.notes_losses:
+            return call_in_context(self, inputs, args, training, mask, kwargs)
         inputs, options = self.bind(inputs, *args, **kwargs)
         x = self.convert(inputs)
         if not self.built:
             self.build(self.shape_for(x))
+            if penalized(self):
+                return call_in_context(self, x, (), training, mask, options)
         if mask is not None and type(x) is np.ndarray:
             mask = as_bools(mask)
         before = writes.count
@@ -375,9 +406,18 @@ class Layer(Operation):
             y = self.halved(y)
         if self.makes_masks:
             y = y.view(Tensor)
-            y._keras_mask = self.compute_mask(x, mask)
+            y._keras_mask = as_tensor(self.compute_mask(x, mask))
             return y
         return y.view(Tensor) if type(y) is np.ndarray else map_structure(as_tensor, y)
+
+    def input_by_name(self, kwargs: dict[str, Any]) -> Any:
+        """Take the input out of the arguments of a call that names it as `call` does."""
+        name = self.input_argument
+        if self._traced:
+            name = next(iter(signature_of(type(self).call).names), name)
+        if name not in kwargs:
+            raise TypeError(f"missing a required argument: {name!r}")
+        return kwargs.pop(name)
 
     def halved(self, y: Any) -> Any:
         """Return outputs in the half type of the policy, as they leave a layer or a model."""
@@ -632,6 +672,8 @@ class Layer(Operation):
         what = f"The gradient of the activity regularizer of layer {self.name!r}"
         slope = as_gradient(self.activity_regularizer.gradient(y), y.shape, y.dtype, what)
         slope = slope / y.dtype.type(len(y))
+        if (scale := penalty_scale()) != 1.0:
+            slope = slope * y.dtype.type(scale)
         return slope if dy is None else dy + slope
 
     def returns_input(self, training: bool) -> bool:
@@ -737,12 +779,11 @@ class Layer(Operation):
     def losses(self) -> list[Any]:
         """Penalties of the regularizers on trained weights, and what `add_loss` was given.
 
-        The latter come from the last call outside of `fit`, of a layer with a `call` of a
-        user's. Penalties on activities of other layers are in what `forward` saves, so that
-        these carry nothing from call to call.
+        The latter, and penalties on activities, come from the last call outside of `fit`:
+        those of the layers inside a model, or another layer, as one sum.
         """
         regularized = [v for v in self.trainable_weights if v.regularizer is not None]
-        if OPEN or self._traced:
+        if OPEN or self._traced or self.notes_losses:
             from rnn_engine.layers.users import losses_of
 
             return losses_of(self, regularized)
@@ -826,7 +867,9 @@ class Layer(Operation):
 
     def __getstate__(self) -> dict[str, Any]:
         # The graphs that a layer stands in are no part of it: a model brings its own along.
-        return {**vars(self), "_inbound_nodes": []}
+        state = {**vars(self), "_inbound_nodes": []}
+        state.pop("_call_losses", None)  # values of a tape, perhaps
+        return state
 
     def __dir__(self) -> list[str]:
         """Return the names for programs: what completion shows."""

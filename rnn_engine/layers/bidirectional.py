@@ -76,6 +76,7 @@ class Bidirectional(Layer):
 
     saves_on_demand = True
     call_arguments = ("initial_state",)
+    passes_penalties = True
 
     def __init__(
         self,
@@ -210,17 +211,22 @@ class Bidirectional(Layer):
 
     def __call__(  # type: ignore[override]  # the state comes second, as in Keras
         self,
-        inputs: Any,
+        inputs: Any = None,
         initial_state: Any = None,
         *,
         training: bool | None = None,
         mask: Any = None,
+        sequences: Any = None,
     ) -> Any:
-        """Apply the layer; a stateful one is built for the batch size it meets first."""
+        """Apply the layer; a stateful one is built for the batch size it meets first.
+
+        The input may be called `sequences`, as Keras 3 has it, or `inputs`, as Keras 2 had it.
+        """
+        inputs = sequences if inputs is None else inputs
         if is_symbolic(inputs, initial_state):
             given = {} if initial_state is None else {"initial_state": initial_state}
             return self.symbolic_call(inputs, training=training, mask=mask, **given)
-        if OPEN or is_special(inputs, initial_state, {}):
+        if OPEN or self.notes_losses or is_special(inputs, initial_state, {}):
             given = {} if initial_state is None else {"initial_state": initial_state}
             return call_in_context(self, inputs, (), training, mask, given)
         x = self.convert(inputs)

@@ -129,5 +129,12 @@ def call_recorded(cell: Any, x: Any, states: list[Any], training: bool) -> tuple
 
         return [output, *new], back
 
-    output, *new = (as_tensor(t) for t in steps.record(function, [x, *states], variables))
+    def again(*tensors: Any) -> list[Any]:
+        from rnn_engine.autodiff.in_ops.recurrent import step_of
+
+        y, after = step_of(cell, cell, training)(tensors[0], list(tensors[1:]))
+        return [y, *after]
+
+    found = steps.record(function, [x, *states], variables, again)
+    output, *new = map(as_tensor, found)
     return output, new

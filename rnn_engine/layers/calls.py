@@ -32,6 +32,7 @@ class Context:
 
 class _Local(threading.local):
     context: Context | None = None
+    scale: float = 1.0
 
 
 _local = _Local()
@@ -40,6 +41,24 @@ _local = _Local()
 def current() -> Context | None:
     """Return the innermost call of this thread, None outside of all."""
     return _local.context
+
+
+def penalty_scale() -> float:
+    """Return the gradient by the penalties on activities, 1 but where a tape tells another."""
+    return _local.scale
+
+
+class scaled_penalties:
+    """Within it, penalties on activities go back with this gradient."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+    def __enter__(self) -> None:
+        self.kept, _local.scale = _local.scale, self.scale
+
+    def __exit__(self, *error: Any) -> None:
+        _local.scale = self.kept
 
 
 def is_special(inputs: Any, args: Any, kwargs: Any) -> bool:

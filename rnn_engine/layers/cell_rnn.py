@@ -50,17 +50,22 @@ class CellRNN(RNN):
 
     def __call__(  # type: ignore[override]  # the state comes second, as in Keras
         self,
-        inputs: Any,
+        inputs: Any = None,
         initial_state: Any = None,
         *,
         training: bool | None = None,
         mask: Any = None,
+        sequences: Any = None,
     ) -> Any:
-        """Apply the layer; a stateful one is built for the batch size it meets first."""
+        """Apply the layer; a stateful one is built for the batch size it meets first.
+
+        The input may be called `sequences`, as Keras 3 has it, or `inputs`, as Keras 2 had it.
+        """
+        inputs = sequences if inputs is None else inputs
         if (
             (mask is None and initial_state is None and not training)
             and (type(inputs) is np.ndarray and inputs.dtype is self._np_dtype)
-            and (self.built and not self._gives_half and not OPEN)
+            and (self.built and not self._gives_half and not OPEN and not self.notes_losses)
         ):
             before = writes.count
             y = self._last(inputs)

@@ -1,10 +1,12 @@
 """`Embedding`."""
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from rnn_engine import constraints, initializers, regularizers
+from rnn_engine.graph import KerasTensor
 from rnn_engine.kernels import embedding as kernels
 from rnn_engine.kernels import threads
 from rnn_engine.layers.base import Layer, registry
@@ -101,7 +103,12 @@ class Embedding(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return where the index is not 0, with `mask_zero`; else None."""
-        return np.not_equal(inputs, 0) if self.mask_zero else None
+        if not self.mask_zero:
+            return None
+        if isinstance(inputs, KerasTensor):
+            ops: Any = importlib.import_module("rnn_engine.ops")
+            return ops.not_equal(inputs, 0)
+        return np.not_equal(inputs, 0)
 
     def forward(self, x: np.ndarray, training: bool = False, mask: Any = None) -> Any:
         """Return the rows; a sequence of them lies time-major in memory."""

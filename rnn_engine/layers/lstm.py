@@ -172,7 +172,7 @@ class LSTM(CellRNN):
         Let the bias of the forget gate begin at one.
     kernel_regularizer, recurrent_regularizer, bias_regularizer : Regularizer, optional
     activity_regularizer : Regularizer, optional
-        Penalty on the output, as Keras documents it; Keras 3.15 forgets to apply it.
+        Penalty on the output.
     kernel_constraint, recurrent_constraint, bias_constraint : Constraint, optional
     dropout, recurrent_dropout : float
         Share of the inputs, and of the state where it meets the recurrent kernel, that

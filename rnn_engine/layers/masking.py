@@ -1,11 +1,13 @@
 """`Masking`."""
 
+import importlib
 import math
 from typing import Any
 
 import numpy as np
 
 from rnn_engine.checks import compact
+from rnn_engine.graph import KerasTensor
 from rnn_engine.kernels.masking import clear_closed, find_open
 from rnn_engine.layers.base import Layer, registry
 
@@ -40,6 +42,9 @@ class Masking(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return where any feature of a step is not the value."""
+        if isinstance(inputs, KerasTensor):
+            ops: Any = importlib.import_module("rnn_engine.ops")
+            return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
         value = np.asarray(self.mask_value, inputs.dtype)
         return np.not_equal(inputs, value).any(axis=-1)
 

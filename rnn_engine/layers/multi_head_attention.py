@@ -308,6 +308,8 @@ class MultiHeadAttention(SeveralInputs):
             as_float_array(x, self._np_dtype, name) for x, name in zip(inputs, names, strict=False)
         ]
 
+    input_argument = "query"
+
     # The first argument is called as in Keras's `call`.
     def bind(self, query: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:  # type: ignore[override]
         """Return the inputs of a call as a list, and its other arguments by name."""

@@ -113,19 +113,24 @@ class Recurrent(Layer):
 
     def __call__(  # type: ignore[override]  # the state comes second, as in Keras
         self,
-        inputs: Any,
+        inputs: Any = None,
         initial_state: Any = None,
         *,
         training: bool | None = None,
         mask: Any = None,
+        sequences: Any = None,
     ) -> Any:
-        """Apply the layer; a stateful one is built for the batch size it meets first."""
+        """Apply the layer; a stateful one is built for the batch size it meets first.
+
+        The input may be called `sequences`, as Keras 3 has it, or `inputs`, as Keras 2 had it.
+        """
+        inputs = sequences if inputs is None else inputs
         x = inputs
         plain = type(x) is np.ndarray and x.dtype is self._np_dtype and initial_state is None
-        if not plain or OPEN:
+        if not plain or OPEN or self.notes_losses:
             if is_symbolic(inputs, initial_state):
                 return self.symbolic_recurrence(inputs, initial_state, training, mask)
-            if OPEN or is_special(inputs, initial_state, {}):
+            if OPEN or self.notes_losses or is_special(inputs, initial_state, {}):
                 given = {} if initial_state is None else {"initial_state": initial_state}
                 return call_in_context(self, inputs, (), training, mask, given)
             x = self.convert(inputs)

@@ -7,6 +7,7 @@ import numpy as np
 
 from rnn_engine.checks import as_gradient
 from rnn_engine.layers.base import Layer, Penalized, registry
+from rnn_engine.layers.calls import penalty_scale, scaled_penalties
 from rnn_engine.layers.recurrent import Recurrent
 from rnn_engine.layers.wrapper import Wrapper, build_inside
 
@@ -59,6 +60,11 @@ class TimeDistributed(Wrapper):
     array([[[3., 3.],
             [3., 3.]]], dtype=float32)
     """
+
+    @property
+    def passes_penalties(self) -> bool:  # type: ignore[override]  # the inner layer decides
+        """Whether the inner layer is a model: its own penalty does not count, as in Keras."""
+        return bool(self.layer.passes_penalties)
 
     def _refusal(self, layer: Any) -> str:
         return (
@@ -144,7 +150,7 @@ class TimeDistributed(Wrapper):
             )
         return mask
 
-    def backward(self, dy: np.ndarray, saved: "SavedSteps", need_dx: bool = True) -> Any:
+    def backward(self, dy: Any, saved: "SavedSteps", need_dx: bool = True) -> Any:
         """Add the weight gradients of all steps; return dx, or None.
 
         Raises
@@ -153,6 +159,8 @@ class TimeDistributed(Wrapper):
             If `dy` is not of the shape of the output.
         """
         dtype, what = np.dtype(self.layer.output_dtype), f"The gradient for layer {self.name!r}"
+        if dy is None:  # for the penalties inside
+            dy = np.zeros(saved.shape, dtype)
         dy = as_gradient(dy, saved.shape, dtype, what)
         if saved.swapped is None:
             parts = [
@@ -160,7 +168,8 @@ class TimeDistributed(Wrapper):
                 for t in range(len(saved.steps) - 1, -1, -1)
             ]
             return self._own(np.stack(parts[::-1], axis=1)) if need_dx else None
-        dx = self.layer.backward(_fold(dy, saved.swapped), saved.steps[0], need_dx)
+        with scaled_penalties(penalty_scale() * saved.shape[1]):
+            dx = self.layer.backward(_fold(dy, saved.swapped), saved.steps[0], need_dx)
         return self._own(_unfold(dx, saved.shape, saved.swapped)) if need_dx else None
 
     def _own(self, dx: np.ndarray) -> np.ndarray:
@@ -168,9 +177,13 @@ class TimeDistributed(Wrapper):
         return dx.astype(self._np_dtype, copy=False)
 
     def penalties(self, saved: Any) -> float:
-        """Return the penalties on activities: this layer's, and those inside a model."""
+        """Return the penalties on activities: this layer's, and those inside a model.
+
+        These are over the size of the batch, step by step, also where all steps are one batch.
+        """
         kept = saved.saved if type(saved) is Penalized else saved
-        return super().penalties(saved) + sum(map(self.layer.penalties, kept.steps))
+        steps = 1 if kept.swapped is None else kept.shape[1]
+        return super().penalties(saved) + steps * sum(map(self.layer.penalties, kept.steps))
 
 
 def _step_by_step(layer: Any, training: bool) -> bool:

@@ -5,6 +5,7 @@ Below a `GradientTape` of the user's, `call` is a part of that tape's record. Ea
 the library is one step of a record, with its `backward` by hand.
 """
 
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,16 @@ import numpy as np
 
 from rnn_engine.autodiff import recording
 from rnn_engine.checks import as_bools, as_float_array, as_numbers
+from rnn_engine.graph.inside import penalized
 from rnn_engine.graph.nest import flatten, map_structure, pack_as
-from rnn_engine.layers.calls import alone, current, inside, signature_of
+from rnn_engine.layers.calls import (
+    alone,
+    current,
+    inside,
+    penalty_scale,
+    scaled_penalties,
+    signature_of,
+)
 from rnn_engine.tensor import Tensor, as_tensor, mask_of
 from rnn_engine.variable import Variable, apart
 
@@ -114,7 +123,17 @@ def regularized(regularizer: Any, value: Any) -> Any:
         number = np.asarray(regularizer(array), array.dtype)
         return [number], lambda g, wanted: [g[0] * regularizer.gradient(array)]
 
-    return as_tensor(steps.record(function, [value])[0])
+    def again(x: Any) -> list[Any]:
+        ops: Any = importlib.import_module("rnn_engine.ops")
+        if type(regularizer).__name__ not in ("L1", "L2", "L1L2"):
+            raise NotImplementedError(
+                f"There is no gradient of a gradient of the regularizer {regularizer!r}; write it "
+                f"in ops."
+            )
+        l1, l2 = getattr(regularizer, "l1", 0.0), getattr(regularizer, "l2", 0.0)
+        return [l1 * ops.sum(ops.abs(x)) + l2 * ops.sum(ops.square(x))]
+
+    return as_tensor(steps.record(function, [value], again=again)[0])
 
 
 def backward(layer: Any, dy: Any, saved: Record, need_dx: bool = True) -> Any:
@@ -127,7 +146,7 @@ def backward(layer: Any, dy: Any, saved: Record, need_dx: bool = True) -> Any:
         if slope is not None and (seen := tape._seen(leaf)) is not None
     ]
     pairs += [
-        (seen._node, np.ones(seen.shape, seen.dtype))
+        (seen._node, np.full(seen.shape, penalty_scale(), seen.dtype))
         for loss in saved.losses
         if (seen := tape._seen(loss)) is not None
     ]
@@ -212,16 +231,32 @@ def call(layer: Any, inputs: Any, args: Any, training: Any, mask: Any, kwargs: A
         if not layer.built:
             layer.build(layer.shape_for(x))
         given = {name: map_structure(untaped, value) for name, value in options.items()}
-        y, out, _ = layer.forward_with_mask(x, bool(training), _bools(mask), **given)
-        if context is not None:
-            _add_activity(layer, y, context.losses)
+        y, out, saved = layer.forward_with_mask(x, bool(training), _bools(mask), **given)
+        if layer.notes_losses:
+            note(layer, layer.penalties(saved))
+            y = x.copy() if y is x else y
+        if layer._gives_half and context is None:
+            y = layer.halved(y)
         return layer.nested_outputs(with_masks(y, out), options)
+    if hasattr(layer, "forward_by_layers") and len(recording.open_tapes()) > 1 and not options:
+        # Each layer is a step of its own, through which a gradient of a gradient can go.
+        with inside(layer, training):
+            return layer.nested_outputs(layer.forward_by_layers(inputs, training, mask), options)
     y = _as_step(layer, type(layer), inputs, training, mask, options)
     if layer.activity_regularizer is not None:
         losses: list[Any] = []
         _add_activity(layer, y, losses)
         layer.add_loss(losses)
     return layer.nested_outputs(y, options)
+
+
+def note(layer: Any, loss: Any) -> None:
+    """Add to the losses of a call the sum of those of the layers inside, in place of these."""
+    if isinstance(loss, float):
+        loss = np.asarray(loss, layer._np_dtype)
+    for inner in layer.sublayers:
+        inner.clear_losses()
+    layer.add_loss(as_tensor(loss))
 
 
 def call_as(layer: Any, parent: Any, inputs: Any, args: Any, kwargs: Any) -> Any:
@@ -277,17 +312,33 @@ def _as_step(
     if not layer.built:
         layer.build(cls.shape_for(layer, convert(map_structure(untaped, inputs))))
     variables = layer.trainable_weights
+    # Beside its own penalty, which the caller sees to.
+    noted = layer.passes_penalties and any(map(penalized, layer.sublayers))
     form: Any = None
     mask_out: Any = None
+    way_back: Any = None
 
-    def function(*arrays: Any) -> steps.Outputs:
-        nonlocal form, mask_out
-        x = convert(pack_as(inputs, arrays[: len(leaves)]))
-        following = iter(arrays[len(leaves) :])
-        filled = {
+    def filled_options(tensors: Any) -> dict[str, Any]:
+        following = iter(tensors)
+        return {
             **options,
             **{n: map_structure(lambda _: next(following), options[n]) for n in names},
         }
+
+    def again(*tensors: Any) -> list[Any]:
+        from rnn_engine.autodiff import in_ops
+
+        def slope(dy: Any) -> Any:
+            return way_back([dy], [True] * len(tensors))[0]
+
+        given = filled_options(tensors[len(leaves) :])
+        call = in_ops.Call(bool(training), _bools(mask), given, form, slope)
+        return flatten(in_ops.called(layer, cls, pack_as(inputs, tensors[: len(leaves)]), call))
+
+    def function(*arrays: Any) -> steps.Outputs:
+        nonlocal form, mask_out, way_back
+        x = convert(pack_as(inputs, arrays[: len(leaves)]))
+        filled = filled_options(arrays[len(leaves) :])
         keep = {"keep": True} if cls.saves_on_demand else {}
         given = (layer, x, bool(training), _bools(mask))
         with recording.silenced(), alone():
@@ -297,16 +348,25 @@ def _as_step(
                 form, saved = cls.forward(*given, **keep, **filled)
                 mask_out = cls.compute_mask(layer, x, mask)
         outputs = flatten(form)
+        count = len(outputs)
+        if noted:
+            outputs = [*outputs, np.asarray(cls.penalties(layer, saved), layer._np_dtype)]
 
         def back(gradients: list[Any], wanted: list[bool]) -> list[Any]:
-            dy = gradients[0] if len(outputs) == 1 else pack_as(form, gradients)
-            with apart(variables) as found, recording.silenced():
+            slope = gradients[count] if noted else 1.0
+            gradients = gradients[:count]
+            dy = gradients[0] if count == 1 else pack_as(form, gradients)
+            scale = scaled_penalties(0.0 if slope is None else float(slope))
+            with apart(variables) as found, recording.silenced(), scale:
                 dx = cls.backward(layer, dy, saved, any(wanted[: len(arrays)]))
             return [*_by_arguments(dx, len(leaves), len(arrays)), *found()]
 
+        way_back = back
         return outputs, back
 
-    tensors = steps.record(function, [*leaves, *given], variables)
+    tensors = steps.record(function, [*leaves, *given], variables, again)
+    if noted:
+        note(layer, tensors.pop())
     return with_masks(pack_as(form, [as_tensor(tensor) for tensor in tensors]), mask_out)
 
 

@@ -265,6 +265,7 @@ _METHODS = {
     "compute_output_spec": _compute_output_spec,
     "compute_output_shape": compute_output_shape,
     "takes_integers": True,
+    "passes_penalties": True,
     "sublayers": property(_sublayers),
     "own_variables": property(_own_variables),
 }

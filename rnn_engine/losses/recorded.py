@@ -33,7 +33,23 @@ def on_a_tape(loss: Any, y_true: Any, y_pred: Any, sample_weight: Any, mask: Any
 
         return [np.asarray(value)], back
 
-    return steps.record(function, [y_true, y_pred])[0]
+    def again(t: Any, p: Any) -> list[Any]:
+        name = getattr(getattr(loss, "fn", None), "__name__", loss.name)
+        values = _in_ops(name, t, p, getattr(loss, "_fn_kwargs", {}))
+        plan = weigh(tuple(values.shape), values.dtype, sample_weight, mask, loss.reduction)
+        return [_reduce(importlib.import_module("rnn_engine.ops"), values, plan)]
+
+    return steps.record(function, [y_true, y_pred], again=again)[0]
+
+
+def _in_ops(name: str, t: Any, p: Any, options: dict[str, Any]) -> Any:
+    """Return the values of a loss in ops, for a gradient of its gradient."""
+    from rnn_engine.autodiff.in_ops import loss_values
+
+    classes = name.startswith("sparse")
+    if not classes and np.ndim(t) < np.ndim(p) and np.shape(p)[-1] == 1:
+        t = importlib.import_module("rnn_engine.ops").expand_dims(t, -1)
+    return loss_values(name, t if classes else t.astype(p.dtype), p, options)
 
 
 def _slope(loss: Any, t: Any, p: Any, sample_weight: Any, mask: Any, upstream: Any) -> Any:
@@ -93,4 +109,7 @@ def values_on_a_tape(formula: Any, y_true: Any, y_pred: Any, options: Any) -> An
 
         return [np.asarray(values)], back
 
-    return steps.record(function, [y_true, y_pred])[0]
+    def again(t: Any, p: Any) -> list[Any]:
+        return [_in_ops(formula.name, t, p, options)]
+
+    return steps.record(function, [y_true, y_pred], again=again)[0]

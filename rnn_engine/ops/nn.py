@@ -83,9 +83,11 @@ def _inverse_of_erf(y: np.ndarray) -> np.ndarray:
 
 def _function_op(name: str, function: Any, slope: Any) -> None:
     """Enter an op of a function and its slope, by the input and the output."""
+    function_name = name
 
     class Function:
         from_input = True
+        name = function_name
 
         def __call__(self, z: Any) -> Any:
             return function(z).astype(z.dtype) if z.size else z
@@ -97,7 +99,11 @@ def _function_op(name: str, function: Any, slope: Any) -> None:
 
     def compute(xp: Any, x: Any) -> Any:
         x = to_float(x)
-        return chosen(np.asarray(x)) if xp is np else activate(chosen, x)
+        if xp is np:
+            return chosen(np.asarray(x))
+        if name in ("erf", "erfc"):
+            return xp.erf(x) if name == "erf" else 1.0 - xp.erf(x)
+        return activate(chosen, x)
 
     compute.__name__ = compute.__qualname__ = name
     compute.__doc__ = f"Return `{name}` of every element. Mirrors `keras.ops.{name}`."

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.ops.dispatch import OPS, dtype_named, plain_array, shown
+from rnn_engine.optimizers.sparse import SparseGrad
 from rnn_engine.tensor import Tensor
 
 TABLE: dict[str, Any] = {}
@@ -344,8 +345,21 @@ def pad(
 @_in(TABLE)
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: Any = None) -> Any:
     """Return a tensor shortened to a norm."""
-    norm = OPS["norm"](t, axis=axes, keepdims=axes is not None)
-    return OPS["multiply"](t, OPS["divide"](clip_norm, OPS["maximum"](norm, clip_norm)))
+    numbers = _numbers(t)
+    norm = OPS["norm"](numbers, axis=axes, keepdims=axes is not None)
+    return _scaled(t, OPS["divide"](clip_norm, OPS["maximum"](norm, clip_norm)))
+
+
+def _numbers(t: Any) -> Any:
+    """Return what a norm is of: of rows of a table, as in TensorFlow, each row that comes."""
+    return t.values if isinstance(t, SparseGrad) else t
+
+
+def _scaled(t: Any, factor: Any) -> Any:
+    """Return a tensor, or rows of a table, times a number."""
+    if isinstance(t, SparseGrad):
+        return t.with_values(np.asarray(OPS["multiply"](t.values, factor)))
+    return OPS["multiply"](t, factor)
 
 
 @_in(TABLE)
@@ -360,7 +374,7 @@ def unique(x: Any, out_idx: Any = "int32", name: Any = None) -> Any:
 
 def global_norm(t_list: Any, name: Any = None) -> Any:
     """Return the norm of all tensors together."""
-    squares = [OPS["sum"](OPS["square"](np.asarray(t))) for t in t_list if t is not None]
+    squares = [OPS["sum"](OPS["square"](_numbers(t))) for t in t_list if t is not None]
     return OPS["sqrt"](add_n(squares))
 
 
@@ -369,7 +383,7 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
     """Return tensors shortened to a common norm, and the norm that they had."""
     norm = global_norm(t_list) if use_norm is None else use_norm
     factor = OPS["divide"](clip_norm, OPS["maximum"](norm, clip_norm))
-    return [None if t is None else OPS["multiply"](np.asarray(t), factor) for t in t_list], norm
+    return [None if t is None else _scaled(t, factor) for t in t_list], norm
 
 
 @_in(TABLE)
@@ -474,6 +488,7 @@ TABLE.update(
     Tensor=Tensor, TensorShape=TensorShape, name_scope=name_scope, is_tensor=OPS["is_tensor"],
     custom_gradient=OPS["custom_gradient"], newaxis=None, clip=OPS["clip"],
     searchsorted=OPS["searchsorted"], bool=np.dtype("bool"), double=np.dtype("float64"),
+    string=np.dtype(str),
     **{
         name: np.dtype(name)
         for name in (

@@ -9,13 +9,15 @@ import numpy as np
 from rnn_engine.kernels.embedding import scatter_add
 
 
-class SparseGrad:
+class SparseGrad(np.lib.mixins.NDArrayOperatorsMixin):
     """Rows of a gradient that is zero elsewhere, as `tf.IndexedSlices`.
 
     An index may occur several times: its rows add up. The optimizer is told of
     each occurrence rather than of the sums, because Keras on TensorFlow squares
     (and clips) the occurrences one by one; a merged gradient would train
     differently from Keras under Adam and its kin.
+
+    Whatever else reads it, an op, a function of NumPy or an operator, sees the dense array.
 
     Parameters
     ----------
@@ -74,6 +76,24 @@ class SparseGrad:
         dense = np.zeros(self.shape, self.values.dtype)
         self.add_to(dense)
         return dense
+
+    def numpy(self) -> np.ndarray:
+        """Return the gradient as an array, as `to_dense`."""
+        return self.to_dense()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.to_dense().astype(dtype or self.dtype, copy=False)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        arrays = [np.asarray(x) if isinstance(x, SparseGrad) else x for x in inputs]
+        return getattr(ufunc, method)(*arrays, **kwargs)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def with_values(self, values: Any) -> "SparseGrad":
+        """Return the same rows with other numbers."""
+        return SparseGrad(self.indices, values, self.shape)
 
     def add_to(self, dense: np.ndarray) -> None:
         """Add the rows to a C-contiguous array of the variable's shape, in their order."""

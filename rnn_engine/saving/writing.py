@@ -50,7 +50,8 @@ def _check_shared(model: Any, written: sharing.Written) -> None:
     Raises
     ------
     ValueError
-        If the `get_config` of a layer around it does not: loading would make two of it.
+        If the `get_config` of a layer around it does not: loading would make two of it. What
+        no config tells of is made, and shared, by the constructor of a user's class.
     """
     holders: dict[int, list[Any]] = {}
     waiting = [model]
@@ -60,7 +61,8 @@ def _check_shared(model: Any, written: sharing.Written) -> None:
             holders.setdefault(id(inner), []).append((layer.name, inner.name))
             waiting.append(inner)
     for key, places in holders.items():
-        if 1 < len(places) != len(written.configs.get(key, ())):
+        told = len(written.configs.get(key, ()))
+        if told and 1 < len(places) != told:
             raise ValueError(
                 f"The model cannot be saved: layer {places[0][1]!r} is shared by "
                 f"{sorted({repr(name) for name, _ in places})}, and the get_config of one of "

@@ -34,6 +34,8 @@ class BatchReader:
         """
         try:
             x, y, weight = unpack_x_y_sample_weight(data)
+            if self.form.learn is not None:
+                self.form = self.form.learn(x)
             if self.class_weight is not None:
                 if weight is not None:
                     raise ValueError(

@@ -70,6 +70,8 @@ class DataForm:
         Whether the outputs stand in a dict, of which losses may leave some out.
     flat : callable, optional
         From a nest of inputs to a flat list, by the model's own rules.
+    learn : callable, optional
+        From the inputs of a first batch to the form that they have, where only data tell.
     """
 
     inputs: tuple[Column, ...] = (Column("x", FLOAT),)
@@ -78,6 +80,7 @@ class DataForm:
     keys: dict[str, int] = field(default_factory=dict)
     by_key: bool = False
     flat: Any = None
+    learn: Any = None
 
     @classmethod
     def single(cls, dtype: Any = "float32", integers: bool = False) -> "DataForm":
