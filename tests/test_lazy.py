@@ -46,7 +46,8 @@ def test_an_import_loads_next_to_nothing() -> None:
     loaded = set(run(code).split())
     ours = {name for name in loaded if name.startswith("rnn_engine")}
     assert ours - {"rnn_engine.kernels.lib._call"} == {
-        "rnn_engine", "rnn_engine.keras", "rnn_engine.kernels", "rnn_engine.kernels.compiler",
+        "rnn_engine", "rnn_engine._tf_keras", "rnn_engine._tf_keras.keras", "rnn_engine.keras",
+        "rnn_engine.src", "rnn_engine.kernels", "rnn_engine.kernels.compiler",
         "rnn_engine.kernels.library", "rnn_engine.lazy",
     }  # fmt: skip
     if LIBRARY is not None:

@@ -180,7 +180,7 @@ def _flatten(states: Any) -> list[Any]:
 
 def output_size(cell: Any) -> int:
     """Return the size of a cell's output."""
-    size = getattr(cell, "output_size", None)
+    size: Any = getattr(cell, "output_size", None)
     if isinstance(size, list | tuple) and len(size) == 1:  # as cells written for TensorFlow have it
         size = size[0]
     return state_sizes(cell)[0] if size is None else int(size)

@@ -6,6 +6,7 @@ computed again by these formulas, and `autograd` differentiates them as often as
 They are slow and short; the kernels stay what everything else runs on.
 """
 
+from rnn_engine.autodiff.in_ops import recurrent  # noqa: F401  # enters its formulas
 from rnn_engine.autodiff.in_ops.activations import activated
 from rnn_engine.autodiff.in_ops.layers import Call, called
 from rnn_engine.autodiff.in_ops.losses import loss_values

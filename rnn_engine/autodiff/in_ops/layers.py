@@ -294,6 +294,3 @@ def _time_distributed(layer: Any, x: Any, call: Call) -> Any:
         raise refusal(layer, "a mask is not")
     parts = [inner(x[:, t], training=call.training) for t in range(x.shape[1])]
     return ops.stack(parts, axis=1)
-
-
-from rnn_engine.autodiff.in_ops import recurrent  # noqa: E402, F401  # enters its own
