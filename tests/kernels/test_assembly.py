@@ -17,6 +17,7 @@ import numpy as np
 from rnn_engine.kernels import cache, gemm, options
 cache.folder = lambda: None  # what is read from the cache brings no assembler with it
 from rnn_engine.kernels.cache import provide_for
+from rnn_engine.kernels.compiler import types
 
 provide_for((types.{dtype},))
 compiled = options.c_function(gemm.gemm_two.function, np.dtype('{dtype}'))

@@ -339,7 +339,9 @@ def test_code_for_other_machines_computes_the_same_bits():
     With a library its levels, and what is compiled here.
     """
     parallel = GOLDEN_BITS.replace(
-        "import rnn_engine\n", "import rnn_engine\nrnn_engine.kernels.threads.SERIAL_WORK = 0\n", 1
+        "import rnn_engine\n",
+        "import rnn_engine\nfrom rnn_engine.kernels import threads\nthreads.SERIAL_WORK = 0\n",
+        1,
     )
     assert parallel != GOLDEN_BITS
     host = lines(start(GOLDEN_BITS))

@@ -204,7 +204,7 @@ else:
         Whatever else Numba imports late, it imports under its lock.
         """
         code = """
-import os, sys, rnn_engine
+import os, sys, rnn_engine.kernels.threads
 pid = os.fork()
 if pid == 0:
     os._exit(0 if "numpy.ma" in sys.modules else 1)
