@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnn_engine.checks import as_numbers
+from rnn_engine.checks import as_numbers, compact
 from rnn_engine.config import floatx
 from rnn_engine.gone import mark_gone
 from rnn_engine.kernels import optimizers as kernels
@@ -166,7 +166,7 @@ class Optimizer(OptimizerState):
             raise TypeError(f"{type(self).__name__} must override update_step().")
         hyper = plan.hyper
         self._fill(hyper, float(learning_rate), int(self.iterations))
-        flat = np.ascontiguousarray(gradient, plan.dtype).reshape(-1)
+        flat = compact(np.asarray(gradient, plan.dtype)).reshape(-1)
         variable.touch()
         try:
             plan.kernel(plan.flat, flat, flat, *plan.slots, hyper)
@@ -211,7 +211,7 @@ class Optimizer(OptimizerState):
                     f"{variable.path!r} has shape {plan.shape}."
                 )
             if type(gradient) is np.ndarray:
-                flat = gradient.ravel()
+                flat = compact(gradient).reshape(-1)
                 if gradient is variable._grad:
                     # The variable's own buffer comes back at every step: checked once.
                     plan.buffer, plan.flat_buffer = gradient, flat
@@ -343,7 +343,7 @@ class Optimizer(OptimizerState):
             return [scale] * len(work)
         squares = [
             kernels.sum_of_squares(
-                g if isinstance(g, np.ndarray) else np.ascontiguousarray(g.values).reshape(-1)
+                g if isinstance(g, np.ndarray) else compact(g.values).reshape(-1)
             )
             for _, g in work
         ]
@@ -375,7 +375,7 @@ class Optimizer(OptimizerState):
         hyper = plan.hyper
         rows, place = np.unique(gradient.indices, return_inverse=True)
         width = math.prod(plan.shape[1:])
-        values = np.ascontiguousarray(gradient.values, plan.dtype).reshape(-1, width)
+        values = compact(np.asarray(gradient.values, plan.dtype)).reshape(-1, width)
         g = np.zeros((rows.size, width), plan.dtype)
         q = np.zeros_like(g)
         absolute = self._scatters == "magnitudes"

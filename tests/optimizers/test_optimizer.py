@@ -138,15 +138,37 @@ def test_a_missing_gradient_leaves_its_variable_alone_and_warns() -> None:
         np.asfortranarray,
         lambda g: g.tolist(),
         lambda g: np.repeat(g, 2, axis=0)[::2],
-        lambda g: np.array(np.broadcast_to(g, g.shape)).view(np.ndarray),
+        lambda g: np.broadcast_to(g, g.shape),
+        lambda g: np.frombuffer(b"?" + g.tobytes(), g.dtype, offset=1).reshape(g.shape),
     ],
+    ids=["float64", "swapped", "Fortran", "list", "strided", "read-only", "unaligned"],
 )
-def test_any_form_of_a_gradient_is_its_plain_copy(change: Any) -> None:
+@pytest.mark.parametrize("options", [{}, {"clipnorm": 0.1}], ids=["plain", "clipped"])
+def test_any_form_of_a_gradient_is_its_plain_copy(change: Any, options: Any) -> None:
     plain, other = variables(), variables()
-    Adam(0.1).apply(gradients(), plain)
-    Adam(0.1).apply([change(g) for g in gradients()], other)
+    Adam(0.1, **options).apply(gradients(), plain)
+    Adam(0.1, **options).apply([change(g) for g in gradients()], other)
     for a, b in zip(plain, other, strict=True):
         np.testing.assert_array_equal(a.value, b.value)
+
+
+def test_parts_that_cannot_be_written_are_their_plain_copies() -> None:
+    for options in ({}, {"global_clipnorm": 0.1}):
+        plain, other = variables(), variables()
+        values = gradients()[0][:2]
+        for given, into in ((values, plain), (np.broadcast_to(values, values.shape), other)):
+            Adam(0.1, **options).apply([SparseGrad([2, 0], given, (3, 2))], into[:1])
+        np.testing.assert_array_equal(plain[0].value, other[0].value)
+
+
+def test_update_step_takes_a_gradient_that_cannot_be_written() -> None:
+    plain, other = variables(), variables()
+    g = gradients()[0]
+    for given, into in ((g, plain), (np.broadcast_to(g, g.shape), other)):
+        optimizer = Adam(0.1)
+        optimizer.build(into)
+        optimizer.update_step(given, into[0], 0.1)
+    np.testing.assert_array_equal(plain[0].value, other[0].value)
 
 
 def test_variables_are_written_in_place_and_their_version_moves() -> None:
