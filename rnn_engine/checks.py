@@ -68,16 +68,22 @@ def _is_number(dtype: Any) -> bool:
 def as_float_array(value: Any, dtype: Any, argument: str = "x") -> np.ndarray:
     """Return `value` as an array of the engine's float type; an array of it is not copied.
 
-    Any real dtype, byte order and layout is taken.
+    Any real dtype, byte order and layout is taken. What is not aligned, as what `numpy.frombuffer`
+    reads behind a header, is copied: no kernel takes it.
 
     Raises
     ------
     ValueError
         If the value is ragged, or holds complex numbers, strings or objects.
     """
-    if type(value) is np.ndarray and value.dtype is dtype:
+    if type(value) is np.ndarray and value.dtype is dtype and value.flags.aligned:
         return value
-    return as_numbers(value, argument).astype(dtype, copy=False)
+    return aligned(as_numbers(value, argument).astype(dtype, copy=False))
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """Return an array whose numbers lie at multiples of their size, as the processor has them."""
+    return array if array.flags.aligned else array.copy()
 
 
 def as_bools(value: Any, argument: str = "mask") -> np.ndarray:

@@ -182,6 +182,18 @@ def test_training_before_compile() -> None:
             call(X, Y)
 
 
+def unaligned(x: np.ndarray) -> np.ndarray:
+    """Return x as it lies in a file, behind a header of one byte."""
+    return np.frombuffer(b"?" + x.tobytes(), x.dtype, offset=1).reshape(x.shape)
+
+
+def beside_bytes(x: np.ndarray) -> np.ndarray:
+    """Return x as a field of records with a byte more: rows whole numbers apart they are not."""
+    records = np.zeros(x.shape[:-1], [("x", x.dtype, x.shape[-1:]), ("flag", "u1")])
+    records["x"] = x
+    return records["x"]
+
+
 @pytest.mark.parametrize(
     "convert",
     [
@@ -195,6 +207,8 @@ def test_training_before_compile() -> None:
         np.asfortranarray,
         lambda x: np.repeat(x, 2, axis=1)[:, ::2],
         lambda x: x[::-1][::-1],
+        lambda x: unaligned(x.astype("float32")),
+        lambda x: beside_bytes(x.astype("float32")),
     ],
 )
 def test_any_numeric_form_gives_the_result_of_its_plain_copy(convert: Callable[..., Any]) -> None:
@@ -204,6 +218,21 @@ def test_any_numeric_form_gives_the_result_of_its_plain_copy(convert: Callable[.
     np.testing.assert_array_equal(model.predict(given, verbose=0), model.predict(plain, verbose=0))
     for a, b in zip(model.gradients(given, Y), model.gradients(plain, Y), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("convert", [unaligned, beside_bytes])
+def test_what_is_not_aligned_in_calls_of_layers_steps_and_losses(convert: Any) -> None:
+    x = np.asarray(X, "float32")
+    for layer in (SimpleRNN(4), engine.layers.LSTM(4, go_backwards=True), Dense(2)):
+        np.testing.assert_array_equal(layer(convert(x)), layer(x))
+    twins = [make_model(), make_model()]
+    for model, given in zip(twins, (convert(x), x), strict=True):
+        model.train_on_batch(given, Y)
+    for a, b in zip(twins[0].get_weights(), twins[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    loss = engine.losses.SparseCategoricalCrossentropy(from_logits=True)
+    labels = np.zeros(len(x), int)
+    assert loss(labels, convert(x[:, 0])) == loss(labels, x[:, 0])
 
 
 def test_memory_mapped_and_read_only(tmp_path: Any) -> None:

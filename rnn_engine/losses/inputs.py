@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.checks import as_numbers
+from rnn_engine.checks import aligned, as_numbers
 from rnn_engine.config import floatx
 from rnn_engine.losses.reduction import align
 
@@ -22,14 +22,14 @@ def to_float(value: Any, argument: str, dtype: Any = None) -> np.ndarray:
     if type(value) is np.ndarray:  # what the training loop hands over passes in no time
         own_dtype = value.dtype
         if own_dtype is dtype or (dtype is None and (own_dtype is _SINGLE or own_dtype is _DOUBLE)):
-            return value
+            return aligned(value)
     array = as_numbers(value, argument)
     if dtype is None:
         native = array.dtype.newbyteorder("=")
         # A Python list has no float type of its own; Keras reads it as floatx.
         own = isinstance(value, np.ndarray | np.generic) and native in _FLOATS
         dtype = native if own else np.dtype(floatx())
-    return array.astype(dtype, copy=False)
+    return aligned(array.astype(dtype, copy=False))
 
 
 def match(

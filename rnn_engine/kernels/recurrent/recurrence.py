@@ -533,8 +533,8 @@ def _address(array: np.ndarray | None) -> int:
 
 
 def _with_rows(x: np.ndarray) -> np.ndarray:
-    """Return x (B, T, F) with the features of a row side by side."""
-    return x if x.strides[2] == x.itemsize else np.ascontiguousarray(x)
+    """Return x (B, T, F) with the features of a row side by side, whole numbers from row to row."""
+    return x if x.strides[2] == x.itemsize and x.flags.aligned else x.copy()
 
 
 def _strides(x: np.ndarray) -> tuple[int, ...]:
