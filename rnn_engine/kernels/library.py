@@ -233,6 +233,8 @@ def chosen() -> Library | None:
 
 
 def _extension() -> Any:
+    # Ctrl-C while NumPy loads would else come out of the extension as another NumPy's ABI.
+    importlib.import_module("numpy")
     path = _whole(_place("_call.abi3"))
     loader = importlib.machinery.ExtensionFileLoader("rnn_engine.kernels.lib._call", path)
     spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
