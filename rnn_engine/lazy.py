@@ -21,6 +21,17 @@ _HIDDEN: set[str] = set()
 """Modules whose table `dir` leaves out."""
 
 
+def _in_an_import() -> bool:
+    """Whether this thread imports a module, whose lock it holds."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "_find_and_load" and "importlib" in code.co_filename:
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
 class _Loading:
     """The threads that load something at the moment.
 
@@ -46,8 +57,8 @@ class _Loading:
     @contextmanager
     def __call__(self) -> Iterator[None]:
         me = threading.get_ident()
-        # A thread that is in the middle of an import statement may be waited for in its turn.
-        mine = self.turn.acquire(timeout=self.PATIENCE)
+        # Whoever has the turn may wait for the locks of what this thread imports.
+        mine = self.turn.acquire(blocking=not _in_an_import())
         with self.changed:
             if not self.depths:
                 self.collects = gc.isenabled()
@@ -188,20 +199,20 @@ class SecondName:
         if not fullname.startswith(self.prefix):
             return None
         real = f"{self.package}.{fullname.removeprefix(self.prefix)}"
-        try:
-            module = importlib.import_module(real)
-        except ModuleNotFoundError as error:
-            if error.name == real or real.startswith(f"{error.name}."):
-                return None
-            raise
+        # Nothing is imported here, under a lock of Python's that every import needs.
+        there = sys.modules.get(real)
+        found = PathFinder.find_spec(real, path) if there is None else there.__spec__
+        if found is None:
+            return None
         loader: Any = self
-        return ModuleSpec(
-            fullname, loader, is_package=hasattr(module, "__path__"), loader_state=module.__spec__
-        )
+        packaged = found.submodule_search_locations is not None
+        return ModuleSpec(fullname, loader, is_package=packaged, loader_state=real)
 
     def create_module(self, spec: Any) -> ModuleType:
-        """Return the module, which is loaded already."""
-        return sys.modules[spec.loader_state.name]
+        """Return the module, loaded under its own name."""
+        module = importlib.import_module(spec.loader_state)
+        spec.loader_state = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module its own spec back, which the import has replaced."""

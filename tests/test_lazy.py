@@ -322,3 +322,47 @@ rnn_engine.losses.Huber
 assert not gc.isenabled()
 """
     run(code)
+
+
+STATEMENTS = """
+import threading
+import rnn_engine
+
+NAMES = ["layers.LSTM", "layers.GRU", "optimizers.Adam", "callbacks.EarlyStopping",
+         "initializers.Orthogonal", "metrics.MeanAbsoluteError", "models.load_model",
+         "keras.layers.ConvLSTM2D", "keras.utils.to_categorical", "src.losses.Huber"]
+barrier, wrong = threading.Barrier(len(NAMES)), []
+
+def load(name):
+    module, _, last = name.rpartition(".")
+    barrier.wait()
+    try:
+        exec(f"from rnn_engine.{module} import {last}")
+    except Exception as error:
+        wrong.append((name, error))
+
+threads = [threading.Thread(target=load, args=(name,)) for name in NAMES]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert not wrong, wrong
+"""
+
+
+def test_threads_may_import_by_statements_at_once() -> None:
+    """Neither a thread that has the turn nor Python's own lock of imports is waited for in vain."""
+    for _ in range(3):
+        finish(start(STATEMENTS), seconds=120)
+
+
+def test_a_second_name_is_found_without_an_import() -> None:
+    """While a finder looks, Python holds the lock that every import needs."""
+    run(
+        "import importlib.util, sys, rnn_engine\n"
+        "before = set(sys.modules)\n"
+        "assert importlib.util.find_spec('rnn_engine.keras.datasets') is not None\n"
+        "assert importlib.util.find_spec('rnn_engine.keras.nothing') is None\n"
+        "assert 'rnn_engine.datasets' not in set(sys.modules) - before\n"
+        "import rnn_engine.keras.datasets.imdb as imdb\n"
+        "assert imdb is rnn_engine.datasets.imdb\n"
+        "assert imdb.__spec__.name == 'rnn_engine.datasets.imdb'\n"
+    )
