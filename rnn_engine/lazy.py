@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 _PLACES: dict[str, Mapping[str, str]] = {}
@@ -23,12 +23,12 @@ _HIDDEN: set[str] = set()
 
 def _in_an_import() -> bool:
     """Whether this thread imports a module, whose lock it holds."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
         if code.co_name == "_find_and_load" and "importlib" in code.co_filename:
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 

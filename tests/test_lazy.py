@@ -13,6 +13,7 @@ import rnn_engine
 from rnn_engine import lazy
 from rnn_engine.kernels.compiler import LIBRARY
 from rnn_engine.registry import Registry
+from tests.kernels.process import finish, start
 from tests.test_imports import FIRST_PROGRAM, ROOT, run
 
 # Modules that need an extra, or that run a program of their own.
