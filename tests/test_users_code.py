@@ -163,6 +163,31 @@ def test_a_second_derivative_is_the_slope_of_the_first(layer: Any) -> None:
         assert np.asarray(gradient).flat[1] == pytest.approx((sides[0] - sides[1]) / 2e-5, rel=1e-5)
 
 
+@pytest.mark.parametrize("sequences", [True, False])
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+@pytest.mark.parametrize(
+    "own", [{}, {"go_backwards": True}, {"zero_output_for_mask": True}], ids=str
+)
+def test_what_is_computed_again_knows_the_mask(kind: str, own: Any, sequences: bool) -> None:
+    """Beside another tape a gradient comes from formulas in ops: the numbers are the kernels'."""
+    layer = getattr(layers, kind)(3, return_sequences=sequences, **own)
+    mask = np.array([[1, 0, 1, 1], [1, 1, 0, 0], [0, 1, 1, 0]], bool)
+    x = ops.convert_to_tensor(array(3, 4, 2))
+
+    def gradient() -> Any:
+        with GradientTape() as tape:
+            tape.watch(x)
+            y = ops.sum(layer(x, mask=mask) ** 2)
+        return np.asarray(tape.gradient(y, x))
+
+    wanted = gradient()
+    with GradientTape() as outer:
+        outer.watch(x)
+        found = gradient()
+    assert np.any(wanted)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
 def test_a_second_derivative_of_two_dense_layers_by_hand() -> None:
     first, second = layers.Dense(4, activation="tanh"), layers.Dense(1)
     x = ops.convert_to_tensor(array(2, 3))
