@@ -69,28 +69,41 @@ def cpu_name() -> str:
     return str(config.CPU_NAME or binding.get_host_cpu_name())
 
 
-def _compiled(kernel: Kernel) -> bytes:
-    name, key = kernel
-    compiled = c_function(_function(key), np.dtype(np.float32), cached=False)
-    wrapper = compiled._wrapper_name
-    native = wrapper.removeprefix("cfunc.")
+def with_way_in(compiled: Any, name: str) -> Any:
+    """Return the module of what `c_function` compiled, with a function of C's called `name`.
+
+    Numba's own way in from C tells Python of errors; kernels have none.
+    """
+    native = compiled._wrapper_name.removeprefix("cfunc.")
     module = binding.parse_bitcode(compiled._library._final_module.as_bitcode())
-    # Numba's own way in from C tells Python of errors; kernels have none.
-    kinds = [str(a.type) for a in module.get_function(native).arguments]
-    declared = ", ".join(kinds)
-    taken = ", ".join(f"{kind} %a{i}" for i, kind in enumerate(kinds[2:]))
-    text = f"""
-declare i32 @"{native}"({declared})
-define void @"{name}"({taken}) nounwind {{
+    taken = ", ".join(f"{kind} %a{i}" for i, kind in enumerate(parameters(module, native)))
+    body = f"""
   %value = alloca ptr
   %error = alloca ptr
   %status = call i32 @"{native}"(ptr %value, ptr %error, {taken})
-  ret void
-}}
-"""
-    way_in = binding.parse_assembly(text)
-    way_in.triple, way_in.data_layout = module.triple, module.data_layout
-    module.link_in(way_in)
+  ret void"""
+    return add_function(module, native, f'void @"{name}"({taken})', body)
+
+
+def parameters(module: Any, native: str) -> list[str]:
+    """Return the types of a native function's parameters behind those for result and error."""
+    return [str(a.type) for a in module.get_function(native).arguments][2:]
+
+
+def add_function(module: Any, native: str, head: str, body: str) -> Any:
+    """Add a function that calls a native one, as LLVM's text, to the module of that."""
+    declared = ", ".join(["ptr", "ptr", *parameters(module, native)])
+    text = f'declare i32 @"{native}"({declared})\ndefine {head} nounwind {{{body}\n}}\n'
+    added = binding.parse_assembly(text)
+    added.triple, added.data_layout = module.triple, module.data_layout
+    module.link_in(added)
+    return module
+
+
+def _compiled(kernel: Kernel) -> bytes:
+    name, key = kernel
+    compiled = c_function(_function(key), np.dtype(np.float32), cached=False)
+    module = with_way_in(compiled, name)
     for value in [*module.functions, *module.global_variables]:
         if value.name.startswith(("cfunc.", "_ZN")) and not value.is_declaration:
             value.linkage = binding.Linkage.internal
@@ -109,10 +122,15 @@ def object_code(kernels: Sequence[Kernel]) -> bytes:
         machine = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
             cpu=cpu_name(), features=cpu_features(), opt=2, reloc="pic", codemodel="small",
         )  # fmt: skip
-        passes = binding.create_new_module_pass_manager()
-        passes.add_global_dead_code_eliminate_pass()
-        passes.add_strip_dead_prototype_pass()
-        options = binding.create_pipeline_tuning_options(speed_level=0)
-        passes.run(module, binding.create_pass_builder(machine, options))
-        module.verify()
+        remove_dead_code(module, machine)
         return bytes(machine.emit_object(module))
+
+
+def remove_dead_code(module: Any, machine: Any) -> None:
+    """Throw away what nobody can reach, and check the rest."""
+    passes = binding.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_strip_dead_prototype_pass()
+    options = binding.create_pipeline_tuning_options(speed_level=0)
+    passes.run(module, binding.create_pass_builder(machine, options))
+    module.verify()

@@ -23,7 +23,16 @@ from typing import Any
 
 import numpy as np
 
-from rnn_engine.kernels import cache, finish, formulas, library, optimizers, options, pool
+from rnn_engine.kernels import (
+    ahead,
+    cache,
+    finish,
+    formulas,
+    library,
+    optimizers,
+    options,
+    pool,
+)
 from rnn_engine.kernels.compiler import LIBRARY, binding, global_compiler_lock, types
 
 HERE = Path(__file__).parent
@@ -184,16 +193,7 @@ def emit(level: str, path: Path) -> None:
 
 def _c_function(symbol: str, function: Callable[..., Any], dtype: str | None) -> Any:
     made = options.c_function(function, dtype and np.dtype(dtype), cached=False)
-    native = made._wrapper_name.removeprefix("cfunc.")
-    module = binding.parse_bitcode(made._library._final_module.as_bitcode())
-    kinds = _kinds(module, native)
-    taken = ", ".join(f"{kind} %a{i}" for i, kind in enumerate(kinds))
-    body = f"""
-  %value = alloca ptr
-  %error = alloca ptr
-  %status = call i32 @"{native}"(ptr %value, ptr %error, {taken})
-  ret void"""
-    return _with_way_in(module, native, kinds, f'void @"{symbol}"({taken})', body)
+    return ahead.with_way_in(made, symbol)
 
 
 def _kernel(symbol: str, kernel: Any, kinds: Sequence[str]) -> tuple[Any, str]:
@@ -203,7 +203,7 @@ def _kernel(symbol: str, kernel: Any, kinds: Sequence[str]) -> tuple[Any, str]:
     compiled = kernel.overloads[signature]
     native = compiled.fndesc.llvm_func_name
     module = binding.parse_bitcode(compiled.library._final_module.as_bitcode())
-    flat = _kinds(module, native)
+    flat = ahead.parameters(module, native)
     loads = "".join(
         f"\n  %p{i} = getelementptr i64, ptr %words, i64 {i + 1}"
         f"\n  %a{i} = load {kind}, ptr %p{i}, align 8"
@@ -216,21 +216,7 @@ def _kernel(symbol: str, kernel: Any, kinds: Sequence[str]) -> tuple[Any, str]:
   ret i32 %status"""
     results = {types.none: "-", types.int64: "i", types.float64: "f", types.boolean: "b"}
     result = results[compiled.signature.return_type]
-    return _with_way_in(module, native, flat, f'i32 @"{symbol}"(ptr %words)', body), result
-
-
-def _kinds(module: Any, native: str) -> list[str]:
-    """Return the types of the parameters behind those for the result and for an error."""
-    return [str(a.type) for a in module.get_function(native).arguments][2:]
-
-
-def _with_way_in(module: Any, native: str, kinds: Sequence[str], head: str, body: str) -> Any:
-    declared = ", ".join(["ptr", "ptr", *kinds])
-    text = f'declare i32 @"{native}"({declared})\ndefine {head} nounwind {{{body}\n}}\n'
-    way_in = binding.parse_assembly(text)
-    way_in.triple, way_in.data_layout = module.triple, module.data_layout
-    module.link_in(way_in)
-    return module
+    return ahead.add_function(module, native, f'i32 @"{symbol}"(ptr %words)', body), result
 
 
 def _data(whole: Any) -> Any:
@@ -265,12 +251,7 @@ def _object(whole: Any, kept: set[str], level: str) -> bytes:
             value.linkage = binding.Linkage.internal
     machine = _machine(level)
     whole.triple, whole.data_layout = machine.triple, str(machine.target_data)
-    passes = binding.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.add_strip_dead_prototype_pass()
-    tuning = binding.create_pipeline_tuning_options(speed_level=0)
-    passes.run(whole, binding.create_pass_builder(machine, tuning))
-    whole.verify()
+    ahead.remove_dead_code(whole, machine)
     wanted = {
         value.name for value in [*whole.functions, *whole.global_variables] if value.is_declaration
     }

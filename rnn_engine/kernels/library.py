@@ -181,7 +181,7 @@ def _whole(path: Path) -> str:
 
 
 # Modules of this package that make no code.
-_NO_CODE = {"ahead.py", "buffers.py", "cache.py", "check.py", "compiler.py", "cores.py",
+_NO_CODE = {"buffers.py", "cache.py", "check.py", "compiler.py", "cores.py",
             "interrupt.py", "library.py", "notice.py", "threads.py"}  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def sources() -> str:
     import hashlib  # milliseconds that only a checkout needs
 
     here = Path(__file__).parent
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(FEATURES).encode())
     modules = [path for path in sorted(here.rglob("*.py")) if path.name not in _NO_CODE]
     for path in (*modules, here / "exports.txt", here / "call.c"):
         digest.update(path.name.encode())
