@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnn_engine
-from rnn_engine.kernels.recurrent.rows import by_length, shares
+from rnn_engine.kernels.recurrent.rows import Rows
 from rnn_engine.layers import SimpleRNN
 
 lengths = st.lists(st.integers(0, 6), min_size=1, max_size=9)
@@ -22,32 +22,56 @@ def padded(lengths, steps=6, left=False):
 @given(lengths, st.booleans())
 def test_rows_are_sorted_and_none_is_lost(lengths, left):
     mask = padded(lengths, left=left)
-    order = by_length(mask)
-    if order is None:
-        order = np.arange(len(lengths))
+    rows = Rows(mask)
+    order = np.arange(len(lengths)) if rows.order is None else rows.order
     counts = np.asarray(lengths)[order]
     assert (np.diff(counts) <= 0).all()
     assert sorted(order) == list(range(len(lengths)))
     for a, b in pairwise(order):
         assert lengths[a] > lengths[b] or a < b
+    np.testing.assert_array_equal(rows.mask, mask[:, order])
+    if rows.back is not None:
+        np.testing.assert_array_equal(order[rows.back], np.arange(len(lengths)))
+
+
+@given(lengths, st.booleans())
+def test_what_is_open_of_the_inputs_is_gathered(lengths, left):
+    rows = Rows(padded(lengths, left=left))
+    if rows.order is None:
+        return
+    x = np.random.default_rng(1).normal(size=(len(lengths), 6, 3)).astype("float32")
+    out = np.full((6, len(lengths), 3), 7.0, np.float32)
+    rows.gather(x, out)
+    wanted = np.where(rows.mask[..., None], x[rows.order].transpose(1, 0, 2), np.float32(7))
+    np.testing.assert_array_equal(out, wanted)
 
 
 def test_holes_are_left_as_they_are():
-    assert by_length(np.array([[True, True], [False, True], [True, False]])) is None
+    mask = np.array([[True, True], [False, True], [True, False]])
+    assert Rows(mask).order is None
+    assert Rows(mask).mask is mask
 
 
 @given(lengths, st.integers(1, 4))
 def test_shares_cover_every_row_once(lengths, tasks):
-    for mask in (None, padded(sorted(lengths, reverse=True))):
-        bounds = shares(mask, len(lengths), tasks)
-        assert len(bounds) == tasks + 1
-        assert (bounds[0], bounds[-1]) == (0, len(lengths))
-        assert (np.diff(bounds) >= 0).all()
+    bounds, most = Rows(padded(sorted(lengths, reverse=True))).shares(tasks)
+    assert len(bounds) == tasks + 1
+    assert (bounds[0], bounds[-1]) == (0, len(lengths))
+    assert (np.diff(bounds) >= 0).all()
+    assert most == np.diff(bounds).max()
+
+
+@given(lengths, st.integers(2, 4))
+def test_no_share_is_a_row_larger_than_its_part(lengths, tasks):
+    lengths = sorted(lengths, reverse=True)
+    bounds, _ = Rows(padded(lengths)).shares(tasks)
+    work = 6 + 7 * np.asarray(lengths)
+    for low, high in pairwise(bounds):
+        assert work[low:high].sum() <= work.sum() / tasks + work.max()
 
 
 def test_long_rows_weigh_more():
-    mask = padded([100] * 8 + [1] * 8, steps=100)
-    assert shares(mask, 16, 2)[1] < 8
+    assert Rows(padded([100] * 8 + [1] * 8, steps=100)).shares(2)[0][1] < 8
 
 
 @pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"go_backwards": True}])
