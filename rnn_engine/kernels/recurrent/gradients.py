@@ -58,8 +58,8 @@ def fill_dx(plan: Table, frame: Table, dz: Any, count: int) -> None:
     """Fill dx of `count` steps from a frame's START on.
 
     Sums are cut into blocks: one chain over the 1,024 columns of an LSTM of 256 units had 1.7 times
-    the RMS error of Keras. Where a step is less than a tile, some steps are one product, by way of scratch: 8% off a pass
-    back with 4 rows of 16 features, 3% with 16 of 8.
+    the RMS error of Keras. Where a step is less than a tile, some steps are one product, by way of
+    scratch: 8% off a pass back with 4 rows of 16 features, 3% with 16 of 8.
     """
     f, rows = number(plan, P.FEATURES), number(frame, F.ROWS)
     n, dz_row = number(plan, P.GATES) * number(plan, P.UNITS), number(frame, F.DZ_ROW)

@@ -47,13 +47,17 @@ class Rules:
     """
 
     __slots__ = ("back", "drop_h", "drop_x", "mask", "order", "rows")
+    mask: Any
+    order: Any
+    back: Any
 
     def __init__(self, mask: Any, drop_x: Any, drop_h: Any) -> None:
-        self.mask = self.rows = self.order = self.back = None
-        if mask is not None:
-            # Sorted by length, rows that are closed lie behind the open ones and cost nothing.
-            self.rows = rows = Rows(mask)
-            self.mask, self.order, self.back = rows.mask, rows.order, rows.back
+        # Sorted by length, rows that are closed lie behind the open ones and cost nothing.
+        rows: Any = None if mask is None else Rows(mask)
+        self.rows = rows
+        self.mask, self.order, self.back = (
+            (None, None, None) if rows is None else (rows.mask, rows.order, rows.back)
+        )
         if self.order is not None:
             drop_x, drop_h = (
                 None if d is None else np.take(d, self.order, axis=1) for d in (drop_x, drop_h)
@@ -371,10 +375,7 @@ class Recurrence:
     def _in_order(self, x: np.ndarray, rows: Rows) -> np.ndarray:
         """Return what is open of x (B, T, F) in the order of the rows, time-major in memory."""
         laid = self._buffers.empty((x.shape[1], *x.shape[::2]), self.dtype)
-        if x.flags.carray:
-            rows.gather(x, laid)
-        else:
-            np.take(x.transpose(1, 0, 2), rows.order, axis=1, out=laid, mode="clip")
+        rows.gather(x, laid)
         return laid.transpose(1, 0, 2)
 
     # --- backward ---------------------------------------------------------------

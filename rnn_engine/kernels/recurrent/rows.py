@@ -121,6 +121,8 @@ class Rows:
     """
 
     __slots__ = ("_left", "_lengths", "back", "mask", "order")
+    order: Any
+    back: Any
 
     def __init__(self, mask: np.ndarray) -> None:
         steps, batch = mask.shape
@@ -135,8 +137,11 @@ class Rows:
             self.mask, self.order, self.back = ordered, order, back
 
     def gather(self, x: np.ndarray, out: np.ndarray) -> None:
-        """Put what is open of x (B, T, F), C-contiguous, into out (T, B, F)."""
-        gather_open(x, self.order, self._lengths, self._left, out)
+        """Put what is open of x (B, T, F) into out (T, B, F); the rest of out is not to be read."""
+        if x.flags.carray:
+            gather_open(x, self.order, self._lengths, self._left, out)
+        else:
+            np.take(x.transpose(1, 0, 2), self.order, axis=1, out=out, mode="clip")
 
     def shares(self, tasks: int) -> tuple[np.ndarray, int]:
         """Return the bounds (tasks + 1,) of rows that give each task about the same work.

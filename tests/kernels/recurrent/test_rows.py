@@ -100,6 +100,23 @@ def test_a_row_has_the_bits_it_has_alone(options, dtype):
     assert not dx[~mask].any()
 
 
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
+def test_gradients_by_padded_inputs_have_the_bits_of_sequences_without_padding(name):
+    """Also where a sum is so long that it is cut into blocks."""
+    rng = np.random.default_rng(7)
+    layer = getattr(rnn_engine.layers, name)(300 if name == "SimpleRNN" else 90)
+    x = rng.standard_normal((3, 5, 4)).astype(np.float32)
+    layer.build(x.shape)
+    lengths = [2, 5, 3]
+    dy = rng.standard_normal((3, layer.units)).astype(np.float32)
+    _, saved = layer.forward(x, True, padded(lengths, steps=5).T.copy())
+    dx = layer.backward(dy, saved)
+    for i, length in enumerate(lengths):
+        _, saved = layer.forward(x[i : i + 1, :length].copy(), True)
+        alone = layer.backward(dy[i : i + 1], saved)
+        np.testing.assert_array_equal(dx[i, :length], alone[0])
+
+
 def test_threads_change_no_bit():
     rng = np.random.default_rng(6)
     x = rng.standard_normal((24, 40, 16)).astype(np.float32)
