@@ -71,7 +71,7 @@ def _multiply_gate_back(plan: Any, frame: Any, dz: Any, count: int, gate: int, o
     width = lane_count(dz)
     for first in range(0, f, width):
         gemm(count, min(width, f - first), u, offset(dz, gate * u), row, 1,
-             offset(panels, first * wide + gate * u * width), zeros, 0, offset(out, first), f, 0,
+             offset(panels, first * wide + gate * u * width), zeros, 0, offset(out, first), f, 1,
              0, dz, 0)  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def _fill_dx(plan: Table, frame: Table, dz: Any, count: int) -> None:
     out, part = offset(base, number(plan, P.OPEN_DX)), offset(base, number(plan, P.OPEN_X))
     if count:
         if number(plan, P.DROPS_X) == 0:
-            gemm(count, f, gates * u, dz, row, 1, panels, zeros, 0, out, f, 0, 0, dz, 0)
+            gemm(count, f, gates * u, dz, row, 1, panels, zeros, 0, out, f, 1, 0, dz, 0)
         else:
             for i in range(count * f):
                 store(out, i, 0.0)

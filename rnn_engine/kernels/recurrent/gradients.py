@@ -57,8 +57,9 @@ def add_runs(
 def fill_dx(plan: Table, frame: Table, dz: Any, count: int) -> None:
     """Fill dx of `count` steps from a frame's START on.
 
-    Where a step is less than a tile, some steps are one product, by way of scratch: 8% off a pass
-    back with 4 rows of 16 features, 3% with 16 of 8.
+    Sums are cut into blocks: one chain over the 1,024 columns of an LSTM of 256 units had 1.7 times
+    the RMS error of Keras. Where a step is less than a tile, some steps are one product, by way of
+    scratch: 8% off a pass back with 4 rows of 16 features, 3% with 16 of 8.
     """
     f, rows = number(plan, P.FEATURES), number(frame, F.ROWS)
     n, dz_row = number(plan, P.GATES) * number(plan, P.UNITS), number(frame, F.DZ_ROW)
@@ -83,7 +84,7 @@ def fill_dx(plan: Table, frame: Table, dz: Any, count: int) -> None:
         if together == 1 or step == rows * f:
             out = target
         gemm(steps * rows, f, n, offset(dz, t * rows * dz_row), dz_row, 1, panels, zeros, 0, out, f,
-             0, 0, dz, 0)  # fmt: skip
+             1, 0, dz, 0)  # fmt: skip
         if together > 1 and step != rows * f:
             for i in range(steps):
                 copy_rows(offset(target, i * step), f, offset(out, i * rows * f), f, rows, f)

@@ -8,7 +8,6 @@ import numpy as np
 
 from rnn_engine.kernels import finish, threads
 from rnn_engine.kernels.buffers import BufferPool
-from rnn_engine.kernels.gather import gather_time_major
 from rnn_engine.kernels.recurrent import cells, launch, steps, walker
 from rnn_engine.kernels.recurrent.checkpoints import Checkpoints, segment_steps, within
 from rnn_engine.kernels.recurrent.places import P, S
@@ -20,7 +19,7 @@ from rnn_engine.kernels.recurrent.plan import (
     group_count,
     lay_kept,
 )
-from rnn_engine.kernels.recurrent.rows import by_length, shares
+from rnn_engine.kernels.recurrent.rows import Rows
 from rnn_engine.kernels.recurrent.weights import pack_weights, stage_places
 
 
@@ -43,20 +42,33 @@ class Rules:
     mask : (T, B) of bool, or None
     drop_x : (G, B, F), or None
     drop_h : (1 or G, B, U), or None
-    order : (B,), the row of the batch that each row is, of all of them, or None
+    rows : Rows, or None without a mask
+    order, back : those of `rows`, None where nothing is sorted
     """
 
-    __slots__ = ("drop_h", "drop_x", "mask", "order")
+    __slots__ = ("back", "drop_h", "drop_x", "mask", "order", "rows")
+    mask: Any
+    order: Any
+    back: Any
 
     def __init__(self, mask: Any, drop_x: Any, drop_h: Any) -> None:
         # Sorted by length, rows that are closed lie behind the open ones and cost nothing.
-        self.order = order = None if mask is None else by_length(mask)
-        if order is not None:
-            mask = np.take(mask, order, axis=1)
+        rows: Any = None if mask is None else Rows(mask)
+        self.rows = rows
+        self.mask, self.order, self.back = (
+            (None, None, None) if rows is None else (rows.mask, rows.order, rows.back)
+        )
+        if self.order is not None:
             drop_x, drop_h = (
-                None if d is None else np.take(d, order, axis=1) for d in (drop_x, drop_h)
+                None if d is None else np.take(d, self.order, axis=1) for d in (drop_x, drop_h)
             )
-        self.mask, self.drop_x, self.drop_h = mask, drop_x, drop_h
+        self.drop_x, self.drop_h = drop_x, drop_h
+
+    def shares(self, batch: int, tasks: int) -> tuple[np.ndarray, int]:
+        """Return the bounds (tasks + 1,) of the tasks' rows, and the most that one has."""
+        if self.rows is not None:
+            return self.rows.shares(tasks)
+        return batch * np.arange(tasks + 1) // tasks, -(-batch // tasks)
 
     @property
     def drops(self) -> bool:
@@ -278,10 +290,9 @@ class Recurrence:
         rules, bounds, most = None, None, 0
         if mask is not None or drop_x is not None or drop_h is not None:
             rules = Rules(mask, drop_x, drop_h)
-            bounds = shares(rules.mask, batch, tasks)
-            most = int(np.diff(bounds).max())
+            bounds, most = rules.shares(batch, tasks)
             if rules.order is not None:
-                x = self._in_order(x, rules.order)
+                x = self._in_order(x, rules.rows)
                 initial = initial and [state[rules.order] for state in initial]
         checkpoints = None
         if keep and checkpoint_steps is not None:
@@ -317,9 +328,8 @@ class Recurrence:
             kept = space if whole else self._none
             saved = Saved(packed, x, kept, initial is not None, rules, checkpoints)
         if rules is not None and rules.order is not None:
-            back = np.argsort(rules.order)
-            last = np.take(last, back, axis=1)
-            h = None if h is None else self._rows(h, back)
+            last = np.take(last, rules.back, axis=1)
+            h = None if h is None else self._rows(h, rules.back)
         return h, list(last), saved
 
     def _checkpoints(
@@ -362,13 +372,10 @@ class Recurrence:
         for table[P.BEGIN], table[P.STOP] in within(plan.calls, begin, stop):
             go(table, self._none, plan.tasks)
 
-    def _in_order(self, x: np.ndarray, order: np.ndarray) -> np.ndarray:
-        """Return the rows of x (B, T, F) in an order, time-major in memory."""
+    def _in_order(self, x: np.ndarray, rows: Rows) -> np.ndarray:
+        """Return what is open of x (B, T, F) in the order of the rows, time-major in memory."""
         laid = self._buffers.empty((x.shape[1], *x.shape[::2]), self.dtype)
-        if x.flags.carray:
-            gather_time_major(x, order, laid)
-        else:
-            np.take(x.transpose(1, 0, 2), order, axis=1, out=laid, mode="clip")
+        rows.gather(x, laid)
         return laid.transpose(1, 0, 2)
 
     # --- backward ---------------------------------------------------------------
@@ -431,7 +438,7 @@ class Recurrence:
                 self._run_segments_back(plan, table, tasks, saved)
             del used
             if rules is not None and rules.order is not None and dstart is not None:
-                dstart = np.take(dstart, np.argsort(rules.order), axis=1)
+                dstart = np.take(dstart, rules.back, axis=1)
         out = dx.transpose(1, 0, 2) if need_dx else None
         return out, None if dstart is None else list(dstart)
 
@@ -439,8 +446,8 @@ class Recurrence:
         """Return the plan of a pass back, and the bounds of its groups where rules decide them."""
         if rules is None:
             return backward_plan(sizes, tasks), None
-        bounds = shares(rules.mask, sizes.batch, group_count(sizes))
-        return backward_plan(sizes, tasks, int(np.diff(bounds).max()), rules.drops), bounds
+        bounds, most = rules.shares(sizes.batch, group_count(sizes))
+        return backward_plan(sizes, tasks, most, rules.drops), bounds
 
     def _run_segments_back(self, plan: Plan, table: np.ndarray, tasks: int, saved: Saved) -> None:
         """Run a pass back from kept states: each segment, the last one first, forward and back."""
@@ -450,8 +457,7 @@ class Recurrence:
         count = threads.tasks(sizes.work, batch)
         bounds, most = None, 0
         if rules is not None:
-            bounds = shares(rules.mask, batch, count)
-            most = int(np.diff(bounds).max())
+            bounds, most = rules.shares(batch, count)
         drops = rules is not None and rules.drops
         ahead = forward_plan(sizes, count, cell.states, True, most, drops)
         if not ahead.ready:
