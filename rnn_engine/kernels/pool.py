@@ -247,6 +247,12 @@ def _look(table: Any, rounds: int) -> None:
 # --- what kernels and Python call --------------------------------------------------
 
 
+@inlined_kernel
+def patience() -> int:
+    """Return how often a thread looks for another one before it does something else, 25 µs."""
+    return number(_pool(), _ROUNDS)
+
+
 @intrinsic
 def share(typingctx: Any, kernel: Any, arguments: Any, tasks: Any) -> Any:
     """Call ``kernel(*arguments, task, tasks)`` for each task, in any order and side by side."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.kernels.recurrent import plan as plans
-from rnn_engine.kernels.recurrent.places import P, S
+from rnn_engine.kernels.recurrent.places import MOST_PARTS, P, S
 from rnn_engine.kernels.recurrent.plan import Plan, Sizes
 
 
@@ -44,8 +44,16 @@ def check(plan: Plan, sizes: Sizes, back: bool) -> None:
         "TURNS": rows * units * max(0, sizes.cell.states - at["KEPT_STATES"]),
         "OWN": rows * units * (1 + sizes.keeps) * (len(sizes.cell.stages) > 1),
     }
+    spaces = plan.tasks
+    if plan.parts > 1:
+        assert plan.tasks == 1 <= at["CHUNK"]
+        assert at["TASKS"] == plan.parts <= min(MOST_PARTS, units // sizes.lanes)
+        spaces = plan.parts + 1
+        needs["TURNS"] = rows * units * sizes.cell.states
+        if at["KEPT_STEP"]:
+            needs["OWN"] = rows * units * (1 + sizes.keeps)
     _check_order(at, needs, at["SCRATCH_SIZE"])
-    assert plan.scratch == plan.tasks * at["SCRATCH_SIZE"]
+    assert plan.scratch == spaces * at["SCRATCH_SIZE"]
 
 
 def _check_kept(at: dict[str, int], plan: Plan, sizes: Sizes, back: bool) -> None:

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 MOST_STATES = 2
 MOST_STAGES = 2
+MOST_PARTS = 16  # of the units of a step, each with a thread
 
 
 class P(IntEnum):
@@ -14,7 +15,7 @@ class P(IntEnum):
 
     # --- what is called
     BODY = 0  # of the launch
-    TASKS = 1
+    TASKS = 1  # of the launch; forward, the parts that the units of a step are cut in
     # --- sizes
     BATCH = 2
     STEPS = 3
@@ -178,4 +179,6 @@ class F(IntEnum):
     TEMPORARY = 49  # a product under dropout
     NEXT = 50  # units from the block to the next one that is touched
     ACTIVATIONS = 51  # as in the plan
-    END = 52
+    LOW = 52  # the units that a step is computed for: from, to
+    HIGH = 53
+    END = 54

@@ -14,7 +14,7 @@ from rnn_engine.kernels.panels import packed_size, whole_registers
 from rnn_engine.kernels.recurrent import cells
 from rnn_engine.kernels.recurrent.cells import Cell
 from rnn_engine.kernels.recurrent.launch import BRIEF_NUMBERS
-from rnn_engine.kernels.recurrent.places import P
+from rnn_engine.kernels.recurrent.places import MOST_PARTS, P
 from rnn_engine.kernels.recurrent.weights import stage_places
 from rnn_engine.kernels.vector import REGISTER_BYTES
 
@@ -37,6 +37,9 @@ GROUPS = 2
 # Multiply-adds below which there is one group. It decides about bits: it does not follow
 # the threads.
 GROUP_WORK = 400_000
+# Multiply-adds of h·R in a step that are worth a thread of their own where there are fewer
+# rows than that: to exchange the states costs some 0.3 µs.
+PART_WORK = 32_768
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +92,7 @@ class Plan:
     shape : (states, B, U)
     work : multiply-adds
     rows : the most of a task, or of a group going back
+    parts : what the units of a step are cut in, each with a task, or 1; see `team`
     ready : whether the addresses of code are there
     """
 
@@ -102,6 +106,7 @@ class Plan:
     shape: tuple[int, int, int]
     work: int
     rows: int
+    parts: int = 1
     ready: bool = False
 
 
@@ -146,9 +151,19 @@ def _is_flat(sizes: Sizes, block: int) -> bool:
 
 
 @functools.lru_cache(maxsize=512)
+def most_parts(sizes: Sizes) -> int:
+    """Return in how many parts the units of a step are worth being shared out, most often 1."""
+    if sizes.batch >= AHEAD_ROWS:
+        return 1
+    work = sizes.batch * sizes.cell.gates * sizes.units**2
+    return max(1, min(work // PART_WORK, sizes.units // sizes.lanes, MOST_PARTS))
+
+
+@functools.lru_cache(maxsize=512)
 def forward_plan(
-    sizes: Sizes, tasks: int, kept_states: int, keeps: bool, rows: int = 0, drops: bool = False
-) -> Plan:
+    sizes: Sizes, tasks: int, kept_states: int, keeps: bool, rows: int = 0, drops: bool = False,
+    parts: int = 1,
+) -> Plan:  # fmt: skip
     """Return the plan of a pass forward.
 
     Parameters
@@ -164,6 +179,8 @@ def forward_plan(
         With a mask or dropout, the most rows of a task: they may not be shared out evenly.
     drops : bool
         Whether there is dropout: another plan, since other code runs.
+    parts : int
+        What the units of a step are cut in, for as many threads; `tasks` is 1 then.
     """
     cell, units, features, batch = sizes.cell, sizes.units, sizes.features, sizes.batch
     regular = not rows
@@ -174,10 +191,14 @@ def forward_plan(
     block = block_units(sizes, rows, gates) if regular else units + sizes.lanes
     widest = min(units, block + sizes.lanes)
     table[P.CHUNK], table[P.BLOCK] = chunk, block
-    table[P.FLAT] = regular and _is_flat(sizes, block)
+    table[P.FLAT] = regular and parts == 1 and _is_flat(sizes, block)
+    table[P.TASKS] = parts
     kept = lay_kept(table, sizes, kept_states, keeps)
-    handed = (1 + sizes.keeps) * rows * units if len(cell.stages) > 1 else 0
+    hands = len(cell.stages) > 1 or (parts > 1 and keeps)
+    handed = (1 + sizes.keeps) * rows * units if hands else 0
     turning = cell.states - kept_states + (kept_states == 0)
+    if parts > 1:
+        turning = max(turning, cell.states)
     spaces = {
         P.Z: rows * max(chunk * cell.gates * units, gates * widest),
         P.ZH: rows * gates * widest if cell.apart else 0,
@@ -190,10 +211,11 @@ def forward_plan(
     bounds = batch * np.arange(tasks + 1) // tasks
     table[P.BOUNDS] = bounds.ctypes.data
     calls = threads.calls(sizes.steps, chunk or 1, sizes.work)
-    scratch = tasks * int(table[P.SCRATCH_SIZE])
-    brief = scratch <= BRIEF_NUMBERS and tasks == len(calls) == 1
+    spaces_of = tasks if parts == 1 else parts + 1  # one is of them all
+    scratch = spaces_of * int(table[P.SCRATCH_SIZE])
+    brief = scratch <= BRIEF_NUMBERS and tasks == parts == len(calls) == 1
     shape = cell.states, batch, units
-    return Plan(table, bounds, scratch, kept, calls, tasks, brief, shape, sizes.work, rows)
+    return Plan(table, bounds, scratch, kept, calls, tasks, brief, shape, sizes.work, rows, parts)
 
 
 def lay_kept(table: np.ndarray, sizes: Sizes, kept_states: int, keeps: bool) -> int:

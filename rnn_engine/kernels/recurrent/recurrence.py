@@ -18,6 +18,7 @@ from rnn_engine.kernels.recurrent.plan import (
     forward_plan,
     group_count,
     lay_kept,
+    most_parts,
 )
 from rnn_engine.kernels.recurrent.rows import Rows
 from rnn_engine.kernels.recurrent.weights import pack_weights, stage_places
@@ -227,7 +228,12 @@ class Recurrence:
             table[P.BODY] = launch.address_of(gradients.backward, self.dtype)
         else:
             table[P.RUN_STAGE] = launch.address_of(product.run_stage, self.dtype)
-            table[P.BODY] = launch.address_of(walker.forward, self.dtype)
+            body: Any = walker.forward
+            if plan.parts > 1:
+                from rnn_engine.kernels.recurrent import team
+
+                body = team.forward_team
+            table[P.BODY] = launch.address_of(body, self.dtype)
         plan.ready = True
         return plan
 
@@ -287,8 +293,12 @@ class Recurrence:
         batch, count, _ = x.shape
         sizes, cell = self._sizes_of(batch, count), self.cell
         tasks = threads.tasks(sizes.work, batch)
-        rules, bounds, most = None, None, 0
-        if mask is not None or drop_x is not None or drop_h is not None:
+        rules, bounds, most, parts = None, None, 0, 1
+        if mask is None and drop_x is None and drop_h is None:
+            parts = threads.tasks(sizes.work, most_parts(sizes))
+            if parts > 1:
+                tasks = 1
+        else:
             rules = Rules(mask, drop_x, drop_h)
             bounds, most = rules.shares(batch, tasks)
             if rules.order is not None:
@@ -300,7 +310,7 @@ class Recurrence:
         whole = keep and checkpoints is None
         kept_states = cell.states if whole else int(sequence)
         drops = rules is not None and rules.drops
-        plan = forward_plan(sizes, tasks, kept_states, whole, most, drops)
+        plan = forward_plan(sizes, tasks, kept_states, whole, most, drops, parts)
         if not plan.ready:
             self._ready(plan, False, rules)
         space = self._buffers.empty((plan.kept,), self.dtype) if plan.kept else self._none

@@ -70,6 +70,9 @@ def enter(plan: Any, frame: Any, like: Any, task: int, first: int, rows: int) ->
     put(frame, F.ROWS, rows)
     put(frame, F.FIRST_ROW, first)
     put(frame, F.UNITS_ROW, u)
+    put(frame, F.LOW, 0)
+    put(frame, F.HIGH, u)
+    put(frame, F.AHEAD, 0)
     put(frame, F.SCRATCH, scratch)
     put(frame, F.ACTIVATIONS, pointer(plan, P.ACTIVATIONS, like))
     put(frame, F.ZH, offset(scratch, number(plan, P.ZH)))
@@ -102,7 +105,7 @@ def enter(plan: Any, frame: Any, like: Any, task: int, first: int, rows: int) ->
 
 
 @inlined_kernel
-def _place(plan: Any, frame: Any, like: Any, t: int, first: int) -> None:
+def place_step(plan: Any, frame: Any, like: Any, t: int, first: int) -> None:
     """Point the frame to the states of step t and to what it keeps."""
     for s in range(number(plan, P.STATES)):
         base, step = pointer(frame, F.STATE + s, like), number(frame, F.STATE_STEP + s)
@@ -135,8 +138,9 @@ def _lay_out(x: Any, x_row: int, x_step: int, target: Any, rows: int, count: int
 
 @inlined_kernel
 def project(plan: Any, frame: Any, like: Any, x: Any, rows: int, count: int) -> None:
-    """Multiply the inputs of `count` steps by W, for all gates."""
+    """Multiply the inputs of `count` steps by W, for all gates of the frame's units."""
     f, u = number(plan, P.FEATURES), number(plan, P.UNITS)
+    low, units = number(frame, F.LOW), number(frame, F.HIGH) - number(frame, F.LOW)
     x_row, x_step = number(plan, P.X_ROW), number(plan, P.X_STEP)
     weights, z = pointer(plan, P.WEIGHTS, like), pointer(frame, F.SCRATCH, like)
     z = offset(z, number(plan, P.Z))
@@ -148,14 +152,21 @@ def project(plan: Any, frame: Any, like: Any, x: Any, rows: int, count: int) -> 
         x, x_row = laid, f
     for stage in range(number(plan, P.STAGES)):
         at = P.STAGE + stage * S.SIZE
-        wide = number(plan, at + S.GATES) * u
-        target = offset(z, number(plan, at + S.FIRST) * u * rows * number(plan, P.CHUNK))
-        gemm(count * rows, wide, f, x, x_row, 1, offset(weights, number(plan, at + S.W)),
-             offset(weights, number(plan, at + S.BIAS)), 0, target, wide, 0, 0, z, 0)  # fmt: skip
+        gates = number(plan, at + S.GATES)
+        wide, shift = gates * u, gates * low
+        place = number(plan, at + S.FIRST) * u * rows * number(plan, P.CHUNK)
+        target = offset(z, place + number(frame, F.AHEAD) * rows * wide + shift)
+        gemm(count * rows, gates * units, f, x, x_row, 1,
+             offset(weights, number(plan, at + S.W) + shift * f),
+             offset(weights, number(plan, at + S.BIAS) + shift), 0, target, wide, 0, 0, z,
+             0)  # fmt: skip
 
 
 def run_stage(plan: Table, frame: Table, x: Any, stage: int) -> None:
-    """Take the rows up to the last open one through a stage of a step; x are its inputs."""
+    """Take the rows up to the last open one through a stage of a step; x are its inputs.
+
+    For the units of the frame, which begin with a register and end with one or the last unit.
+    """
     f, u, rows = number(plan, P.FEATURES), number(plan, P.UNITS), number(frame, F.ROWS)
     chunk, block = number(plan, P.CHUNK), number(plan, P.BLOCK)
     at = P.STAGE + stage * S.SIZE
@@ -175,9 +186,9 @@ def run_stage(plan: Table, frame: Table, x: Any, stage: int) -> None:
         operand = pointer(frame, F.OPERAND, x)
     if number(frame, F.TIME) == 0 and number(plan, P.STARTED) == 0:
         depth = 0
-    x_row, first = number(plan, P.X_ROW), 0
-    while first < u:
-        columns = min(block, whole - first)
+    x_row, first, high = number(plan, P.X_ROW), number(frame, F.LOW), number(frame, F.HIGH)
+    while first < high:
+        columns = min(block, min(whole, high) - first)
         if first + columns >= whole:
             columns = u - first
         n, shift = gates * columns, gates * first
@@ -228,6 +239,16 @@ def _repeat(plan: Any, frame: Any, like: Any, t: int) -> None:
                     copy(offset(target, i * u), offset(source, i * u), u)
 
 
+@inlined_kernel
+def leave(plan: Any, frame: Any, like: Any, first: int, rows: int) -> None:
+    """Copy the states after the frame's step to where the call's last ones belong."""
+    u = number(plan, P.UNITS)
+    for s in range(number(plan, P.STATES)):
+        target = pointer(plan, P.LAST, like)
+        target = offset(target, (s * number(plan, P.BATCH) + first) * u)
+        copy(target, pointer(frame, F.AFTER + s, like), rows * u)
+
+
 def forward(plan: Table, like: Any, task: int) -> None:
     """Take the rows of a task through the steps of a call; a body of `launch`."""
     first = word(plan, P.BOUNDS, task)
@@ -250,15 +271,11 @@ def forward(plan: Table, like: Any, task: int) -> None:
                 reach = reach_of(plan, t, first, rows)
             put(frame, F.REACH, reach)
             put(frame, F.TIME, t)
-            _place(plan, frame, like, t, first)
+            place_step(plan, frame, like, t, first)
             if reach > 0:
                 for stage in range(number(plan, P.STAGES)):
                     call_part(plan, P.RUN_STAGE, frame, inputs, stage)
             if number(plan, P.MASK):
                 _repeat(plan, frame, like, t)
-        u = number(plan, P.UNITS)
-        for s in range(number(plan, P.STATES)):
-            target = pointer(plan, P.LAST, like)
-            target = offset(target, (s * number(plan, P.BATCH) + first) * u)
-            copy(target, pointer(frame, F.AFTER + s, like), rows * u)
+        leave(plan, frame, like, first, rows)
         restore(before)
