@@ -39,7 +39,7 @@ from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.options import Table, inlined_kernel, inner_kernel
 from rnn_engine.kernels.pointers import copy_rows, lane_count, offset
 from rnn_engine.kernels.pool import patience, share
-from rnn_engine.kernels.recurrent.places import MOST_PARTS, F, P
+from rnn_engine.kernels.recurrent.places import MOST_PARTS, MOST_STATES, F, P
 from rnn_engine.kernels.recurrent.walker import FRAME, enter, leave, place_step, project
 from rnn_engine.kernels.tables import call_part, new_table, number, pointer, put
 
@@ -54,6 +54,13 @@ class T(IntEnum):
 
 _TABLE = int(T.END)
 _FIRST, _SIZE, _HOLDER = int(T.FIRST), int(T.SIZE), 1
+# A task's own table: the units that parts begin with, the steps up to which it has projected
+# their inputs, and where what it has made belongs.
+_EDGE, _PROJECTED, _TARGET = 0, MOST_PARTS + 1, 2 * MOST_PARTS + 1
+_OWN = _TARGET + MOST_STATES
+# A task whose part another one has taken comes back if it has kept up for so many turns: it has
+# lost its core for a while, and is not just slower.
+_STEADY = 64
 
 
 @inlined_kernel
@@ -68,15 +75,6 @@ def _turns_done(team: Any, parts: int) -> int:
 
 
 @inlined_kernel
-def _edge(plan: Any, like: Any, part: int, parts: int) -> int:
-    """Return the unit that a part begins with."""
-    units, width = number(plan, P.UNITS), lane_count(like)
-    if part == parts:
-        return units
-    return (units // width * part + parts - 1) // parts * width
-
-
-@inlined_kernel
 def _copy_part(frame: Any, target: Any, source: Any, rows: int, width: int) -> None:
     """Copy the frame's units of rows, `width` numbers a unit."""
     low, high = number(frame, F.LOW), number(frame, F.HIGH)
@@ -86,68 +84,63 @@ def _copy_part(frame: Any, target: Any, source: Any, rows: int, width: int) -> N
 
 
 @inner_kernel
-def _compute(
-    plan: Any, like: Any, team: Any, frame: Any, ahead: Any, turn: int, part: int
-) -> bool:
+def _compute(plan: Any, like: Any, team: Any, frame: Any, own: Any, turn: int, part: int) -> bool:
     """Compute a part of a turn; hand it out, and return True, if nobody has.
 
-    `frame` is the task's own, and `ahead` has the step up to which it has projected the inputs
-    of each part.
+    `frame` and `own` are the task's own tables.
     """
     begin, stop, chunk = number(plan, P.BEGIN), number(plan, P.STOP), number(plan, P.CHUNK)
-    u, rows, stages = number(plan, P.UNITS), number(plan, P.BATCH), number(plan, P.STAGES)
-    parts, states = number(plan, P.TASKS), number(plan, P.STATES)
-    t, stage = begin + turn // stages, turn % stages
+    rows, stages, t, stage = number(plan, P.BATCH), number(plan, P.STAGES), begin + turn, 0
+    if stages > 1:
+        t, stage = begin + turn // stages, turn % stages
+    numbers, last, keeps = rows * number(plan, P.UNITS), stage == stages - 1, 0
     x = offset(pointer(plan, P.X, like), t * number(plan, P.X_STEP))
-    put(frame, F.LOW, _edge(plan, like, part, parts))
-    put(frame, F.HIGH, _edge(plan, like, part + 1, parts))
-    put(frame, F.REACH, rows)
+    put(frame, F.LOW, number(own, _EDGE + part))
+    put(frame, F.HIGH, number(own, _EDGE + part + 1))
     put(frame, F.TIME, t)
     put(frame, F.AHEAD, (t - begin) % chunk)
-    if number(ahead, part) <= t:
+    if number(own, _PROJECTED + part) <= t:
         count = min(chunk - number(frame, F.AHEAD), stop - t)
         project(plan, frame, like, x, rows, count)
-        put(ahead, part, t + count)
+        put(own, _PROJECTED + part, t + count)
     # What the step reads is what all have made; what it writes goes to the task's own space.
     place_step(plan, frame, like, t, 0)
     scratch = pointer(frame, F.SCRATCH, like)
-    own, made = offset(scratch, number(plan, P.OWN)), offset(scratch, number(plan, P.TURNS))
-    own_kept = offset(own, rows * u)
+    made, made_operand = offset(scratch, number(plan, P.TURNS)), offset(scratch, number(plan, P.OWN))
+    made_kept = offset(made_operand, numbers)
     operand, kept = pointer(frame, F.OPERAND, like), pointer(frame, F.KEPT, like)
-    keeps, last = 0, stage == stages - 1
     if number(frame, F.KEPT_ROW):
         keeps = number(plan, P.KEEPS)
-        put(frame, F.KEPT, own_kept)
+        put(frame, F.KEPT, made_kept)
         if stage > 0:
-            _copy_part(frame, own_kept, kept, rows, keeps)
+            _copy_part(frame, made_kept, kept, rows, keeps)
     if last:
-        for s in range(states):
-            put(frame, F.AFTER + s, offset(made, s * rows * u))
+        for s in range(number(plan, P.STATES)):
+            put(own, _TARGET + s, pointer(frame, F.AFTER + s, like))
+            put(frame, F.AFTER + s, offset(made, s * numbers))
     else:
-        put(frame, F.OPERAND, own)
+        put(frame, F.OPERAND, made_operand)
     call_part(plan, P.RUN_STAGE, frame, x, stage)
+    put(frame, F.OPERAND, operand)
     place = _FIRST + part * _SIZE
     first = replace(team, place, 2 * turn, 2 * turn + 1)
     if first:
         if keeps:
-            _copy_part(frame, kept, own_kept, rows, keeps)
+            _copy_part(frame, kept, made_kept, rows, keeps)
         if last:
-            place_step(plan, frame, like, t, 0)
-            for s in range(states):
-                target = pointer(frame, F.AFTER + s, like)
-                _copy_part(frame, target, offset(made, s * rows * u), rows, 1)
+            for s in range(number(plan, P.STATES)):
+                target = pointer(own, _TARGET + s, like)
+                _copy_part(frame, target, offset(made, s * numbers), rows, 1)
         else:
-            _copy_part(frame, operand, own, rows, 1)
+            _copy_part(frame, operand, made_operand, rows, 1)
         write(team, place, 2 * turn + 2)
-    put(frame, F.OPERAND, operand)
     return first
 
 
-@inner_kernel
-def _work(plan: Any, like: Any, team: Any, task: int, parts: int) -> None:
-    """Go through the turns of a call with the others, as task `task`."""
-    before = flush_denormals()
-    frame, ahead, rows = new_table(FRAME), new_table(MOST_PARTS), number(plan, P.BATCH)
+@inlined_kernel
+def _equip(plan: Any, like: Any, team: Any, frame: Any, own: Any, task: int) -> None:
+    """Give a task a frame with space of its own, and the edges of the parts."""
+    parts, units, width = number(plan, P.TASKS), number(plan, P.UNITS), lane_count(like)
     whole = pointer(team, T.FRAME, team)
     for place in range(FRAME):
         put(frame, place, number(whole, place))
@@ -156,24 +149,36 @@ def _work(plan: Any, like: Any, team: Any, task: int, parts: int) -> None:
     put(frame, F.SCRATCH, scratch)
     put(frame, F.ZH, offset(scratch, number(plan, P.ZH)))
     put(frame, F.LAID, offset(scratch, number(plan, P.LAID)))
+    put(frame, F.REACH, number(plan, P.BATCH))
     for part in range(parts):
-        put(ahead, part, 0)
+        put(own, _PROJECTED + part, 0)
+        put(own, _EDGE + part, (units // width * part + parts - 1) // parts * width)
+    put(own, _EDGE + parts, units)
+
+
+@inner_kernel
+def _work(plan: Any, like: Any, team: Any, task: int, parts: int) -> None:
+    """Go through the turns of a call with the others, as task `task`."""
+    before = flush_denormals()
+    frame, own = new_table(FRAME), new_table(_OWN)
+    _equip(plan, like, team, frame, own, task)
     end = (number(plan, P.STOP) - number(plan, P.BEGIN)) * number(plan, P.STAGES)
-    me, turn = task + 1, 0
-    rounds = patience()
-    left = rounds
-    write(team, _FIRST + task * _SIZE + _HOLDER, me)
+    me, mine, rounds = task + 1, _FIRST + task * _SIZE + _HOLDER, patience()
+    turn, since, left = 0, -_STEADY, rounds
     while turn < end:
+        if read(team, mine) != me and turn - since >= _STEADY:
+            write(team, mine, me)
+            since = turn
         held = 0
-        for following in range(parts):
-            part = (task + following) % parts
+        for part in range(parts):
             place = _FIRST + part * _SIZE
-            if read(team, place + _HOLDER) == 0:
-                replace(team, place + _HOLDER, 0, me)
-            if read(team, place + _HOLDER) == me:
+            holder = read(team, place + _HOLDER)
+            if holder == 0 and replace(team, place + _HOLDER, 0, me):
+                holder = me
+            if holder == me:
                 held += 1
                 if read(team, place) == 2 * turn:
-                    _compute(plan, like, team, frame, ahead, turn, part)
+                    _compute(plan, like, team, frame, own, turn, part)
         if held == 0:
             break
         while left > 0 and _turns_done(team, parts) == turn:
@@ -183,7 +188,7 @@ def _work(plan: Any, like: Any, team: Any, task: int, parts: int) -> None:
             for part in range(parts):
                 place = _FIRST + part * _SIZE
                 if read(team, place) == 2 * turn:
-                    if _compute(plan, like, team, frame, ahead, turn, part):
+                    if _compute(plan, like, team, frame, own, turn, part):
                         write(team, place + _HOLDER, me)
             pause()
         done = _turns_done(team, parts)
