@@ -68,11 +68,12 @@ def functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
         gradients,
         lone,
         steps,
+        team,
         walker,
     )
 
-    bodies = (walker.forward, walker.run_stage, lone.forward_lone, dropout.run_stage,
-              dropout.arrive, chain.arrive, gradients.gradients, gather.gradients,
+    bodies = (walker.forward, walker.run_stage, team.forward_team, lone.forward_lone,
+              dropout.run_stage, dropout.arrive, chain.arrive, gradients.gradients, gather.gradients,
               gradients.backward, gradients.begin_groups, gradients.chain_share,
               gradients.gradient_share, gradients.add_sums)  # fmt: skip
     epilogues = [finish.made(code) for code in range(1, len(formulas.TABLE))]
