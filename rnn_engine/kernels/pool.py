@@ -50,17 +50,20 @@ class At(IntEnum):
     END = 3 * _LINE + 4  # what the caller sleeps on
     MODE = 3 * _LINE + 5  # how the caller rounds, and what it does with denormals
     ROUNDS = 3 * _LINE + 6  # so often a thread looks before it sleeps
+    ALONE = 3 * _LINE + 7  # launches that want help at once and go without, see `expects_help`
     ROUSED = 4 * _LINE  # how many of the threads somebody has seen to
     SLEEP = 4 * _LINE + 1  # addresses of what takes a lock, and of what releases it
     WAKE = 4 * _LINE + 2
+    SHY = 4 * _LINE + 3  # how many launches will go without help after the next one that has none
     FIRST = 5 * _LINE  # the threads, each a line: what it sleeps on, whether it does
 
 
 MOST_WORKERS = 255
+MOST_ALONE = 64
 _ASLEEP = 1
 _TASKS, _WAITS = 2**32, 2**32
-(_TAKEN, _STATE, _LEFT, _BODY, _ARGUMENTS, _WANTED, _WORKERS, _END, _MODE, _ROUNDS, _ROUSED,
- _SLEEP, _WAKE, _FIRST) = map(int, At)  # fmt: skip
+(_TAKEN, _STATE, _LEFT, _BODY, _ARGUMENTS, _WANTED, _WORKERS, _END, _MODE, _ROUNDS, _ALONE,
+ _ROUSED, _SLEEP, _WAKE, _SHY, _FIRST) = map(int, At)  # fmt: skip
 
 
 def _new_lock() -> int:
@@ -251,6 +254,33 @@ def _look(table: Any, rounds: int) -> None:
 def patience() -> int:
     """Return how often a thread looks for another one before it does something else, 25 µs."""
     return number(_pool(), _ROUNDS)
+
+
+@inlined_kernel
+def expects_help() -> bool:
+    """Whether tasks that go side by side, meeting again and again, are worth being shared out.
+
+    A thread that loses its core in the middle is waited for at the end of the launch, for
+    milliseconds. So where help failed, as beside busy processes, the next launch goes without,
+    then the next two, four, up to `MOST_ALONE`, until help comes. See `tell_help`.
+    """
+    pool = _pool()
+    alone = read(pool, _ALONE)
+    if alone > 0:
+        write(pool, _ALONE, alone - 1)
+    return alone <= 0
+
+
+@inlined_kernel
+def tell_help(came: bool) -> None:
+    """Say whether a launch had the help that it expected."""
+    pool = _pool()
+    shy = max(1, read(pool, _SHY))
+    if came:
+        write(pool, _SHY, 1)
+    else:
+        write(pool, _ALONE, shy)
+        write(pool, _SHY, min(2 * shy, MOST_ALONE))
 
 
 @intrinsic

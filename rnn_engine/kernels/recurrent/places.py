@@ -102,8 +102,9 @@ class P(IntEnum):
     ARRIVE = 80  # the gradient that arrives at a stage
     GRADIENTS = 81  # the share of a chunk in dW, dR, db and dx
     ACTIVATIONS = 82  # see `finish.addresses`; 0 where steps hold them
+    ALONE = 83  # the body for one thread, where BODY is that of a team
     # --- stages, `S.SIZE` places each
-    STAGE = 83
+    STAGE = 84
     END = STAGE + 14 * MOST_STAGES
 
 

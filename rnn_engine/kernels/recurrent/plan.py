@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnn_engine.kernels import threads
+from rnn_engine.kernels.compiler import MOST_THREADS
 from rnn_engine.kernels.outer import scratch_size
 from rnn_engine.kernels.panels import packed_size, whole_registers
 from rnn_engine.kernels.recurrent import cells
@@ -150,13 +151,16 @@ def _is_flat(sizes: Sizes, block: int) -> bool:
     return one and sizes.keeps <= 1 and block + sizes.lanes > sizes.units
 
 
-@functools.lru_cache(maxsize=512)
-def most_parts(sizes: Sizes) -> int:
-    """Return in how many parts the units of a step are worth being shared out, most often 1."""
-    if sizes.batch >= AHEAD_ROWS:
+def parts_of(sizes: Sizes, work: int) -> int:
+    """Return in how many parts the units of a step are shared out, most often 1.
+
+    `work` is that of the pass.
+    """
+    if sizes.batch >= AHEAD_ROWS or work < threads.SERIAL_WORK:
         return 1
-    work = sizes.batch * sizes.cell.gates * sizes.units**2
-    return max(1, min(work // PART_WORK, sizes.units // sizes.lanes, MOST_PARTS))
+    products = sizes.batch * sizes.cell.gates * sizes.units**2
+    most = min(products // PART_WORK, sizes.units // sizes.lanes, MOST_PARTS, MOST_THREADS)
+    return threads.tasks(work, most)
 
 
 @functools.lru_cache(maxsize=512)

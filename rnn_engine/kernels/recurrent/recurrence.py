@@ -18,7 +18,7 @@ from rnn_engine.kernels.recurrent.plan import (
     forward_plan,
     group_count,
     lay_kept,
-    most_parts,
+    parts_of,
 )
 from rnn_engine.kernels.recurrent.rows import Rows
 from rnn_engine.kernels.recurrent.weights import pack_weights, stage_places
@@ -228,12 +228,12 @@ class Recurrence:
             table[P.BODY] = launch.address_of(gradients.backward, self.dtype)
         else:
             table[P.RUN_STAGE] = launch.address_of(product.run_stage, self.dtype)
-            body: Any = walker.forward
+            table[P.BODY] = launch.address_of(walker.forward, self.dtype)
             if plan.parts > 1:
                 from rnn_engine.kernels.recurrent import team
 
-                body = team.forward_team
-            table[P.BODY] = launch.address_of(body, self.dtype)
+                table[P.ALONE] = table[P.BODY]
+                table[P.BODY] = launch.address_of(team.forward_team, self.dtype)
         plan.ready = True
         return plan
 
@@ -292,12 +292,12 @@ class Recurrence:
         """
         batch, count, _ = x.shape
         sizes, cell = self._sizes_of(batch, count), self.cell
-        tasks = threads.tasks(sizes.work, batch)
-        rules, bounds, most, parts = None, None, 0, 1
+        work = sizes.work
+        tasks, parts = threads.tasks(work, batch), 1
+        rules, bounds, most = None, None, 0
         if mask is None and drop_x is None and drop_h is None:
-            parts = threads.tasks(sizes.work, most_parts(sizes))
-            if parts > 1:
-                tasks = 1
+            parts = parts_of(sizes, work)
+            tasks = tasks if parts == 1 else 1
         else:
             rules = Rules(mask, drop_x, drop_h)
             bounds, most = rules.shares(batch, tasks)

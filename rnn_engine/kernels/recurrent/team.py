@@ -38,10 +38,10 @@ from rnn_engine.kernels.atomics import pause, read, replace, write
 from rnn_engine.kernels.denormals import flush_denormals, restore
 from rnn_engine.kernels.options import Table, inlined_kernel, inner_kernel
 from rnn_engine.kernels.pointers import copy_rows, lane_count, offset
-from rnn_engine.kernels.pool import patience, share
+from rnn_engine.kernels.pool import expects_help, patience, share, tell_help
 from rnn_engine.kernels.recurrent.places import MOST_PARTS, MOST_STATES, F, P
 from rnn_engine.kernels.recurrent.walker import FRAME, enter, leave, place_step, project
-from rnn_engine.kernels.tables import call_part, new_table, number, pointer, put
+from rnn_engine.kernels.tables import call_body, call_part, new_table, number, pointer, put
 
 class T(IntEnum):
     """Places in the table that the tasks of a call share; each part has two cache lines."""
@@ -58,9 +58,6 @@ _FIRST, _SIZE, _HOLDER = int(T.FIRST), int(T.SIZE), 1
 # their inputs, and where what it has made belongs.
 _EDGE, _PROJECTED, _TARGET = 0, MOST_PARTS + 1, 2 * MOST_PARTS + 1
 _OWN = _TARGET + MOST_STATES
-# A task whose part another one has taken comes back if it has kept up for so many turns: it has
-# lost its core for a while, and is not just slower.
-_STEADY = 64
 
 
 @inlined_kernel
@@ -157,18 +154,17 @@ def _equip(plan: Any, like: Any, team: Any, frame: Any, own: Any, task: int) -> 
 
 
 @inner_kernel
-def _work(plan: Any, like: Any, team: Any, task: int, parts: int) -> None:
+def _work(plan: Any, like: Any, team: Any, task: int, tasks: int) -> None:
     """Go through the turns of a call with the others, as task `task`."""
     before = flush_denormals()
     frame, own = new_table(FRAME), new_table(_OWN)
     _equip(plan, like, team, frame, own, task)
     end = (number(plan, P.STOP) - number(plan, P.BEGIN)) * number(plan, P.STAGES)
-    me, mine, rounds = task + 1, _FIRST + task * _SIZE + _HOLDER, patience()
-    turn, since, left = 0, -_STEADY, rounds
+    parts, me, mine, rounds = number(plan, P.TASKS), task + 1, _FIRST + task * _SIZE + _HOLDER, patience()
+    turn, left = _turns_done(team, parts), rounds
+    if turn < end:
+        write(team, mine, me)
     while turn < end:
-        if read(team, mine) != me and turn - since >= _STEADY:
-            write(team, mine, me)
-            since = turn
         held = 0
         for part in range(parts):
             place = _FIRST + part * _SIZE
@@ -199,13 +195,21 @@ def _work(plan: Any, like: Any, team: Any, task: int, parts: int) -> None:
 
 def forward_team(plan: Table, like: Any, task: int) -> None:
     """Take all rows through the steps of a call, a part of the units each task; a body."""
+    if not expects_help():
+        call_body(plan, P.ALONE, like, 0)
+        return
     before = flush_denormals()
-    frame, team = new_table(FRAME), new_table(_TABLE)
+    frame, team, parts = new_table(FRAME), new_table(_TABLE), number(plan, P.TASKS)
     enter(plan, frame, like, 0, 0, number(plan, P.BATCH))
     for place in range(_TABLE):
         put(team, place, 0)
     put(team, T.FRAME, frame)
-    share(_work, (plan, like, team), number(plan, P.TASKS))
+    share(_work, (plan, like, team), parts)
+    came = 0
+    for part in range(parts):
+        if read(team, _FIRST + part * _SIZE + _HOLDER) == part + 1:
+            came += 1
+    tell_help(2 * came > parts)
     place_step(plan, frame, like, number(plan, P.STOP) - 1, 0)
     leave(plan, frame, like, 0, number(plan, P.BATCH))
     restore(before)
