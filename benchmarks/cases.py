@@ -63,6 +63,9 @@ GRID: tuple[Size, ...] = (
     (1, 1000, 64, 256),
 )
 
+# One row of large weights, which every step reads: two threads share the units. Forward only.
+ONE_ROW: tuple[Size, ...] = ((1, 300, 64, 256), (1, 300, 64, 280))
+
 # Sizes that are a multiple of nothing, each with the next round size.
 ODD: tuple[tuple[Size, Size], ...] = (
     ((17, 73, 13, 97), (24, 80, 16, 112)),
@@ -96,6 +99,9 @@ PROGRAMS: tuple[tuple[str, Size, int], ...] = (
 
 # Where float64 is measured in a float32 run, to compare the two rates.
 DOUBLE: tuple[Size, ...] = ((64, 128, 64, 128), (128, 256, 128, 256))
+
+# Fewer rows than this may be shared out by their units.
+FEW_ROWS = 4
 
 # Two decades of each; no size stands in both.
 GROWTH_T: tuple[Size, ...] = tuple((8, 20 * 2**k, 16, 64) for k in range(8))
@@ -135,7 +141,7 @@ class Case:
     dtype : str
         ``"float32"`` or ``"float64"``.
     tag : str
-        Why the case is there: ``"grid"``, ``"odd"``, ``"round"``, ``"double"``,
+        Why the case is there: ``"grid"``, ``"one-row"``, ``"odd"``, ``"round"``, ``"double"``,
         ``"growth-t"``, ``"growth-b"``, ``"features"`` or ``"user"``.
     sides : tuple of str
         Peers that run it; empty for all.
@@ -202,6 +208,7 @@ def full_grid() -> list[Case]:
     """Return every case of the full run, in the order it runs in."""
     alone = (ENGINE,)
     cases = [Case(kind, *size) for kind in LAYER_KINDS for size in GRID]
+    cases += [Case("forward", *size, tag="one-row", cell=cell) for cell in CELLS for size in ONE_ROW]
     for kind in LAYER_KINDS:
         for odd, even in ODD:
             cases.append(Case(kind, *odd, tag="odd"))

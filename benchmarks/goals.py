@@ -43,6 +43,8 @@ class Goal:
         return self.low <= self.figure <= self.high
 
 
+# Sizes that goals speak of: the grid and users' own.
+_TAGS = ("grid", "one-row", "user", "odd")
 Figure = tuple[float, str]
 INFINITY = float("inf")
 
@@ -73,7 +75,7 @@ def _ratio(row: Row | None, among: tuple[str, ...] = ()) -> Figure | None:
 
 def _pick(run: Run, kind: str, test: Callable[[Case], bool], cell: str = CELLS[0]) -> list[Row]:
     """Return the rows of the grid and of users' own sizes that a goal speaks of."""
-    rows = [row for row in run.of_kind(kind, cell=cell) if row.case.tag in ("grid", "user", "odd")]
+    rows = [row for row in run.of_kind(kind, cell=cell) if row.case.tag in _TAGS]
     return [row for row in rows if row.case.dtype == "float32" and test(row.case)]
 
 

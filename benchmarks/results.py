@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.cases import CELLS, Case
+from benchmarks.cases import CELLS, FEW_ROWS, Case
 from benchmarks.peers import ENGINE, PEERS
 from benchmarks.timing import Summary, quantile, slope, summarise
 
@@ -163,18 +163,21 @@ class Run:
     def limit(self, row: Row) -> Limit | None:
         """Return the roofline of a case of the bare layer: arithmetic or weights streamed.
 
-        A row of the batch needs all recurrent weights at every step, and every
-        thread reads them for itself, so that the second bound takes the bandwidth
-        of one core. None where that is below a microsecond: the time of such a case is
+        A row of the batch needs all recurrent weights at every step. Threads that share out rows
+        read them all, each for itself, so that the second bound takes the bandwidth of one
+        core. Forward, those of a few rows may share out the units: then each has its part of the
+        weights in its own caches, and the bound takes the bandwidth of all. None where that is below a microsecond: the time of such a case is
         that of the call and of one step waiting for the other, which no such line tells.
         """
         case, peak = row.case, self.peak(row.case.dtype)
         if not peak or not case.stream_bytes:
             return None
-        level = self.level(case.recurrent_bytes)
+        few = case.kind == "forward" and case.batch < FEW_ROWS
+        parts, readers = (self.environment.get("threads", 1), "all") if few else (1, "one")
+        level = self.level(case.recurrent_bytes / parts)
         rates = self.limits.get("bandwidth", {}).get(level or "")
         arithmetic = Limit(case.flops / peak, "FMA")
-        stream = Limit(case.stream_bytes / rates["one"] if rates else 0.0, f"{level} bandwidth")
+        stream = Limit(case.stream_bytes / rates[readers] if rates else 0.0, f"{level} bandwidth")
         limit = max(arithmetic, stream, key=lambda each: each.seconds)
         return limit if limit.seconds >= 1e-6 else None
 

@@ -54,7 +54,9 @@ def test_limits(run):
     assert arithmetic.seconds == pytest.approx(2 * 64 * 128 * 128 * 192 / 2e11)
     stream = run.limit(run.find("forward/1x1000x64x256"))
     assert stream.bound == "L2 bandwidth"
-    assert stream.seconds == pytest.approx(1000 * 256 * 256 * 4 / 1e11)
+    assert stream.seconds == pytest.approx(1000 * 256 * 256 * 4 / 2e11)  # half of them each
+    back = run.limit(Row(Case("gradients", 1, 1000, 64, 256), {}))
+    assert back.seconds == pytest.approx(2 * 1000 * 256 * 256 * 4 / 1e11)
     assert run.limit(run.find("forward/2x4x1x5")) is None
     assert run.limit(run.find("cold_start")) is None
 
