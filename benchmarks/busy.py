@@ -18,7 +18,7 @@ import numpy as np
 import rnn_engine
 from rnn_engine import layers
 
-SIZES = ((32, 100, 32, 64), (8, 50, 16, 32), (64, 64, 128, 256))
+SIZES = ((32, 100, 32, 64), (8, 50, 16, 32), (64, 64, 128, 256), (1, 300, 64, 256))
 ROUNDS, SECONDS = 60, 0.02
 
 

@@ -208,7 +208,9 @@ def full_grid() -> list[Case]:
     """Return every case of the full run, in the order it runs in."""
     alone = (ENGINE,)
     cases = [Case(kind, *size) for kind in LAYER_KINDS for size in GRID]
-    cases += [Case("forward", *size, tag="one-row", cell=cell) for cell in CELLS for size in ONE_ROW]
+    cases += [
+        Case("forward", *size, tag="one-row", cell=cell) for cell in CELLS for size in ONE_ROW
+    ]
     for kind in LAYER_KINDS:
         for odd, even in ODD:
             cases.append(Case(kind, *odd, tag="odd"))

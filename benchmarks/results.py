@@ -163,11 +163,12 @@ class Run:
     def limit(self, row: Row) -> Limit | None:
         """Return the roofline of a case of the bare layer: arithmetic or weights streamed.
 
-        A row of the batch needs all recurrent weights at every step. Threads that share out rows
-        read them all, each for itself, so that the second bound takes the bandwidth of one
-        core. Forward, those of a few rows may share out the units: then each has its part of the
-        weights in its own caches, and the bound takes the bandwidth of all. None where that is below a microsecond: the time of such a case is
-        that of the call and of one step waiting for the other, which no such line tells.
+        A row of the batch needs all recurrent weights at every step. Threads that share out
+        rows read them all, each for itself, so that the second bound takes the bandwidth of
+        one core. Forward, a few rows may be shared out by their units: then each core has its
+        part of the weights in its own caches, and the bound takes the bandwidth of all. None
+        where that is below a microsecond: the time of such a case is that of the call and of
+        one step waiting for the other, which no such line tells.
         """
         case, peak = row.case, self.peak(row.case.dtype)
         if not peak or not case.stream_bytes:

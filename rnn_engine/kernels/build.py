@@ -73,8 +73,8 @@ def functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
     )
 
     bodies = (walker.forward, walker.run_stage, team.forward_team, lone.forward_lone,
-              dropout.run_stage, dropout.arrive, chain.arrive, gradients.gradients, gather.gradients,
-              gradients.backward, gradients.begin_groups, gradients.chain_share,
+              dropout.run_stage, dropout.arrive, chain.arrive, gradients.gradients,
+              gather.gradients, gradients.backward, gradients.begin_groups, gradients.chain_share,
               gradients.gradient_share, gradients.add_sums)  # fmt: skip
     epilogues = [finish.made(code) for code in range(1, len(formulas.TABLE))]
     made: list[Callable[..., Any]] = [*bodies, *epilogues]

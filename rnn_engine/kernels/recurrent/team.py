@@ -1,34 +1,40 @@
-"""Few rows on several threads: the units of a step are shared out, and the state is exchanged.
+"""Few rows on several threads: the units of a step are shared out, and the states exchanged.
 
 For one row of 256 units a step reads all of R out of the second-level cache. Two cores that read a
-half each take half of the time, and some 0.3 µs to tell each other what came out.
+half each take half of the time, and some 0.2 µs to tell each other what came out.
 
 A *turn* is a stage of a step, a *part* some whole registers of units, the last one with the units
-that fill none. A part of a turn is computed by the code that computes all of it, so its sums are
-the same ones and so are the bits. Who computes one writes to space of his own, where nobody else
-looks. Then he *takes* the part of this turn, by one atomic exchange that succeeds once, and only
-if he did, copies what he has made to where all read it, and says that it is done. Whoever was
-too late forgets what he has made. So nothing is written twice, and whoever stopped in the middle
-and comes back after hours spoils nothing.
+that fill none. A part is computed by the code that computes the whole step, so its sums are the
+same ones, and so are the bits. Who computes one writes to space of his own, where nobody else
+looks. Then he takes the part of this turn by one atomic exchange, which succeeds once; only if it
+did he copies what he has made to where all read it, and says that it is done. Who was too late
+forgets what he has made. So a thread that stopped in the middle, and comes back whenever it may,
+spoils nothing.
 
 Each part has a counter: twice the turns that are done, and one more while one is being copied. A
 turn begins when all counters say that the one before is done. Each part also has a *holder*, the
-task that sees to it turn by turn. A task that comes takes the part of its own number. Nobody waits
-for one that has not come: parts without a holder are taken by those who are there, so a single
-thread that goes through all tasks does everything in the first one. A task waits for the holders of
-other parts for some microseconds and then computes the part itself; if it is still the first, it is
-the holder from then on. A task that holds nothing any more goes home: a thread that has lost its
-core, as beside busy processes, is not waited for turn after turn. (The one that wrote the name of a
-holder last is never without a part, so somebody stays until all is done.)
+task that sees to it turn after turn:
 
-Memory: all that is atomic is sequentially consistent. Copies come before the counter that says
-"done" in the order of the thread that writes it, and reading the counter comes before reading what
-was copied; so on every CPU whoever sees the counter sees the states. h takes turns in two
-places. The second turn after the one that made it writes over it, when all parts of the turn
-between, the only one that reads it, are done: nobody whose exchange can still succeed reads it any
-more. (Who is late may read what is half written, and forgets what it makes of it.) The same holds
-for states in their place, such as c: only its own part reads and writes it. The only thing that
-all wait for without end is a copy that has begun: some registers, some 20 ns.
+- A task that comes takes the part of its own number, from whoever holds it.
+- Parts without a holder are taken by those who are there. So nobody waits for a task that nobody
+  has begun: one thread that goes through all tasks does everything in the first one.
+- A task waits for the parts of others, for 25 µs. Then it computes them, too, and where it
+  is the first it is the holder from then on. So a thread that has lost its core is waited for once.
+- A task that holds nothing goes home. Only a task itself writes its name, so nobody holds anything
+  under the name of one that has gone. Each holder is a task that is still there: the last one
+  does not go before all is done.
+
+Memory. All that is atomic is sequentially consistent, on any CPU. A copy comes before the counter
+that says "done", and whoever reads the states has read the counter before: so he sees what was
+copied. h takes turns in two places. What turn n reads is written over in turn n + 1, which begins
+when all parts of turn n are done; those that did them read before their exchange, and an exchange
+of turn n cannot succeed later. (Who is late may read what is half written. It forgets what it makes
+of it.) States that stay in their place, as c does, are read and written by their own part only, and
+written behind the exchange. All wait without end only for a copy that has begun: some registers.
+
+At the end of a call the pool waits for a task that has begun, though its thread may have lost its
+core. So where others did not come, or could not stay, the next calls are for one thread
+(`pool.expects_help`).
 """
 
 from enum import IntEnum
@@ -42,6 +48,7 @@ from rnn_engine.kernels.pool import expects_help, patience, share, tell_help
 from rnn_engine.kernels.recurrent.places import MOST_PARTS, MOST_STATES, F, P
 from rnn_engine.kernels.recurrent.walker import FRAME, enter, leave, place_step, project
 from rnn_engine.kernels.tables import call_body, call_part, new_table, number, pointer, put
+
 
 class T(IntEnum):
     """Places in the table that the tasks of a call share; each part has two cache lines."""
@@ -103,7 +110,8 @@ def _compute(plan: Any, like: Any, team: Any, frame: Any, own: Any, turn: int, p
     # What the step reads is what all have made; what it writes goes to the task's own space.
     place_step(plan, frame, like, t, 0)
     scratch = pointer(frame, F.SCRATCH, like)
-    made, made_operand = offset(scratch, number(plan, P.TURNS)), offset(scratch, number(plan, P.OWN))
+    made = offset(scratch, number(plan, P.TURNS))
+    made_operand = offset(scratch, number(plan, P.OWN))
     made_kept = offset(made_operand, numbers)
     operand, kept = pointer(frame, F.OPERAND, like), pointer(frame, F.KEPT, like)
     if number(frame, F.KEPT_ROW):
@@ -160,10 +168,10 @@ def _work(plan: Any, like: Any, team: Any, task: int, tasks: int) -> None:
     frame, own = new_table(FRAME), new_table(_OWN)
     _equip(plan, like, team, frame, own, task)
     end = (number(plan, P.STOP) - number(plan, P.BEGIN)) * number(plan, P.STAGES)
-    parts, me, mine, rounds = number(plan, P.TASKS), task + 1, _FIRST + task * _SIZE + _HOLDER, patience()
+    parts, me, rounds = number(plan, P.TASKS), task + 1, patience()
     turn, left = _turns_done(team, parts), rounds
     if turn < end:
-        write(team, mine, me)
+        write(team, _FIRST + task * _SIZE + _HOLDER, me)
     while turn < end:
         held = 0
         for part in range(parts):
@@ -183,9 +191,9 @@ def _work(plan: Any, like: Any, team: Any, task: int, tasks: int) -> None:
         if left <= 0:
             for part in range(parts):
                 place = _FIRST + part * _SIZE
-                if read(team, place) == 2 * turn:
-                    if _compute(plan, like, team, frame, own, turn, part):
-                        write(team, place + _HOLDER, me)
+                late = read(team, place) == 2 * turn
+                if late and _compute(plan, like, team, frame, own, turn, part):
+                    write(team, place + _HOLDER, me)
             pause()
         done = _turns_done(team, parts)
         if done > turn:
