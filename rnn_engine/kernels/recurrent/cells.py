@@ -187,6 +187,9 @@ class Cell:
     states : how many there are; the first one is h, the output
     stages : one or two
     keeps : how many numbers of a unit the steps keep besides the states, of the activations
+    restore : (activations, Here) -> Made, the states, and the operand where a stage makes one, of
+        what the steps have kept and the states before, by the formulas of the steps; or None. A
+        large pass then keeps the states of a few steps only, see `checkpoints`
     carries : whether gradients of h pass a step by another way than through R
     slots : columns of dz, in units: those of W, and others for R
     """
@@ -195,6 +198,7 @@ class Cell:
     states: int
     stages: tuple[Stage, ...]
     keeps: Callable[[Sequence[Activation]], int]
+    restore: Callable[[Sequence[Activation], Here], Made] | None = None
     carries: bool = False
     slots: int = 0
 

@@ -101,8 +101,9 @@ class P(IntEnum):
     ARRIVE = 80  # the gradient that arrives at a stage
     GRADIENTS = 81  # the share of a chunk in dW, dR, db and dx
     ACTIVATIONS = 82  # see `finish.addresses`; 0 where steps hold them
+    RESTORE = 83  # of what makes the states of a step again, see `restoring`
     # --- stages, `S.SIZE` places each
-    STAGE = 83
+    STAGE = 84
     END = STAGE + 14 * MOST_STAGES
 
 
@@ -178,4 +179,5 @@ class F(IntEnum):
     TEMPORARY = 49  # a product under dropout
     NEXT = 50  # units from the block to the next one that is touched
     ACTIVATIONS = 51  # as in the plan
-    END = 52
+    HELD = 52  # how many states `restoring` finds there
+    END = 53

@@ -31,6 +31,9 @@ AHEAD_LEAST = 32
 # passes over all of dW and dR.
 BACKWARD_NUMBERS = 65536
 BACKWARD_ROWS = 256
+# Numbers that the steps of a pass keep beside the states, from which on it keeps only these at every
+# step: 16 MB in float32. Going back a cell makes the states again.
+THIN_NUMBERS = 2**22
 # A batch goes back in so many groups of rows, each with sums of its own. Two threads then
 # share nothing but the weights.
 GROUPS = 2
@@ -159,7 +162,7 @@ def forward_plan(
     kept_states : int
         How many of the states are kept at every step.
     keeps : bool
-        Whether backward follows.
+        Whether what else the steps make for backward is kept.
     rows : int
         With a mask or dropout, the most rows of a task: they may not be shared out evenly.
     drops : bool
@@ -197,9 +200,12 @@ def forward_plan(
 
 
 def lay_kept(table: np.ndarray, sizes: Sizes, kept_states: int, keeps: bool) -> int:
-    """Give what a pass keeps its places: states (T + 1, B, U), numbers of the steps, operands."""
+    """Give what a pass keeps its places: states (T + 1, B, U), numbers of the steps, operands.
+
+    Where not all states are kept, no operands are: both are made again.
+    """
     step, steps = sizes.batch * sizes.units, sizes.steps
-    own = keeps and len(sizes.cell.stages) > 1
+    own = keeps and len(sizes.cell.stages) > 1 and kept_states == sizes.cell.states
     table[P.KEPT_STATES] = kept_states
     table[P.KEPT_STEP] = step * sizes.keeps if keeps else 0
     table[P.OPERAND_STEP] = step if own else 0
@@ -220,6 +226,17 @@ def _lay(table: np.ndarray, sizes: Sizes, spaces: dict[P, int]) -> int:
         table[name] = place
         place += sizes.up(size)
     return place
+
+
+def is_thin(sizes: Sizes, held: int) -> bool:
+    """Whether a pass that keeps `held` states at every step anyway keeps no others.
+
+    Worth it where what is kept is much more than all that goes on beside it.
+    """
+    cell = sizes.cell
+    if cell.restore is None or held == cell.states:
+        return False
+    return sizes.keeps * sizes.batch * sizes.steps * sizes.units >= THIN_NUMBERS
 
 
 def group_count(sizes: Sizes) -> int:
