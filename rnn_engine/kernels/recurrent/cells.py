@@ -102,12 +102,12 @@ class Lazy:
 
     def __init__(self, load: Callable[[int], Vector]) -> None:
         self._load = load
-        self._seen: dict[int, Vector] = {}
+        self.seen: dict[int, Vector] = {}
 
     def __getitem__(self, index: int) -> Vector:
-        if index not in self._seen:
-            self._seen[index] = self._load(index)
-        return self._seen[index]
+        if index not in self.seen:
+            self.seen[index] = self._load(index)
+        return self.seen[index]
 
 
 @dataclass(frozen=True)

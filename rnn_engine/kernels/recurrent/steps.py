@@ -216,9 +216,10 @@ class Emitter:
 
     def restore(self, at: "Place") -> None:
         """Emit what makes the states of a register again, but for those that are there."""
-        for k in range(self.keeps):
+        here = at.here()
+        made = self.formulas(self.activations, here)
+        for k in here.kept.seen:
             self.ask_ahead(at.gate_place("kept", self.keeps, k), self.keeps, False)
-        made = self.formulas(self.activations, at.here())
         for s, value in made.states.items():
             with self.b.if_then(self.b.icmp_signed("<=", self.number(F.HELD), INT64(s))):
                 at.store(value, at.unit_place(f"after{s}"))
