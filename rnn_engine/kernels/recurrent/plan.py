@@ -31,9 +31,11 @@ AHEAD_LEAST = 32
 # passes over all of dW and dR.
 BACKWARD_NUMBERS = 65536
 BACKWARD_ROWS = 256
-# Numbers that the steps of a pass keep beside the states, from which on it keeps only these at every
-# step: 16 MB in float32. Going back a cell makes the states again.
-THIN_NUMBERS = 2**22
+# A pass that keeps so many numbers of its steps besides the states (32 MB in float32) does not keep
+# the states of all steps: going back the cell makes them again. That takes as long as the products of
+# a few features: 1 to 2% of a pass with so many features and units, 4% with 96, 8% with 40.
+THIN_NUMBERS = 2**23
+THIN_DEPTH = 256
 # A batch goes back in so many groups of rows, each with sums of its own. Two threads then
 # share nothing but the weights.
 GROUPS = 2
@@ -229,12 +231,9 @@ def _lay(table: np.ndarray, sizes: Sizes, spaces: dict[P, int]) -> int:
 
 
 def is_thin(sizes: Sizes, held: int) -> bool:
-    """Whether a pass that keeps `held` states at every step anyway keeps no others.
-
-    Worth it where what is kept is much more than all that goes on beside it.
-    """
+    """Whether a pass that keeps `held` states at every step anyway keeps no others."""
     cell = sizes.cell
-    if cell.restore is None or held == cell.states:
+    if cell.restore is None or held == cell.states or sizes.features + sizes.units < THIN_DEPTH:
         return False
     return sizes.keeps * sizes.batch * sizes.steps * sizes.units >= THIN_NUMBERS
 
