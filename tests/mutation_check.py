@@ -2,8 +2,8 @@
 
 `test_mutations` runs it on copies of the engine with one fault each. Arguments are
 the parts to check: ``dense``, or a cell with ``plain``, ``mask``, ``dropout`` or ``thin`` (states
-are made again) behind it, as in ``lstm.plain``: the fewer, the less is compiled. It exits with 0 if all is right, with 1 and a
-line for each wrong quantity if not.
+are made again) behind it, as in ``lstm.plain``: the fewer, the less is compiled. It exits with 0 if
+all is right, with 1 and a line for each wrong quantity if not.
 """
 
 import sys

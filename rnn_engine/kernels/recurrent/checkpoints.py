@@ -7,9 +7,9 @@ behind. With segments of √T steps memory grows with √T, for one more pass fo
 C. Zhang, C. Guestrin, 2016, Training deep nets with sublinear memory cost; for recurrent nets
 A. Gruslys and others, 2016, Memory-efficient backpropagation through time).
 
-A large pass of a cell that can `restore` its states is *thin*: it keeps the gates of all its steps, and
-only the states as above. Going back it makes the states of each segment again of the gates, unit by
-unit, which takes no products (`restoring`).
+A large pass of a cell that can `restore` its states is *thin*: it keeps the gates of all its steps,
+and only the states as above. Going back it makes the states of each segment again of the gates,
+unit by unit, which takes no products (`restoring`).
 
 A segment is a whole number of the chunks in which the weight gradients are summed, and the sums of
 all segments go into the same arrays, chunk after chunk. So not a bit of them is another one.
@@ -45,7 +45,7 @@ class Checkpoints:
     length : int
         Steps of a segment; the last one may be shorter.
     held : int or None
-        Of a thin pass, how many of the states are kept at every step; None of one that keeps nothing.
+        Of a thin pass, how many of the states are kept at every step; None where nothing is.
 
     Attributes
     ----------

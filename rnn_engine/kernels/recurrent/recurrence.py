@@ -461,7 +461,7 @@ class Recurrence:
                 self.cell, 0, self.activations, "restore", self.dtype
             )
         else:
-            ahead, again, used = self._plan_again(saved)
+            ahead, again, _used = self._plan_again(saved)
         for begin, stop in reversed(checkpoints.segments):
             segment.point(table, begin)
             segment.fill(begin)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from rnn_engine.kernels.formulas import CODES
 from rnn_engine.kernels.recurrent import cells, recurrence
 from rnn_engine.kernels.recurrent.cells import Made
+from rnn_engine.kernels.recurrent.check import watched
 from rnn_engine.kernels.recurrent.plan import is_thin
 from rnn_engine.kernels.vector import fma
 from tests.kernels.plans import planned
-from tests.kernels.recurrent.cases import CELLS, Case, run, tolerance
+from tests.kernels.recurrent.cases import CELLS, Case, cases, run, tolerance
 from tests.kernels.recurrent.test_checkpoints import (
     KINDS,
     SHORT_CHUNKS,
@@ -151,6 +152,13 @@ def test_guard_pages_around_every_array(cell, behind, monkeypatch):
     guarded.close()
 
 
+@given(cases(), st.sampled_from([1, 2, 3, 5]))
+def test_every_plan_is_checked(case, count):
+    with planned(**SHORT_CHUNKS, **ALWAYS), watched() as seen, running_on(count):
+        run(case, None, False)
+    assert len(seen) >= 2
+
+
 def test_what_is_kept():
     numbers = 5 * 43 * 19
     for cell, sequence, wanted in (
@@ -196,7 +204,7 @@ def _one_step_off(activations, at):
 
 def _unfused(activations, at):
     """Right in exact arithmetic."""
-    i, f, g, o = (activations[k == 2 and 0 or 1].restore(at.kept[k])[0] for k in range(4))
+    i, f, g, o = (activations[int(k != 2)].restore(at.kept[k])[0] for k in range(4))
     c = fma(i, g, f * at.before[1])
     return Made({0: o * activations[0](c), 1: c})
 
@@ -205,9 +213,7 @@ def _unfused(activations, at):
 @pytest.mark.parametrize("formulas", [_one_step_off, _unfused])
 def test_other_formulas_have_other_bits(formulas):
     """The tests above would see them."""
-    cells.CELLS["other"] = dataclasses.replace(
-        cells.find("lstm"), name="other", restore=formulas
-    )  # fmt: skip
+    cells.CELLS["other"] = dataclasses.replace(cells.find("lstm"), name="other", restore=formulas)
     try:
         case = make("lstm", "last")
         right = case.recurrence
