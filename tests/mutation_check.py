@@ -1,9 +1,9 @@
 """A small check of the kernels against the oracle, run in a process of its own.
 
 `test_mutations` runs it on copies of the engine with one fault each. Arguments are
-the parts to check: ``dense``, or a cell with ``plain``, ``mask`` or ``dropout`` behind it, as in
-``lstm.plain``: the fewer, the less is compiled. It exits with 0 if all is right, with 1 and a
-line for each wrong quantity if not.
+the parts to check: ``dense``, or a cell with ``plain``, ``mask``, ``dropout`` or ``thin`` (states
+are made again) behind it, as in ``lstm.plain``: the fewer, the less is compiled. It exits with 0 if
+all is right, with 1 and a line for each wrong quantity if not.
 """
 
 import sys
@@ -25,6 +25,7 @@ dense._MANY = 0
 # work.
 LARGE = {"GROUP_WORK": 0, "BACKWARD_NUMBERS": 0, "BACKWARD_ROWS": T, "BLOCK_NUMBERS": 0,
          "BLOCK_REGISTERS": 1}  # fmt: skip
+THIN = {**LARGE, "THIN_NUMBERS": 0, "THIN_DEPTH": 0}
 
 
 def check_cell(cell: str, kind: str) -> list[str]:
@@ -35,8 +36,9 @@ def check_cell(cell: str, kind: str) -> list[str]:
         "plain": ({}, {"started": True}, {"every": False}),
         "mask": ({"masked": True}, {"masked": True, "started": True, "kind": "post"}),
         "dropout": ({"gates_dropped": 1}, {"gates_dropped": 4, "drops_x": True, "started": True}),
+        "thin": ({"every": False}, {"every": False, "started": True, "masked": True}),
     }[kind]
-    cuts: tuple[dict[str, int], ...] = ({}, LARGE)
+    cuts: tuple[dict[str, int], ...] = (THIN,) if kind == "thin" else ({}, LARGE)
     for cut in cuts:
         vars(plan).update(cut)
         plan.forward_plan.cache_clear()
@@ -44,7 +46,7 @@ def check_cell(cell: str, kind: str) -> list[str]:
         for rule in rules:
             for rows in (B, 1):
                 case = Case(cell, ("tanh", "sigmoid"), rows, T, F, U, "float32", rng, **rule)
-                found, expected = run(case), case.expected()
+                found, expected = run(case, None, kind != "thin"), case.expected()
                 again = case.recurrence.forward(case.packed, case.x, *case.arguments)[1][0]
                 found["last"], expected["last"] = again, expected["last0"]
                 if not rule:
@@ -92,7 +94,7 @@ def main(parts: list[str]) -> int:
     print(rnn_engine.__file__)
     lines = check_dense() if "dense" in parts else []
     for cell in CELLS:
-        for kind in ("plain", "mask", "dropout"):
+        for kind in ("plain", "mask", "dropout", "thin"):
             if f"{cell}.{kind}" in parts:
                 lines += check_cell(cell, kind)
     print(*lines, sep="\n")

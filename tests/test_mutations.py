@@ -53,13 +53,14 @@ class Mutation:
 
 LSTM, GRU, RNN = "recurrent/lstm.py", "recurrent/gru.py", "recurrent/simple_rnn.py"
 WALKER, CHAIN, SUMS = "recurrent/walker.py", "recurrent/chain.py", "recurrent/gradients.py"
+RESTORING, CHECKPOINTS = "recurrent/restoring.py", "recurrent/checkpoints.py"
 WEIGHTS, DROPOUT, GATHER = "recurrent/weights.py", "recurrent/dropout.py", "recurrent/gather.py"
 
 MUTATIONS = (
     # --- cells
     Mutation("swapped gates", LSTM, "_step", "gate(z[0]), gate(z[1])", "gate(z[1]), gate(z[0])",
              "lstm.plain"),
-    Mutation("h for c", LSTM, "_step", "fma(f, at.before[1], i * g)", "fma(f, at.before[0], i * g)",
+    Mutation("h for c", LSTM, "_step", "f, g, o, at.before[1])", "f, g, o, at.before[0])",
              "lstm.plain"),
     Mutation("forgotten carry", LSTM, "_back", "fma(dh * o, slope, at.d[1])", "dh * o * slope",
              "lstm.plain"),
@@ -84,7 +85,7 @@ MUTATIONS = (
              "simple_rnn.plain"),
     Mutation("inputs of the first step for all", WALKER, "forward",
              "offset(x, t * number(plan, P.X_STEP))", "x", "simple_rnn.plain"),
-    Mutation("closed rows go on", WALKER, "_repeat", "== 0:", "== 2:", "lstm.mask"),
+    Mutation("closed rows go on", WALKER, "repeat", "== 0:", "== 2:", "lstm.mask"),
     Mutation("swapped mask", WALKER, "step_open_rows", "byte(plan, P.MASK, at + high) != 0",
              "byte(plan, P.MASK, at + high) == 0", "gru.mask"),
     Mutation("dropped first step backward", CHAIN, "chain", "start - 1, -1):\n        _turn",
@@ -118,6 +119,19 @@ MUTATIONS = (
              "load(a, i * n + j) * load(drop, i * n + j)", "load(a, i * n + j)", "gru.dropout"),
     Mutation("weights see inputs without dropout", GATHER, "_collect",
              "load(here, j) * load(factors, j)", "load(here, j)", "gru.dropout"),
+    # --- states made again
+    Mutation("restored by another formula", LSTM, "_restore", "f, g, o, at.before[1])",
+             "f, g, o, at.before[0])", "lstm.thin"),
+    Mutation("restored operand without reset", GRU, "_restore_before", "r * at.before[0]",
+             "at.before[0] * 1.0", "gru_reset_before.thin"),
+    Mutation("restored states one step off", RESTORING, "restore_states",
+             "offset(state, whole)", "state", "gru.thin"),
+    Mutation("restored of the gates of another step", RESTORING, "restore_states",
+             "t * number(plan, P.KEPT_STEP)", "number(plan, P.KEPT_STEP)", "gru.thin"),
+    Mutation("restored rows that are closed", RESTORING, "restore_states",
+             "repeat(plan, frame, like, t)", "pass", "lstm.thin"),
+    Mutation("segments from the states of the first", CHECKPOINTS, "fill",
+             "begin // self._checkpoints.length", "0", "lstm.thin"),
     # --- what all share
     Mutation("half the batch in the weight gradients", "outer.py", "add_outer",
              "depth = min(BLOCK, rows * count - start)",

@@ -67,6 +67,7 @@ def functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
         gather,
         gradients,
         lone,
+        restoring,
         steps,
         team,
         walker,
@@ -75,15 +76,17 @@ def functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
     bodies = (walker.forward, walker.run_stage, team.forward_team, lone.forward_lone,
               dropout.run_stage, dropout.arrive, chain.arrive, gradients.gradients,
               gather.gradients, gradients.backward, gradients.begin_groups, gradients.chain_share,
-              gradients.gradient_share, gradients.add_sums)  # fmt: skip
+              gradients.gradient_share, gradients.add_sums, restoring.restore_states)  # fmt: skip
     epilogues = [finish.made(code) for code in range(1, len(formulas.TABLE))]
     made: list[Callable[..., Any]] = [*bodies, *epilogues]
     for name, rows in FUSED.items():
         cell = cells.find(name)
         fused = [tuple(formulas.CODES[activation] for activation in row) for row in rows]
         for codes in (*fused, (cells.CALLED,) * len(rows[0])):
-            for stage, back in itertools.product(range(len(cell.stages)), (False, True)):
-                made.append(steps.make(cell, stage, codes, back))
+            for stage, part in itertools.product(range(len(cell.stages)), ("step", "back")):
+                made.append(steps.make(cell, stage, codes, part))
+            if cell.restore is not None:
+                made.append(steps.make(cell, 0, codes, "restore"))
         if len(cell.stages) == 1:
             made += [lone.forward_function(cell, codes) for codes in fused]
     for function, dtype in itertools.product(made, FLOATS):

@@ -42,10 +42,15 @@ class PackedWeights:
         version = kernel.version + recurrent_kernel.version
         if bias is not None:
             version += bias.version
-        kept, packed = self._kept
-        return packed if kept == version else self._pack()
+        kept = self._kept
+        if kept[0] == version:
+            return kept[1]
+        del kept
+        return self._pack()
 
     def _pack(self) -> Any:
+        # Nobody will ask for the old ones again: the new ones take their place.
+        self._kept = None, None
         # A write says so before and after it: where a version has moved, one came in between.
         while True:
             before = self._version()

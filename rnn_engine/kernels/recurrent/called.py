@@ -21,7 +21,7 @@ from typing import Any
 
 from rnn_engine.kernels.compiler import ir, types
 from rnn_engine.kernels.recurrent import cells
-from rnn_engine.kernels.recurrent.cells import Back, Here, Lazy, Made, Stage
+from rnn_engine.kernels.recurrent.cells import Back, Here, Lazy, Made
 from rnn_engine.kernels.recurrent.places import F
 from rnn_engine.kernels.recurrent.steps import Emitter, Place
 from rnn_engine.kernels.tables import place_in
@@ -73,10 +73,10 @@ class _Trace:
         self._uses: list[tuple[_Use, tuple[Vector, Vector]]] = []
         self._levels: dict[int, int] = {}
 
-    def uses(self, stage: Stage, codes: Sequence[int], back: bool) -> list[_Use]:
+    def uses(self, formulas: Any, codes: Sequence[int]) -> list[_Use]:
         """Return the uses in the order in which the step makes them."""
         here = Here(*(Lazy(self._value) for _ in range(7)))
-        made = (stage.back if back else stage.step)(cells.activations(codes, self), here)
+        made = formulas(cells.activations(codes, self), here)
         seen = {id(vector.value) for vector in _results(made)}
         for instruction in self._block.instructions:
             seen.update(map(id, instruction.operands))
@@ -122,12 +122,12 @@ def _results(made: Made | Back) -> list[Vector]:
 class CallingEmitter(Emitter):
     """Emits the code of one stage that calls its activations."""
 
-    def walk(self, low: Any, high: Any, back: bool) -> None:
+    def walk(self, low: Any, high: Any, part: str) -> None:
         """Emit the loop over registers, some of them at a time."""
-        self.begin(back)
+        self.begin(part)
         b, ops = self.b, self.ops
-        self._is_back = back
-        self._uses = _Trace(ops.dtype).uses(self.stage, self.codes, back)
+        self._emit = getattr(self, part)
+        self._uses = _Trace(ops.dtype).uses(self.formulas, self.codes)
         self._end = max((use.level + 1 for use in self._uses), default=0)
         self._load_activations()
         self._span = TOGETHER * ops.lanes
@@ -200,11 +200,9 @@ class CallingEmitter(Emitter):
         self._at = self.b.mul(index, INT64(self.ops.lanes))
         self._next = iter(self._uses)
         if self._now == self._end:
-            (self.back if self._is_back else self.step)(at)
-        elif self._is_back:
-            self.stage.back(self.activations, at.here(back=True))
+            self._emit(at)
         else:
-            self.stage.step(self.activations, at.here(back=False))
+            self.formulas(self.activations, at.here())
 
     def use(self, index: int, kind: str, value: Vector) -> tuple[Vector, Vector]:
         """Put a value where it will be called with; after its level, return what came of it."""

@@ -102,12 +102,12 @@ class Lazy:
 
     def __init__(self, load: Callable[[int], Vector]) -> None:
         self._load = load
-        self._seen: dict[int, Vector] = {}
+        self.seen: dict[int, Vector] = {}
 
     def __getitem__(self, index: int) -> Vector:
-        if index not in self._seen:
-            self._seen[index] = self._load(index)
-        return self._seen[index]
+        if index not in self.seen:
+            self.seen[index] = self._load(index)
+        return self.seen[index]
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,9 @@ class Cell:
     states : how many there are; the first one is h, the output
     stages : one or two
     keeps : how many numbers of a unit the steps keep besides the states, of the activations
+    restore : (activations, Here) -> Made, the states, and the operand where a stage makes one, of
+        what the steps have kept and the states before, by the formulas of the steps; or None. A
+        large pass then keeps the states of a few steps only, see `checkpoints`
     carries : whether gradients of h pass a step by another way than through R
     slots : columns of dz, in units: those of W, and others for R
     """
@@ -195,6 +198,7 @@ class Cell:
     states: int
     stages: tuple[Stage, ...]
     keeps: Callable[[Sequence[Activation]], int]
+    restore: Callable[[Sequence[Activation], Here], Made] | None = None
     carries: bool = False
     slots: int = 0
 

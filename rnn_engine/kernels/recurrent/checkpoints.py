@@ -7,16 +7,21 @@ behind. With segments of √T steps memory grows with √T, for one more pass fo
 C. Zhang, C. Guestrin, 2016, Training deep nets with sublinear memory cost; for recurrent nets
 A. Gruslys and others, 2016, Memory-efficient backpropagation through time).
 
+A large pass of a cell that can `restore` its states is *thin*: it keeps the gates of all its steps,
+and only the states as above. Going back it makes the states of each segment again of the gates,
+unit by unit, which takes no products (`restoring`).
+
 A segment is a whole number of the chunks in which the weight gradients are summed, and the sums of
 all segments go into the same arrays, chunk after chunk. So not a bit of them is another one.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from rnn_engine.kernels.recurrent.places import P
-from rnn_engine.kernels.recurrent.plan import Sizes
+from rnn_engine.kernels.recurrent.plan import Plan, Sizes
 
 
 def segment_steps(asked: int | str, steps: int, chunk: int) -> int:
@@ -39,22 +44,30 @@ class Checkpoints:
         Those of the pass.
     length : int
         Steps of a segment; the last one may be shorter.
+    held : int or None
+        Of a thin pass, how many of the states are kept at every step; None where nothing is.
 
     Attributes
     ----------
     segments : list of (begin, stop)
     states : (segments, states, B, U)
-        The first ones are the initial states, if there are any.
+        The first ones are the initial states, or zeros.
     """
 
-    __slots__ = ("length", "segments", "sizes", "states")
+    __slots__ = ("held", "length", "segments", "sizes", "states")
 
-    def __init__(self, sizes: Sizes, length: int) -> None:
-        self.sizes, self.length = sizes, length
+    def __init__(self, sizes: Sizes, length: int, held: int | None = None) -> None:
+        self.sizes, self.length, self.held = sizes, length, held
         steps = sizes.steps
         self.segments = [(t, min(t + length, steps)) for t in range(0, steps, length)]
         shape = len(self.segments), sizes.cell.states, sizes.batch, sizes.units
         self.states = np.empty(shape, sizes.dtype)
+        self.states[0] = 0
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether the gates of all steps are kept."""
+        return self.held is not None
 
     def start_from(self, initial: list[np.ndarray]) -> np.ndarray:
         """Keep the initial states, and return them."""
@@ -68,21 +81,59 @@ class Checkpoints:
         if t < self.sizes.steps:
             self.states[t // self.length] = states
 
-    def point(self, table: np.ndarray, places: np.ndarray, space: np.ndarray, begin: int) -> None:
-        """Have a pass's plan find in `space`, laid out as `places`, the segment from `begin` on.
+
+class Segment:
+    """The space in which a pass back finds what the steps of a segment have kept, whichever it is.
+
+    Parameters
+    ----------
+    checkpoints : Checkpoints
+    plan : Plan
+        Of the pass forward.
+    kept : flat
+        What that has kept.
+    empty : callable
+        empty(shape, dtype) gives an array.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, plan: Plan, kept: np.ndarray, empty: Any) -> None:
+        self._checkpoints = checkpoints
+        sizes, length = checkpoints.sizes, checkpoints.length
+        cell, step, item = sizes.cell, sizes.batch * sizes.units, sizes.dtype.itemsize
+        # By place of a plan, how many numbers a step has there, and how many steps there are.
+        needs: dict[int, tuple[int, int]] = {
+            P.STATE + s: (step, length + 1) for s in range(cell.states)
+        }
+        needs[P.KEPT] = step * sizes.keeps, length
+        needs[P.OPERAND] = step * (len(cell.stages) > 1), length
+        # What is there for all steps: where that of step 0 lies.
+        self._whole: dict[int, int] = {}
+        if checkpoints.held is not None:
+            for place in (P.KEPT, *range(P.STATE, P.STATE + checkpoints.held)):
+                self._whole[place] = kept.ctypes.data + item * int(plan.table[place])
+                del needs[place]
+        self._places: dict[int, tuple[int, int]] = {}
+        end = 0
+        for place, (stride, count) in needs.items():
+            self._places[place] = end, stride
+            end += sizes.up(stride * count)
+        self._space = empty((end,), sizes.dtype)
+
+    def point(self, table: np.ndarray, begin: int) -> None:
+        """Have a plan find the segment that begins with a step.
 
         Its pointers stand where step 0 would lie; the steps that it goes are those of the segment.
         """
-        base, item = int(space.ctypes.data), space.itemsize
-        step = self.sizes.batch * self.sizes.units
-        strides = {P.STATE + s: step for s in range(self.sizes.cell.states)}
-        strides[P.KEPT], strides[P.OPERAND] = int(places[P.KEPT_STEP]), int(places[P.OPERAND_STEP])
-        for place, stride in strides.items():
-            table[place] = base + item * (int(places[place]) - begin * stride)
+        base, item = self._space.ctypes.data, self._space.itemsize
+        for place, (at, stride) in self._places.items():
+            table[place] = base + item * (at - begin * stride)
+        for place, address in self._whole.items():
+            table[place] = address
 
-    def fill(self, places: np.ndarray, space: np.ndarray, begin: int) -> None:
-        """Put the states before step `begin` where its segment begins in `space`."""
-        if begin:  # else the pass forward does so
-            for s, state in enumerate(self.states[begin // self.length]):
-                place = int(places[P.STATE + s])
-                space[place : place + state.size] = state.reshape(-1)
+    def fill(self, begin: int) -> None:
+        """Put the states before step `begin` where its segment begins."""
+        states = self._checkpoints.states[begin // self._checkpoints.length]
+        for s, state in enumerate(states):
+            if P.STATE + s in self._places:
+                place, _ = self._places[P.STATE + s]
+                self._space[place : place + state.size] = state.reshape(-1)

@@ -16,7 +16,7 @@ column, dq.
 from collections.abc import Sequence
 
 from rnn_engine.kernels.recurrent.cells import Activation, Back, Cell, Here, Made, Stage
-from rnn_engine.kernels.vector import fma
+from rnn_engine.kernels.vector import Vector, fma
 
 
 def _step_after(activations: Sequence[Activation], at: Here) -> Made:
@@ -26,7 +26,17 @@ def _step_after(activations: Sequence[Activation], at: Here) -> Made:
     z_n = fma(r, at.zh[2], at.z[2])
     n = act(z_n)
     kept = {0: gate.keep(z_z, z), 1: gate.keep(z_r, r), 2: act.keep(z_n, n), 3: at.zh[2]}
-    return Made({0: fma(z, at.before[0] - n, n)}, kept)
+    return Made({0: _output(z, n, at.before[0])}, kept)
+
+
+def _output(z: Vector, n: Vector, before: Vector) -> Vector:
+    return fma(z, before - n, n)
+
+
+def _restore_after(activations: Sequence[Activation], at: Here) -> Made:
+    act, gate = activations
+    z, n = gate.restore(at.kept[0])[0], act.restore(at.kept[2])[0]
+    return Made({0: _output(z, n, at.before[0])})
 
 
 def _back_after(activations: Sequence[Activation], at: Here) -> Back:
@@ -51,7 +61,12 @@ def _candidate(activations: Sequence[Activation], at: Here) -> Made:
     act, gate = activations
     z, _ = gate.restore(at.kept[0])
     n = act(at.z[0])
-    return Made({0: fma(z, at.before[0] - n, n)}, {2: act.keep(at.z[0], n)})
+    return Made({0: _output(z, n, at.before[0])}, {2: act.keep(at.z[0], n)})
+
+
+def _restore_before(activations: Sequence[Activation], at: Here) -> Made:
+    r = activations[1].restore(at.kept[1])[0]
+    return Made(_restore_after(activations, at).states, operand=r * at.before[0])
 
 
 def _candidate_back(activations: Sequence[Activation], at: Here) -> Back:
@@ -75,6 +90,7 @@ RESET_AFTER = Cell(
     states=1,
     stages=(Stage(3, _step_after, _back_after, apart=True, slots=(0, 1, 3)),),
     keeps=lambda activations: 4,
+    restore=_restore_after,
     carries=True,
     slots=4,
 )
@@ -83,5 +99,6 @@ RESET_BEFORE = Cell(
     states=1,
     stages=(Stage(2, _gates, _gates_back), Stage(1, _candidate, _candidate_back, own=True)),
     keeps=lambda activations: 3,
+    restore=_restore_before,
     carries=True,
 )

@@ -90,7 +90,7 @@ def step_address(cell: Cell, codes: tuple[int, ...], dtype: np.dtype) -> int:
 
 
 def _make(cell: Cell, codes: tuple[int, ...]) -> Any:
-    version = version_of(cell.stages[0])
+    version = version_of(cell.stages[0].step)
 
     @intrinsic
     def emit(typingctx: Any, frame: Any, like: Any, low: Any, units: Any) -> Any:

@@ -14,16 +14,29 @@ four bytes a unit and step.
 from collections.abc import Sequence
 
 from rnn_engine.kernels.recurrent.cells import Activation, Back, Cell, Here, Made, Stage
-from rnn_engine.kernels.vector import fma
+from rnn_engine.kernels.vector import Vector, fma
 
 
 def _step(activations: Sequence[Activation], at: Here) -> Made:
     act, gate = activations
     z = [at.z[k] for k in range(4)]
     i, f, g, o = gate(z[0]), gate(z[1]), act(z[2]), gate(z[3])
-    c = fma(f, at.before[1], i * g)
+    states = _states(act, i, f, g, o, at.before[1])
     kept = {0: gate.keep(z[0], i), 1: gate.keep(z[1], f), 2: act.keep(z[2], g)}
-    return Made({0: o * act(c), 1: c}, {**kept, 3: gate.keep(z[3], o)})
+    return Made(states, {**kept, 3: gate.keep(z[3], o)})
+
+
+def _states(
+    act: Activation, i: Vector, f: Vector, g: Vector, o: Vector, before: Vector
+) -> dict[int, Vector]:
+    c = fma(f, before, i * g)
+    return {0: o * act(c), 1: c}
+
+
+def _restore(activations: Sequence[Activation], at: Here) -> Made:
+    act, gate = activations
+    i, f, g, o = (use.restore(at.kept[k])[0] for k, use in enumerate((gate, gate, act, gate)))
+    return Made(_states(act, i, f, g, o, at.before[1]))
 
 
 def _back(activations: Sequence[Activation], at: Here) -> Back:
@@ -44,4 +57,10 @@ def _back(activations: Sequence[Activation], at: Here) -> Back:
     return Back(dz, {1: dc * f})
 
 
-CELL = Cell("lstm", states=2, stages=(Stage(4, _step, _back),), keeps=lambda activations: 4)
+CELL = Cell(
+    "lstm",
+    states=2,
+    stages=(Stage(4, _step, _back),),
+    keeps=lambda activations: 4,
+    restore=_restore,
+)

@@ -103,8 +103,9 @@ class P(IntEnum):
     GRADIENTS = 81  # the share of a chunk in dW, dR, db and dx
     ACTIVATIONS = 82  # see `finish.addresses`; 0 where steps hold them
     ALONE = 83  # the body for one thread, where BODY is that of a team
+    RESTORE = 84  # of what makes the states of a step again, see `restoring`
     # --- stages, `S.SIZE` places each
-    STAGE = 84
+    STAGE = 85
     END = STAGE + 14 * MOST_STAGES
 
 
@@ -182,4 +183,5 @@ class F(IntEnum):
     ACTIVATIONS = 51  # as in the plan
     LOW = 52  # the units that a step is computed for: from, to
     HIGH = 53
-    END = 54
+    HELD = 54  # how many states `restoring` finds there
+    END = 55

@@ -9,7 +9,7 @@ import numpy as np
 from rnn_engine.kernels import finish, threads
 from rnn_engine.kernels.buffers import BufferPool
 from rnn_engine.kernels.recurrent import cells, launch, steps, walker
-from rnn_engine.kernels.recurrent.checkpoints import Checkpoints, segment_steps, within
+from rnn_engine.kernels.recurrent.checkpoints import Checkpoints, Segment, segment_steps, within
 from rnn_engine.kernels.recurrent.places import P, S
 from rnn_engine.kernels.recurrent.plan import (
     Plan,
@@ -17,7 +17,7 @@ from rnn_engine.kernels.recurrent.plan import (
     backward_plan,
     forward_plan,
     group_count,
-    lay_kept,
+    is_thin,
     parts_of,
 )
 from rnn_engine.kernels.recurrent.rows import Rows
@@ -94,18 +94,19 @@ class Saved:
     packed : Packed
     x : (B, T, F) as the kernels took it
     space : flat, what the steps kept
+    plan : Plan of the pass, which knows the places in it
     started : whether there were initial states
     rules : Rules or None
-    checkpoints : Checkpoints, the states kept in place of all that the steps keep, or None
+    checkpoints : Checkpoints, where the states of few steps are kept, or None
     """
 
-    __slots__ = ("checkpoints", "packed", "rules", "space", "started", "x")
+    __slots__ = ("checkpoints", "packed", "plan", "rules", "space", "started", "x")
 
     def __init__(
-        self, packed: Packed, x: np.ndarray, space: np.ndarray, started: bool, rules: Any = None,
-        checkpoints: Checkpoints | None = None,
+        self, packed: Packed, x: np.ndarray, space: np.ndarray, plan: Plan, started: bool,
+        rules: Any = None, checkpoints: Checkpoints | None = None,
     ) -> None:  # fmt: skip
-        self.packed, self.x, self.space = packed, x, space
+        self.packed, self.x, self.space, self.plan = packed, x, space, plan
         self.started, self.rules, self.checkpoints = started, rules, checkpoints
 
 
@@ -210,7 +211,8 @@ class Recurrence:
         table, drops = plan.table, rules is not None and rules.drops
         for index in range(len(self.cell.stages)):
             at = P.STAGE + index * S.SIZE + (S.BACK if back else S.STEP)
-            table[at] = steps.address_of(self.cell, index, self.activations, back, self.dtype)
+            part = "back" if back else "step"
+            table[at] = steps.address_of(self.cell, index, self.activations, part, self.dtype)
         if not cells.is_fused(self.cell, self.activations):
             table[P.ACTIVATIONS] = finish.addresses(self.activations, self.dtype).ctypes.data
         product: Any = walker
@@ -305,12 +307,13 @@ class Recurrence:
                 x = self._in_order(x, rules.rows)
                 initial = initial and [state[rules.order] for state in initial]
         checkpoints = None
-        if keep and checkpoint_steps is not None:
+        if keep:
             checkpoints = self._checkpoints(sizes, rules, checkpoint_steps, sequence)
         whole = keep and checkpoints is None
+        keeps = whole or (checkpoints is not None and checkpoints.is_thin)
         kept_states = cell.states if whole else int(sequence)
         drops = rules is not None and rules.drops
-        plan = forward_plan(sizes, tasks, kept_states, whole, most, drops, parts)
+        plan = forward_plan(sizes, tasks, kept_states, keeps, most, drops, parts)
         if not plan.ready:
             self._ready(plan, False, rules)
         space = self._buffers.empty((plan.kept,), self.dtype) if plan.kept else self._none
@@ -335,25 +338,30 @@ class Recurrence:
             h = space[step : (count + 1) * step].reshape(count, batch, self.units)
         saved = None
         if keep:
-            kept = space if whole else self._none
-            saved = Saved(packed, x, kept, initial is not None, rules, checkpoints)
+            kept = space if keeps else self._none
+            saved = Saved(packed, x, kept, plan, initial is not None, rules, checkpoints)
         if rules is not None and rules.order is not None:
             last = np.take(last, rules.back, axis=1)
             h = None if h is None else self._rows(h, rules.back)
         return h, list(last), saved
 
     def _checkpoints(
-        self, sizes: Sizes, rules: Rules | None, asked: int | str, sequence: bool
+        self, sizes: Sizes, rules: Rules | None, asked: int | str | None, sequence: bool
     ) -> Checkpoints | None:
         """Return where the states will be kept, or None where all of a pass may be."""
-        if sequence and self.cell.states == len(self.cell.stages) == 1 and not sizes.keeps:
+        held = None
+        if asked is None:
+            held = int(sequence)
+            if not is_thin(sizes, held):
+                return None
+        elif sequence and self.cell.states == len(self.cell.stages) == 1 and not sizes.keeps:
             return None  # the sequence that is returned is all that would be kept
         # Segments are whole chunks of the way back: so the sums of the gradients have their order.
         plan = self._plan_back(sizes, rules, 1)[0]
-        length = segment_steps(asked, sizes.steps, int(plan.table[P.CHUNK]))
+        length = segment_steps(asked or "auto", sizes.steps, int(plan.table[P.CHUNK]))
         if length >= sizes.steps:
             return None
-        return Checkpoints(sizes, length)
+        return Checkpoints(sizes, length, held)
 
     def _bound(
         self, plan: Plan, packed: Packed, x: np.ndarray, space: np.ndarray, last: np.ndarray,
@@ -460,7 +468,29 @@ class Recurrence:
         return backward_plan(sizes, tasks, most, rules.drops), bounds
 
     def _run_segments_back(self, plan: Plan, table: np.ndarray, tasks: int, saved: Saved) -> None:
-        """Run a pass back from kept states: each segment, the last one first, forward and back."""
+        """Run a pass back from the states of few steps: each segment, the last one first."""
+        checkpoints = saved.checkpoints
+        assert checkpoints is not None
+        segment = Segment(checkpoints, saved.plan, saved.space, self._buffers.empty)
+        if checkpoints.is_thin:
+            table[P.KEPT_STATES] = checkpoints.held
+            table[P.RESTORE] = steps.address_of(
+                self.cell, 0, self.activations, "restore", self.dtype
+            )
+        else:
+            ahead, again, _used = self._plan_again(saved)
+        for begin, stop in reversed(checkpoints.segments):
+            segment.point(table, begin)
+            segment.fill(begin)
+            if checkpoints.is_thin:
+                self._restore(plan, table, tasks, begin, stop)
+            else:
+                segment.point(again, begin)
+                self._walk(ahead, again, begin, stop)
+            self._run_back(plan, table, tasks, begin, stop)
+
+    def _plan_again(self, saved: Saved) -> tuple[Plan, np.ndarray, Any]:
+        """Return the plan by which a pass goes forward again, its copy, and what that uses."""
         checkpoints, rules, cell = saved.checkpoints, saved.rules, self.cell
         assert checkpoints is not None
         sizes, batch = checkpoints.sizes, checkpoints.sizes.batch
@@ -469,25 +499,24 @@ class Recurrence:
         if rules is not None:
             bounds, most = rules.shares(batch, count)
         drops = rules is not None and rules.drops
-        ahead = forward_plan(sizes, count, cell.states, True, most, drops)
-        if not ahead.ready:
-            self._ready(ahead, False, rules)
+        plan = forward_plan(sizes, count, cell.states, True, most, drops)
+        if not plan.ready:
+            self._ready(plan, False, rules)
         last = np.empty((cell.states, batch, self.units), self.dtype)
         start = checkpoints.states[0] if saved.started else None
-        again, _, used = self._bound(
-            ahead, saved.packed, saved.x, self._none, last, start, rules, bounds
+        table, _, used = self._bound(
+            plan, saved.packed, saved.x, self._none, last, start, rules, bounds
         )
-        # What the steps of one segment keep has the places of a pass of its length.
-        places = ahead.table.copy()
-        size = lay_kept(places, self._sizes_of(batch, checkpoints.length), cell.states, True)
-        space = self._buffers.empty((size,), self.dtype)
-        for begin, stop in reversed(checkpoints.segments):
-            checkpoints.point(again, places, space, begin)
-            checkpoints.point(table, places, space, begin)
-            checkpoints.fill(places, space, begin)
-            self._walk(ahead, again, begin, stop)
-            self._run_back(plan, table, tasks, begin, stop)
-        del used
+        return plan, table, (used, last, bounds)
+
+    def _restore(self, plan: Plan, table: np.ndarray, tasks: int, begin: int, stop: int) -> None:
+        """Make the states of some steps again of what they have kept."""
+        from rnn_engine.kernels.recurrent import restoring
+
+        table[P.BODY] = launch.address_of(restoring.restore_states, self.dtype)
+        table[P.BEGIN], table[P.STOP] = begin, stop
+        go = launch.run if tasks == 1 or plan.tasks == 1 else launch.launch
+        go(table, self._none, plan.tasks)
 
     def _begin_back(
         self, table: np.ndarray, saved: Saved, d: list[Any], bounds: Any

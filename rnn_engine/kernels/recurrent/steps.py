@@ -1,5 +1,8 @@
 """A cell's step as C functions: step(frame, like, low, high) over some rows of a block of units.
 
+A stage has two *parts*, "step" and "back", and the cell may have one, "restore", which makes the
+states again of what the steps have kept.
+
 A step holds the formulas of its activations, or calls them by address (`called`).
 
 The sums of a block lie in each row as [register of units][gate][lane], and those of the units
@@ -18,20 +21,20 @@ import numpy as np
 from rnn_engine.kernels.compiler import intrinsic, ir, types
 from rnn_engine.kernels.options import Table, c_function
 from rnn_engine.kernels.recurrent import cells
-from rnn_engine.kernels.recurrent.cells import CALLED, Cell, Here, Lazy, Stage
+from rnn_engine.kernels.recurrent.cells import CALLED, Cell, Here, Lazy
 from rnn_engine.kernels.recurrent.places import F
 from rnn_engine.kernels.tables import place_in
 from rnn_engine.kernels.vector import INT64, POINTER, Vector, VectorBuilder, allow_widest
 
 
-def address_of(cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtype: np.dtype) -> int:
-    """Return the address of a stage's step, forward or back; it is compiled if it is new."""
-    return _address_of(cell, stage, cells.held(cell, codes), back, dtype)
+def address_of(cell: Cell, stage: int, codes: tuple[int, ...], part: str, dtype: np.dtype) -> int:
+    """Return the address of a part of a stage; it is compiled if it is new."""
+    return _address_of(cell, stage, cells.held(cell, codes), part, dtype)
 
 
 @functools.lru_cache(maxsize=256)
-def _address_of(cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtype: np.dtype) -> int:
-    compiled = c_function(make(cell, stage, codes, back), dtype)
+def _address_of(cell: Cell, stage: int, codes: tuple[int, ...], part: str, dtype: np.dtype) -> int:
+    compiled = c_function(make(cell, stage, codes, part), dtype)
     _ALIVE.append(compiled)
     return int(compiled.address)
 
@@ -39,16 +42,16 @@ def _address_of(cell: Cell, stage: int, codes: tuple[int, ...], back: bool, dtyp
 _ALIVE: list[Any] = []
 
 
-def make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callable[..., None]:
-    """Return a stage's step as a function to be compiled."""
-    version = version_of(cell.stages[stage])
+def make(cell: Cell, stage: int, codes: tuple[int, ...], part: str) -> Callable[..., None]:
+    """Return a part of a stage as a function to be compiled."""
+    version = version_of(formulas_of(cell, stage, part))
 
     @intrinsic
     def emit(typingctx: Any, frame: Any, like: Any, low: Any, high: Any) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
             allow_widest(builder.function)
             ops = VectorBuilder(builder, sig.args[1].dtype)
-            emitter_of(codes)(ops, args[0], cell, stage, codes).walk(args[2], args[3], back)
+            emitter_of(codes)(ops, args[0], cell, stage, codes).walk(args[2], args[3], part)
             return context.get_dummy_value()
 
         return types.void(frame, like, types.intp, types.intp), codegen
@@ -57,17 +60,21 @@ def make(cell: Cell, stage: int, codes: tuple[int, ...], back: bool) -> Callable
         version  # noqa: B018  # part of the key in the cache
         emit(frame, like, low, high)
 
-    step.__qualname__ = f"{cell.name}_{stage}_{'back' if back else 'step'}_{cells.label(codes)}"
+    step.__qualname__ = f"{cell.name}_{stage}_{part}_{cells.label(codes)}"
     return step
 
 
-def version_of(part: Stage) -> str:
-    """Return what stands for the code of a stage in the key of its cached code.
+def formulas_of(cell: Cell, stage: int, part: str) -> Any:
+    """Return the cell's own function of a part."""
+    return cell.restore if part == "restore" else getattr(cell.stages[stage], part)
+
+
+def version_of(formulas: Any) -> str:
+    """Return what stands for a function of a cell in the key of its cached code.
 
     Of a cell that is not one of this package's the cache on disk cannot see an edit.
     """
-    text = repr([_content(function.__code__) for function in (part.step, part.back)])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(repr(_content(formulas.__code__)).encode()).hexdigest()
 
 
 def _content(code: CodeType) -> Any:
@@ -92,7 +99,7 @@ class Emitter:
         self, ops: VectorBuilder, frame: Any, cell: Cell, stage: int, codes: tuple[int, ...]
     ) -> None:
         self.ops, self.b, self.frame = ops, ops.builder, frame
-        self.cell, self.stage = cell, cell.stages[stage]
+        self.cell, self.stage, self.index = cell, cell.stages[stage], stage
         self.codes, self.activations = codes, cells.activations(codes)
         self.keeps = cell.keeps(self.activations)
         self.is_last = stage == len(cell.stages) - 1
@@ -106,11 +113,10 @@ class Emitter:
         """Return a pointer of the frame."""
         return self.b.load(place_in(self.b, self.frame, INT64(place)), typ=POINTER, align=8)
 
-    def walk(self, low: Any, high: Any, back: bool) -> None:
+    def walk(self, low: Any, high: Any, part: str) -> None:
         """Emit the loop over rows and registers."""
-        self.begin(back)
-        b, lanes = self.b, INT64(self.ops.lanes)
-        emit = self.back if back else self.step
+        self.begin(part)
+        b, lanes, emit = self.b, INT64(self.ops.lanes), getattr(self, part)
 
         def row(r: Any) -> None:
             starts = self.starts_of(b.add(low, r))
@@ -122,13 +128,18 @@ class Emitter:
 
         self.ops.loop(b.sub(high, low), 1, row)
 
-    def begin(self, back: bool) -> None:
+    def begin(self, part: str) -> None:
         """Find the block: its columns of whole registers, those left over, and all arrays."""
+        self.formulas = formulas_of(self.cell, self.index, part)
         columns = self.number(F.COLUMNS)
         self.whole = self.b.and_(columns, INT64(-self.ops.lanes))
         self.left = self.b.sub(columns, self.whole)
         self.mask = self.ops.first_lanes(self.left)
-        self.heads = self._backward_heads() if back else self._forward_heads()
+        if part == "back":
+            self.heads = self._backward_heads()
+        else:
+            self.heads = self._sums() if part == "step" else {}
+            self.heads |= self._forward_heads()
 
     def starts_of(self, row: Any) -> dict[str, Any]:
         """Return where a row begins in each array."""
@@ -142,10 +153,14 @@ class Emitter:
         wide = INT64(width)
         return self.ops.offset(self.pointer(place), self.b.mul(self.unit, wide))
 
-    def _forward_heads(self) -> dict[str, Any]:
+    def _sums(self) -> dict[str, Any]:
         heads: dict[str, Any] = {"z": (self.pointer(F.Z), self.number(F.Z_ROW))}
         if self.stage.apart:
             heads["zh"] = self.pointer(F.ZH), self.number(F.ZH_ROW)
+        return heads
+
+    def _forward_heads(self) -> dict[str, Any]:
+        heads: dict[str, Any] = {}
         row = self.number(F.UNITS_ROW)
         for s in range(self.cell.states):
             heads[f"before{s}"] = self._whole(F.BEFORE + s), row
@@ -176,7 +191,7 @@ class Emitter:
 
     def step(self, at: "Place") -> None:
         """Emit the step forward of a register."""
-        made = self.stage.step(self.activations, at.here(back=False))
+        made = self.formulas(self.activations, at.here())
         if made.kept:
             keeping = self.b.icmp_signed("!=", self.number(F.KEPT_ROW), INT64(0))
             with self.b.if_then(keeping):
@@ -199,13 +214,25 @@ class Emitter:
         ahead = self.b.mul(self.number(F.NEXT), INT64(width))
         self.ops.prefetch(self.ops.offset(place, ahead), writes)
 
+    def restore(self, at: "Place") -> None:
+        """Emit what makes the states of a register again, but for those that are there."""
+        here = at.here()
+        made = self.formulas(self.activations, here)
+        for k in here.kept.seen:
+            self.ask_ahead(at.gate_place("kept", self.keeps, k), self.keeps, False)
+        for s, value in made.states.items():
+            with self.b.if_then(self.b.icmp_signed("<=", self.number(F.HELD), INT64(s))):
+                at.store(value, at.unit_place(f"after{s}"))
+        if made.operand is not None:
+            at.store(made.operand, at.unit_place("operand"))
+
     def back(self, at: "Place") -> None:
         """Emit the step back of a register."""
         for k in range(self.keeps):
             self.ask_ahead(at.gate_place("kept", self.keeps, k), self.keeps, False)
         for s in range(self.cell.states):
             self.ask_ahead(at.unit_place(f"before{s}"), 1, False)
-        back = self.stage.back(self.activations, at.here(back=True))
+        back = self.formulas(self.activations, at.here())
         for k, value in back.dz.items():
             at.store(value, at.slot_place(k))
         for s, value in back.states.items():
@@ -251,7 +278,7 @@ class Place:
         units = self.emitter.number(F.UNITS_ROW)
         return self.ops.offset(self.starts["dz"], self.b.add(self.j, self.b.mul(units, INT64(k))))
 
-    def here(self, back: bool) -> Here:
+    def here(self) -> Here:
         """Return what the cell sees."""
         gates, keeps = self.emitter.stage.gates, self.emitter.keeps
 
@@ -277,4 +304,4 @@ class Place:
 
 def forward_function(cell: Cell, stage: int, codes: tuple[int, ...]) -> Callable[..., None]:
     """Return a stage's step forward as a function to be compiled."""
-    return make(cell, stage, codes, False)
+    return make(cell, stage, codes, "step")

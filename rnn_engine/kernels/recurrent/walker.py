@@ -227,7 +227,7 @@ def run_stage(plan: Table, frame: Table, x: Any, stage: int) -> None:
 
 
 @inlined_kernel
-def _repeat(plan: Any, frame: Any, like: Any, t: int) -> None:
+def repeat(plan: Any, frame: Any, like: Any, t: int) -> None:
     """Have closed rows repeat their states."""
     u = number(plan, P.UNITS)
     at = t * number(plan, P.BATCH) + number(frame, F.FIRST_ROW)
@@ -276,6 +276,6 @@ def forward(plan: Table, like: Any, task: int) -> None:
                 for stage in range(number(plan, P.STAGES)):
                     call_part(plan, P.RUN_STAGE, frame, inputs, stage)
             if number(plan, P.MASK):
-                _repeat(plan, frame, like, t)
+                repeat(plan, frame, like, t)
         leave(plan, frame, like, first, rows)
         restore(before)
