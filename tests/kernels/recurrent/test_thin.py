@@ -22,6 +22,7 @@ from tests.kernels.recurrent.test_checkpoints import (
     make,
 )
 from tests.kernels.recurrent.test_safety import Guarded
+from tests.kernels.recurrent.test_team import team_of
 from tests.kernels.test_bits import running_on
 
 RESTORING = [cell for cell in CELLS if cells.find(cell).restore is not None]
@@ -226,3 +227,17 @@ def test_other_formulas_have_other_bits(formulas):
         del cells.CELLS["other"]
     assert np.array_equal(found["last0"], wanted["last0"])
     assert not np.array_equal(found["recurrent"], wanted["recurrent"])
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("cell", RESTORING)
+def test_few_rows_whose_units_are_shared_out(cell, batch):
+    """Two threads take one row through a pass that keeps the states of few steps."""
+    case = make(cell, "plain", batch=batch, units=70)
+    with running_on(1), planned(**SHORT_CHUNKS):
+        wanted = run(case, None, True)
+    with watched() as seen, team_of(2), planned(**SHORT_CHUNKS, **ALWAYS):
+        assert_same_bits(run(case, None, True), wanted)
+        assert any(plan.parts == 2 for plan in seen)
+        case.dy = None
+        assert segments_of(case) >= 3
