@@ -10,9 +10,11 @@ from rnn_engine.graph.order import nodes_between
 from rnn_engine.saving.atomic import replacing
 from rnn_engine.saving.onnx import (  # noqa: F401
     write_attention,
+    write_features,
     write_layers,
     write_recurrent,
     write_text,
+    write_windows,
 )
 from rnn_engine.saving.onnx.write_ops import is_op, write_op
 from rnn_engine.saving.onnx.writer import (
