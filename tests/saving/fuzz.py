@@ -369,7 +369,13 @@ class Fuzzer:
         rng = random.Random(seed)
         contents = self.contents[ending]
         # Half of the files are ours, most of those small: so more of them is damaged.
-        ours = contents[:OWN_GRAPHS] if ending == ".onnx" else contents[:2] if ending in OWN else contents
+        ours = (
+            contents[:OWN_GRAPHS]
+            if ending == ".onnx"
+            else contents[:2]
+            if ending in OWN
+            else contents
+        )
         content = rng.choice(ours)
         if way == "weights" or rng.random() < 0.15:
             content = contents[0]

@@ -140,6 +140,13 @@ def _initial(w: Writer, states: list[Value], ways: int) -> list[str]:
 
 
 def check_recurrent(layer: Any, value: Value) -> None:
+    """Check that a recurrent layer can be written.
+
+    Raises
+    ------
+    ValueError
+        If it is stateful, or computes in another type than float32.
+    """
     if layer.stateful:
         raise NotInONNXError("it is stateful: a graph of ONNX keeps nothing from run to run.")
     if value.dtype != "float32":
@@ -147,6 +154,7 @@ def check_recurrent(layer: Any, value: Value) -> None:
 
 
 def states_of(options: dict[str, Any]) -> list[Value]:
+    """Return the initial states that a layer is called with."""
     given = options.get("initial_state")
     if given is None:
         return []
@@ -154,6 +162,7 @@ def states_of(options: dict[str, Any]) -> list[Value]:
 
 
 def mask_of(layer: Any, value: Value, options: dict[str, Any]) -> Mask | None:
+    """Return the mask that a recurrent layer minds: that of its call, or of its input."""
     given = options.get("mask")
     if isinstance(given, Value):
         return Mask(given.name)
