@@ -73,6 +73,8 @@ def _time_distributed(w: Writer, layer: Any, x: Value, options: Any) -> Value:
     rest = w.sizes(x.name, 2, len(x.shape))
     folded = w.op("Reshape", x.name, w.op("Concat", w.ints(-1), rest, axis=0))
     one: Any = w.layer(inner, Value(folded, (None, *x.shape[2:]), x.dtype), {})
+    if isinstance(one, list) and len(one) == 1:  # of a model
+        one = one[0]
     if isinstance(one, list):
         raise NotInONNXError(f"{kind} within TimeDistributed has several outputs.")
     back = w.sizes(one.name, 1, len(one.shape))

@@ -109,3 +109,16 @@ def test_conv_lstm(masked, data_format, tmp_path):
         names = [port.name for port in onnx.load(path).graph.input]
         found = run(path, dict(zip(names, given, strict=True)))
         assert_close(found, wanted, f"{sequences} {turned} {zero} {started}")
+
+
+def test_a_model_at_each_step(tmp_path):
+    inner = rnn_engine.Sequential([layers.Input((4,)), layers.Dense(3, "relu"), layers.Dense(2)])
+    model = rnn_engine.Sequential(
+        [layers.Input((5, 4)), layers.TimeDistributed(inner), layers.GRU(2)]
+    )
+    cases.scatter(model)
+    to_onnx(model, tmp_path / "m.onnx")
+    x = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("f4")
+    name = onnx.load(tmp_path / "m.onnx").graph.input[0].name
+    assert_close(run(tmp_path / "m.onnx", {name: x}), [model(x)], "written")
+    assert_close([from_onnx(tmp_path / "m.onnx")(x)], [model(x)], "read")
