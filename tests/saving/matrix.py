@@ -100,12 +100,16 @@ def keras_writes(python: str, names: list[str]) -> Table:
     """Return a column for each format: written by Keras, read here."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        refused = ran(python, "write", folder)
+        refused, old = ran(python, "write", folder), version_of(python) < "3"
 
         def trip(name: str, ending: str) -> float:
             path = folder / f"{name}{ending}"
             if ending == ".weights.h5":
                 model = MODELS[name](rnn_engine)
+                if old and "hard_sigmoid" in model.to_json():
+                    raise ValueError(
+                        "hard_sigmoid is another function in Keras 2, which weights do not tell"
+                    )
                 model.load_weights(path)
             else:
                 model = load_model(path)
