@@ -33,7 +33,7 @@ def chain_of(model: Any, doing: str) -> list[Any]:
             f"{doing} takes a Sequential, or a Functional model whose layers follow each other, "
             f"got {type(model).__name__}."
         )
-    flat = []
+    flat: list[Any] = []
     for layer in found:
         if not isinstance(layer, Layer):
             raise ValueError(

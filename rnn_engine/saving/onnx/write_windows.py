@@ -164,7 +164,9 @@ def _cropping(w: Writer, layer: Any, x: Value, options: Any) -> Value:
 
 @writes("UpSampling1D", "UpSampling2D", "UpSampling3D")
 def _up_sampling(w: Writer, layer: Any, x: Value, options: Any) -> Value:
-    settings = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    settings: dict[str, Any] = {
+        "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor",
+    }  # fmt: skip
     if getattr(layer, "interpolation", "nearest") != "nearest":
         settings = {"coordinate_transformation_mode": "half_pixel", "mode": "linear"}
     if x.dtype != "float32":
