@@ -363,3 +363,37 @@ def test_the_table_of_ops_is_keras():
 
 
 _OF_ALL = {"self", "name", "args", "kwargs"}
+
+
+LARGE = {
+    "repeat": lambda ops, x: ops.repeat(x, 2, axis=1),
+    "tile": lambda ops, x: ops.tile(x, (1, 2)),
+    "pad": lambda ops, x: ops.pad(x, ((0, 0), (1, 2))),
+    "one_hot": lambda ops, x: ops.one_hot(ops.cast(x, "int32"), 2),
+}
+
+
+@pytest.mark.parametrize("size", [1 << 25, 1 << 45])
+@pytest.mark.parametrize("name", LARGE)
+def test_sizes_that_ops_are_told(name, size, tmp_path):
+    """What a file says is refused before it is computed; a row of such calls, too."""
+    x = rnn_engine.Input((4,))
+    model = rnn_engine.Model(x, LARGE[name](rnn_engine.ops, x))
+    config = json.loads(model.to_json())
+    for entry in config["config"]["layers"]:
+        if entry["class_name"].lower() == name.replace("_", ""):
+            settings = entry["config"]
+            key = next(k for k in settings if k in ("repeats", "pad_width", "num_classes"))
+            nested = {"tile": [1, size], "pad": [[0, 0], [1, size]]}
+            settings[key] = nested.get(name, size)
+    with pytest.raises(ValueError, match=f"op '{name}' would give|more than a file may"):
+        model_from_json(json.dumps(config))
+
+
+@pytest.mark.parametrize("package", [rnn_engine, keras], ids=["rnn_engine", "keras"])
+def test_einsum_of_symbolic_tensors(package):
+    x, y = package.layers.Input((2, 3)), package.layers.Input((2, 4))
+    model = package.Model([x, y], package.ops.einsum("abc,abd->acd", x, y))
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(5, 2, 3)).astype("f4"), rng.normal(size=(5, 2, 4)).astype("f4")
+    np.testing.assert_allclose(model([a, b]), np.einsum("abc,abd->acd", a, b), rtol=1e-5)
