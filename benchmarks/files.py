@@ -19,6 +19,7 @@ from typing import Any
 
 UNITS = 1480  # an LSTM and a Dense of 10.1 million parameters
 FEATURES, OUTPUTS = 220, 8
+SIDES = ("rnn_engine", "keras", "safetensors", "torch")
 # By the ending: who saves it, who loads it.
 FORMATS: dict[str, tuple[list[str], list[str]]] = {
     ".keras": (["rnn_engine", "keras"], ["rnn_engine", "keras"]),
@@ -124,18 +125,19 @@ def measure(side: str, what: str, path: str, repeats: int) -> str:
 
 def row(ending: str, what: str, sides: list[str], path: str, repeats: int) -> str:
     """Return a line of the table."""
-    cells = [f"{ending:13} {what:5}"]
-    for side in ("rnn_engine", "keras", "safetensors", "torch"):
+    cells: dict[str, str] = {}
+    for side in reversed(SIDES):  # ours saves last: what safetensors writes is no model
         if side not in sides or find_spec(side) is None:
-            cells.append(f"{'':19}")
+            cells[side] = f"{'':19}"
             continue
         command = [sys.executable, "-m", "benchmarks.files", "--one", side, what, path]
         command += ["--repeats", str(repeats)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds, memory = map(float, done.stdout.split()[-2:])
         share = f"{memory / os.path.getsize(path):5.2f}" if what == "load" else ""
-        cells.append(f"{1e3 * seconds:8.1f} ms {share:5}  ")
-    return " ".join([*cells, f"{os.path.getsize(path) / 1e6:6.2f} MB"])
+        cells[side] = f"{1e3 * seconds:8.1f} ms {share:5}  "
+    ordered = [cells[side] for side in SIDES]
+    return " ".join([f"{ending:13} {what:5}", *ordered, f"{os.path.getsize(path) / 1e6:6.2f} MB"])
 
 
 def main() -> None:
