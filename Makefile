@@ -85,17 +85,27 @@ test: $(VENV)/test.stamp  ## the whole suite, against Keras
 	$(PYTEST) $(ARGS)
 
 KERAS ?= 3.0.5 3.3.3 3.6.0 3.8.0 3.12.0
-keras-versions: $(VENV)/test.stamp  ## what is saved here opens in older versions of Keras
+# Its files are read only; it needs Python 3.11. `make KERAS2= matrix` leaves it out.
+KERAS2 ?= 2.15.0
+OLD_KERAS = $(foreach v,$(1),"$(VENV)-keras-$(v)/bin/python")
+keras-versions: $(VENV)/test.stamp $(KERAS:%=$(VENV)-keras-%/made.stamp)  ## what is saved here opens in older versions of Keras
 	rm -rf out/versions && mkdir -p out/versions
 	$(RUN) -m tests.saving.versions write out/versions
-	for v in $(KERAS); do \
-		$(PYTHON) -m venv "$(VENV)-keras-$$v" && \
-		"$(VENV)-keras-$$v/bin/pip" install -q keras==$$v h5py scipy packaging "numpy<2.1" "jax[cpu]<0.5" && \
-		KERAS_BACKEND=jax "$(VENV)-keras-$$v/bin/python" tests/saving/versions.py read out/versions \
-		|| exit 1; done
+	set -e; for python in $(call OLD_KERAS,$(KERAS)); do \
+		KERAS_BACKEND=jax "$$python" tests/saving/versions.py read out/versions; done
 
-matrix: $(VENV)/test.stamp  ## round trips: format × layer × direction (ARGS="--keras PYTHON": more versions)
-	$(RUN) -m tests.saving.matrix $(ARGS)
+matrix: $(VENV)/test.stamp $(patsubst %,$(VENV)-keras-%/made.stamp,$(KERAS) $(KERAS2))  ## round trips: format × version × layer × direction (ARGS=--layers: each layer)
+	$(RUN) -m tests.saving.matrix --keras $(call OLD_KERAS,$(KERAS2) $(KERAS)) $(ARGS)
+
+$(VENV)-keras-2.%/made.stamp:
+	$(PYTHON) -m venv "$(@D)"
+	"$(@D)/bin/pip" install -q keras==2.$* tensorflow-cpu==$(basename 2.$*).*
+	touch "$@"
+
+$(VENV)-keras-%/made.stamp:
+	$(PYTHON) -m venv "$(@D)"
+	"$(@D)/bin/pip" install -q keras==$* h5py scipy packaging "numpy<2.1" "jax[cpu]<0.5"
+	touch "$@"
 
 MODELS ?= models
 sweep: $(VENV)/test.stamp  ## load the model files in MODELS=folder that other programs wrote

@@ -1,5 +1,6 @@
 """The config of a graph as Keras writes it, and back: layers, and the calls that join them."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +57,7 @@ def _call_to_config(node: Node, numbers: dict[int, int]) -> dict[str, Any]:
             return {"class_name": _ARRAY, "config": config}
         if isinstance(leaf, slice):
             ends = {"start": leaf.start, "stop": leaf.stop, "step": leaf.step}
-            return {"class_name": "slice", "config": ends}
+            return {"class_name": "__slice__", "config": ends}
         return leaf.item() if isinstance(leaf, np.generic) else leaf
 
     kwargs = {name: map_structure(written, value) for name, value in node.kwargs.items()}
@@ -103,7 +104,9 @@ def config_to_graph(config: dict[str, Any]) -> tuple[Any, Any]:
                     args, kwargs = _read_call(data[0], tensor_at)
                 except IndexError:  # of what it takes, something is not made yet
                     break
-                made[name](*args, **kwargs, **settings.get(name, {}))
+                if name in settings:
+                    args, kwargs = _of_op(made[name], args, kwargs, settings[name])
+                made[name](*args, **kwargs)
                 calls[name].append(made[name]._inbound_nodes[-1])
                 del data[0]
         if sum(map(len, waiting.values())) == before:
@@ -126,6 +129,37 @@ def config_to_graph(config: dict[str, Any]) -> tuple[Any, Any]:
         return ends(config["input_layers"]), ends(config["output_layers"])
     except (IndexError, KeyError) as error:
         raise ValueError(f"Invalid Functional model configuration. Missing node: {error}") from None
+
+
+def _of_op(operation: Any, args: Any, kwargs: Any, settings: Any) -> Any:
+    """Return the arguments of a call of an op, of which its class has some in Keras.
+
+    Raises
+    ------
+    ValueError
+        If what it gives would be too large.
+    """
+    if not hasattr(operation, "op"):
+        return args, {**kwargs, **settings}
+    from rnn_engine.ops.sizes import check_size  # few files hold any
+
+    args, kwargs = _with_settings(operation, args, kwargs, settings)
+    check_size(operation.op, operation.function, args, kwargs)
+    return args, kwargs
+
+
+def _with_settings(operation: Any, args: Any, kwargs: Any, settings: Any) -> Any:
+    if not settings:
+        return args, kwargs
+    parameters = inspect.signature(operation.function).parameters
+    free = [name for name in parameters if name not in settings]
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):  # the settings come first
+        return [*settings.values(), *args], kwargs
+    if len(args) > len(free):
+        raise TypeError(f"{operation.op} takes {len(free)} arguments, got {len(args)}.")
+    if list(parameters)[: len(args)] == free[: len(args)]:
+        return args, {**kwargs, **settings}
+    return (), {**dict(zip(free, args, strict=False)), **kwargs, **settings}
 
 
 def is_operation(class_name: str) -> bool:
@@ -170,7 +204,7 @@ def _read_call(data: Any, tensor_at: Callable[[Any], KerasTensor]) -> Any:
             if array.dtype.kind not in "biuf":
                 raise ValueError(f"A call takes an array of dtype {array.dtype}.")
             return array
-        if kind == "slice":
+        if kind in ("slice", "__slice__"):
             return slice(config["start"], config["stop"], config["step"])
         if kind == "__tuple__":
             return tuple(read(part) for part in (config or value).get("items", ()))

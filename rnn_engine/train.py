@@ -93,7 +93,11 @@ class Checkpoint:
     def save(self, file_prefix: Any, options: Any = None) -> str:
         """Write the state to ``file_prefix-N`` with the next N, and return that name."""
         self.save_counter += 1
-        path = self.write(f"{os.fspath(file_prefix)}-{self.save_counter}")
+        try:
+            path = self.write(f"{os.fspath(file_prefix)}-{self.save_counter}")
+        except BaseException:
+            self.save_counter -= 1  # that was none
+            raise
         _point_to(Path(path).parent, [Path(path).name])
         return path
 

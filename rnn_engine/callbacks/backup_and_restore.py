@@ -5,7 +5,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rnn_engine.callbacks.callback import Callback, Logs, check_can_save
@@ -173,11 +173,17 @@ class BackupAndRestore(Callback):
     def _save(self) -> None:
         os.makedirs(self.backup_dir, exist_ok=True)
         self.model.save_weights(self._new_weights_path, overwrite=True)
-        with open(f"{self._new_metadata_path}.tmp", "w", encoding="utf-8") as file:
-            json.dump(self._metadata(), file, default=_plain)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(f"{self._new_metadata_path}.tmp", self._new_metadata_path)
+        part = f"{self._new_metadata_path}.tmp"
+        try:
+            with open(part, "w", encoding="utf-8") as file:
+                json.dump(self._metadata(), file, default=_plain)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, self._new_metadata_path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part)
+            raise
         if self.double_checkpoint and os.path.exists(self._weights_path):
             os.replace(self._weights_path, self._prev_weights_path)
             os.replace(self._training_metadata_path, self._prev_training_metadata_path)

@@ -45,10 +45,25 @@ def export_c(model: Any, folder: Any, name: str | None = None, cpu: str | None =
             build(made, name, written(program, name, _about()))
         else:
             _elsewhere(model, made, name, cpu)
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in sorted(made.iterdir()):
-            shutil.copyfile(file, folder / f".{file.name}.new")
-            os.replace(folder / f".{file.name}.new", folder / file.name)
+        _put(made, folder)
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Put files into a folder: all of them, or nothing where there is no room for one."""
+    there = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = {file: folder / f".{file.name}.new" for file in sorted(made.iterdir())}
+    try:
+        for file, new in fresh.items():
+            shutil.copyfile(file, new)
+        for file, new in fresh.items():
+            os.replace(new, folder / file.name)
+    except BaseException:
+        for new in fresh.values():
+            new.unlink(missing_ok=True)
+        if not there and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def _checked_name(folder: Path, name: str | None) -> str:

@@ -145,7 +145,7 @@ class Operation:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs: symbolic ones, and a new node, for symbolic arguments."""
-        if is_symbolic(args, list(kwargs.values())):
+        if is_symbolic(*args, *kwargs.values()):
             return self.symbolic_call(*args, **kwargs)
         return self.forward(*args, **kwargs)[0]
 

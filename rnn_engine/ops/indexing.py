@@ -29,7 +29,7 @@ def get_item(xp: Any, x: Any, key: Any) -> Any:
     return x[key] if xp is np else xp.get_item(x, key)
 
 
-@op()
+@op(tensors=2)
 def take(xp: Any, x: Any, indices: Any, axis: int | None = None) -> Any:
     """Return what stands at places along an axis. Mirrors `keras.ops.take`."""
     x, indices = to_array(x), np.asarray(indices).astype(np.int64)
@@ -40,7 +40,7 @@ def take(xp: Any, x: Any, indices: Any, axis: int | None = None) -> Any:
     return xp.get_item(x, (slice(None),) * (axis % x.ndim) + (indices,))
 
 
-@op()
+@op(tensors=2)
 def take_along_axis(xp: Any, x: Any, indices: Any, axis: int | None = None) -> Any:
     """Return elements picked along an axis. Mirrors `keras.ops.take_along_axis`."""
     x, indices = to_array(x), np.asarray(indices).astype(np.int64)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.config import epsilon as default_epsilon
+from rnn_engine.graph.operation import is_symbolic
 from rnn_engine.ops.dispatch import OPS, dtype_of, make, op, promote, to_array, to_float, to_floats
 
 _linalg: Any = np.linalg  # whose annotations want literals
@@ -311,6 +312,10 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     array([[1.],
            [2.]])
     """
+    if is_symbolic(*operands):
+        from rnn_engine.ops.symbolic import symbolic_call
+
+        return symbolic_call("einsum", (subscripts, *operands), {})
     return _einsum(list(operands), subscripts.replace(" ", ""))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rnn_engine.functional import Functional
+from rnn_engine.layers.base import Layer
 from rnn_engine.sequential import Sequential
 
 
@@ -12,7 +13,7 @@ def chain_of(model: Any, doing: str) -> list[Any]:
     Raises
     ------
     ValueError
-        If they do not: a graph with branches, or a model of a user's own.
+        If they do not: a graph with branches or ops, or a model of a user's own.
     """
     if isinstance(model, Functional):
         steps = model.layout.steps
@@ -32,8 +33,13 @@ def chain_of(model: Any, doing: str) -> list[Any]:
             f"{doing} takes a Sequential, or a Functional model whose layers follow each other, "
             f"got {type(model).__name__}."
         )
-    flat = []
+    flat: list[Any] = []
     for layer in found:
+        if not isinstance(layer, Layer):
+            raise ValueError(
+                f"{doing} takes a model of layers; {model.name!r} computes with the op "
+                f"{getattr(layer, 'op', layer)!r} between them."
+            )
         inner = isinstance(layer, Sequential | Functional)
         flat += chain_of(layer, doing) if inner else [layer]
     return flat

@@ -23,12 +23,14 @@ _GONE: dict[str, tuple[Any, ...]] = {
     "batch_input_shape": (None,),
     "experimental_autocast": (),
 }
-# Of layers whose parent in Keras 2 had arguments that mean nothing in them.
+# Of layers whose parent in Keras 2 had arguments that mean nothing in them, and their like.
 _GONE_OF = {
     "SeparableConv": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
     "DepthwiseConv": ("groups", "filters", "kernel_initializer", "kernel_regularizer",
                       "kernel_constraint"),
     "SpatialDropout": ("noise_shape",),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), ("groups",)),
+    "MultiHeadAttention": ("query_shape", "key_shape", "value_shape"),  # what it was built for
 }  # fmt: skip
 _OPTIMIZER_GONE = ("is_legacy_optimizer", "jit_compile")
 _ALPHA = ("LeakyReLU",)

@@ -21,6 +21,9 @@ _NUMBERED = re.compile(r"(?P<name>.+)_(?P<count>\d{1,6})")
 # How Keras 2.12 called the place of the layers of a model.
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
+# The parts of a MultiHeadAttention, which Keras 2 called by its attributes.
+_OLD_PART = re.compile(r"/_(?=(query|key|value|output)_dense\Z)")
+
 
 def write(file: Any, groups: list[Group], said: str | None = None) -> None:
     """Write the variables of groups into a file, open for writing and reading."""
@@ -51,6 +54,7 @@ def arrays_of(file: Hdf5) -> dict[str, list[Stored]]:
         if match and file.is_array(name):
             path = match["path"] or ""
             found.setdefault(path, {})[int(match["number"])] = file.array(name)
+    found = {_OLD_PART.sub("/", path): values for path, values in found.items()}
     if any(_OLD_LAYERS in path for path in found):
         found = {_renamed(path, set(found)): values for path, values in found.items()}
     return {path: in_order(values, path, file.source) for path, values in found.items()}

@@ -7,6 +7,7 @@ still reads and writes these files.
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,7 +60,8 @@ def content_of(file: Hdf5) -> Content:
 
 def _optimizer_state(file: Hdf5) -> list[Stored] | None:
     names = _texts(file, _OPTIMIZER, "weight_names")
-    if any(f"{_OPTIMIZER}/{name}" not in file.names for name in names):
+    lost = any(f"{_OPTIMIZER}/{name}" not in file.names for name in names)
+    if lost or len(set(names)) < len(names):
         # Some versions of Keras gave several slots one name, and stopped in the middle.
         warnings.warn(
             f"Error in loading the saved optimizer state: {file.source} names variables that it "
@@ -72,7 +74,15 @@ def _optimizer_state(file: Hdf5) -> list[Stored] | None:
 
 
 def _arrays(file: Hdf5, group: str) -> list[Stored]:
-    return [file.array(f"{group}/{name}") for name in _texts(file, group, "weight_names")]
+    names = _texts(file, group, "weight_names")
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise RefusedError(
+            f"{file.source} has one array for several weights of {group!r}, all named {twice!r}: "
+            f"Keras 3.0 stops there with an error, and the file is not whole. Save the model as "
+            f".keras, or its weights as .weights.h5."
+        )
+    return [file.array(f"{group}/{name}") for name in names]
 
 
 def _texts(file: Hdf5, group: str, name: str) -> list[str]:

@@ -15,9 +15,12 @@ from rnn_engine import sharing
 from rnn_engine.config import MIXED
 from rnn_engine.functional_config import is_operation
 from rnn_engine.layers.base import registry as layers
+from rnn_engine.ops.keras_classes import OPS as KERAS_OPS
+from rnn_engine.ops.keras_classes import is_op
 from rnn_engine.registry import custom_object_scope, custom_objects
 from rnn_engine.saving.errors import BadConfigError, RefusedError
 from rnn_engine.saving.kinds import OF_COMPILE, class_of
+from rnn_engine.utils.naming import to_snake_case
 
 # Settings of Keras's layers that ours lack and that mean nothing while these are off.
 _WITHOUT_MEANING = {"renorm_clipping", "renorm_momentum", "oov_method", "has_input_vocabulary"}
@@ -124,9 +127,20 @@ def read_entry(key: str, value: Any) -> Any:
     return _object(key, name, value)
 
 
+def _op(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a call of an op: its class is called like a layer, or as it likes."""
+    config, op = value.get("config"), to_snake_case(name)
+    if not isinstance(config, dict) or op not in KERAS_OPS:
+        raise BadConfigError(f"{name!r} is no op of Keras's that rnn_engine reads.")
+    read = {"class_name": "OpCall", "config": {**read_entry("", config), "op": op}}
+    return {**read, **{key: value[key] for key in ("name", *_GRAPH) if key in value}}
+
+
 def _object(key: str, name: str, value: dict[str, Any]) -> dict[str, Any]:
     """Return the config of an object, and of the objects in it, in our form."""
     config = value.get("config")
+    if is_op(value):
+        return _op(name, value)
     if _is_layer(key, value):
         _check_layer(name, config)
     if not isinstance(config, dict | None):

@@ -5,14 +5,18 @@ An object is ``{"module", "class_name", "config", "registered_name"}``, a model 
 "config"}``; what an object is follows from the key it stands under.
 """
 
+import inspect
 import json
 from typing import Any
 
 import numpy as np
 
 from rnn_engine import sharing
+from rnn_engine.graph import flatten
 from rnn_engine.layers.base import Layer
 from rnn_engine.layers.base import registry as layers
+from rnn_engine.ops.dispatch import OPS
+from rnn_engine.ops.keras_classes import OPS as KERAS_OPS
 from rnn_engine.registry import get_custom_objects
 from rnn_engine.saving.kinds import OF_COMPILE, module_of
 
@@ -108,6 +112,8 @@ def written_object(key: str, value: dict[str, Any]) -> dict[str, Any]:
     """Return the config of an object that stands under a key, as Keras has it."""
     name = value["class_name"]
     config = value.get("config")
+    if name == "OpCall" and (found := _op_of_keras(value)) is not None:
+        return found
     if name == "function":
         return {**_FUNCTION, "config": config}
     if key in OF_COMPILE and isinstance(config, dict) and any(map(callable, config.values())):
@@ -131,6 +137,39 @@ def written_object(key: str, value: dict[str, Any]) -> dict[str, Any]:
             written[beside] = value[beside]
     sharing.note_copy(value, written)
     return written
+
+
+def _op_of_keras(value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the config of a call of an op as Keras has it, None if it has none like it.
+
+    What is no tensor is a setting of the class there.
+    """
+    op, calls = value["config"].get("op"), value.get("inbound_nodes")
+    if op not in KERAS_OPS or not isinstance(calls, list) or len(calls) != 1:
+        return None
+    module, settings = KERAS_OPS[op]
+    signature = inspect.signature(OPS[op])
+    given = dict(signature.bind(*calls[0]["args"], **calls[0]["kwargs"]).arguments)
+    own = {key: _plain(given.pop(key)) for key in settings if key in given}
+    if any(isinstance(part, dict) for part in flatten(list(own.values()))):
+        return None  # a tensor, or an array, where Keras has none
+    args: list[Any] = []
+    for key, part in given.items():
+        several = signature.parameters[key].kind is inspect.Parameter.VAR_POSITIONAL
+        args += list(part) if several else [part]
+    return {
+        "module": module,
+        "class_name": "".join(word.capitalize() for word in op.split("_")),
+        "config": {"name": value["config"]["name"], **own},
+        "registered_name": None,
+        "name": value["name"],
+        "inbound_nodes": [{"args": args, "kwargs": {}}],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a type by its name."""
+    return np.dtype(value).name if isinstance(value, type | np.dtype) else value
 
 
 def _ends(places: Any) -> Any:

@@ -31,7 +31,7 @@ from rnn_engine.saving import (
     verify,
 )
 from rnn_engine.train import Checkpoint
-from tests.saving.fuzz_onnx import damaged_onnx, graphs_to_damage
+from tests.saving.fuzz_onnx import OWN_GRAPHS, damaged_onnx, graphs_to_damage
 
 WRITTEN = Path(__file__).parent / "written"
 
@@ -369,7 +369,13 @@ class Fuzzer:
         rng = random.Random(seed)
         contents = self.contents[ending]
         # Half of the files are ours, most of those small: so more of them is damaged.
-        ours = contents[:3] if ending == ".onnx" else contents[:2] if ending in OWN else contents
+        ours = (
+            contents[:OWN_GRAPHS]
+            if ending == ".onnx"
+            else contents[:2]
+            if ending in OWN
+            else contents
+        )
         content = rng.choice(ours)
         if way == "weights" or rng.random() < 0.15:
             content = contents[0]

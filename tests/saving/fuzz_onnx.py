@@ -8,6 +8,8 @@ import onnx
 import rnn_engine
 from rnn_engine.saving import to_onnx
 
+OWN_GRAPHS = 6  # of those to damage, the first ones
+
 
 def graphs_to_damage(path):
     """Return graphs of ONNX: some of this library's, and those of all exporters."""
@@ -30,8 +32,21 @@ def graphs_to_damage(path):
     words = layers.Input((3,), dtype="string")
     lookup = layers.StringLookup(vocabulary=["a", "b"], mask_token="")
     text = layers.LSTM(2)(layers.Embedding(4, 2, mask_zero=True)(lookup(words)))
+    texts = layers.Input((1,), dtype="string")
+    cut = layers.TextVectorization(
+        standardize=None, output_sequence_length=4, vocabulary=["a", "b"]
+    )
+    terms = layers.StringLookup(vocabulary=["c", "d"], invert=True)(cut(texts))
+    image = layers.Input((4, 3, 2))
+    y = layers.Conv2DTranspose(3, 3, strides=2, padding="same")(layers.UpSampling2D()(image))
+    y = layers.SeparableConv2D(2, 2)(layers.ZeroPadding2D(1)(y))
+    y = layers.EinsumDense("abcd,de->abce", (None, None, 3))(layers.Normalization(-1, 1, 4)(y))
+    frames = layers.Input((3, 4, 2))
+    models = [model, *(rnn_engine.Model(*pair) for pair in (
+        (inputs, x), (words, text), (texts, terms), (image, y),
+        (frames, layers.ConvLSTM1D(2, 2)(frames))))]  # fmt: skip
     found = []
-    for one in (model, rnn_engine.Model(inputs, x), rnn_engine.Model(words, text)):
+    for one in models:
         to_onnx(one, path)
         found.append(path.read_bytes())
     for archive in sorted((Path(__file__).parent / "written").glob("onnx*.zip")):

@@ -1,7 +1,7 @@
 """Models of layers that files hold, made of any package with Keras's names; Keras's side of it.
 
 ``python tests/saving/matrix_models.py write FOLDER`` and ``... read FOLDER`` run with a version of
-Keras alone; see `tests.saving.matrix`.
+Keras alone; see `tests.saving.matrix`. With ``layers`` behind there is a model of each layer, too.
 """
 
 import json
@@ -9,7 +9,8 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
+from functools import partial
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,54 @@ MODELS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
-def inputs(name: str) -> np.ndarray:
+def _of(place: str) -> Any:
+    """Return a module of the tests by its place, which needs nothing of rnn_engine."""
+    path = Path(__file__).parents[1] / place
+    spec = spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(place)
+    module = module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_OTHERS: dict[str, Any] = {}
+
+
+def add_layers() -> None:
+    """Put a model of each layer among the models, called like its class."""
+    each = _of("saving/each_layer.py")
+
+    def alone(package: Any, name: str) -> Any:
+        found = {key: getattr(package.layers, key) for key in dir(package.layers)}
+        ns = type("Side", (), {**found, "Sequential": package.Sequential})
+        layer, shape = each.LAYERS[name](ns), each.INPUTS.get(name, (each.STEPS, each.FEATURES))
+        first = ns.Input(shape, dtype="int32" if name in each.OF_INDICES else "float32")
+        return package.Sequential([first, *(layer if isinstance(layer, each.Many) else [layer])])
+
+    def called(package: Any, name: str, case: Any) -> Any:
+        xs = [package.layers.Input(shape) for shape in case.shapes]
+        layer = getattr(package.layers, name)(**case.options)
+        given = xs if case.spread else [xs if case.several else xs[0]]
+        return package.Model(xs if len(xs) > 1 else xs[0], layer(*given, **case.call))
+
+    for name in each.LAYERS:
+        rng, shape = np.random.default_rng(1), each.INPUTS.get(name, (each.STEPS, each.FEATURES))
+        whole = rng.integers(0, 11, (BATCH, *shape)).astype(np.int32)
+        x = whole if name in each.OF_INDICES else rng.normal(size=whole.shape).astype(np.float32)
+        MODELS[f"{name}."], _OTHERS[f"{name}."] = partial(alone, name=name), x
+    for name, cases in _of("layers/catalogue.py").CASES.items():
+        case = next(case for case in cases if not any(case.masked))
+        xs = case.inputs("float32")
+        MODELS[f"{name}."] = partial(called, name=name, case=case)
+        _OTHERS[f"{name}."] = xs if len(xs) > 1 else xs[0]
+
+
+def inputs(name: str) -> Any:
     """Return a batch for a model."""
+    if name in _OTHERS:
+        return _OTHERS[name]
     rng = np.random.default_rng(1)
     if name == "text":
         return np.array(TEXTS, dtype=object)[:, None]
@@ -113,7 +160,10 @@ def scatter(model: Any) -> Any:
     rng = np.random.default_rng(0)
     values = [rng.uniform(0.1, 0.9, np.shape(w)) - 0.4 * (np.ndim(w) > 1)
               for w in model.get_weights()]  # fmt: skip
-    model.set_weights([value.astype(np.float32) for value in values])
+    model.set_weights([
+        value.astype(getattr(w, "dtype", "float32"))
+        for value, w in zip(values, model.get_weights(), strict=True)
+    ])  # fmt: skip
     return model
 
 
@@ -182,4 +232,6 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     if find_spec("tensorflow") is None:  # the environments of `make keras-versions` have JAX
         os.environ.setdefault("KERAS_BACKEND", "jax")
+    if sys.argv[3:] == ["layers"]:
+        add_layers()
     {"write": write, "read": read}[sys.argv[1]](Path(sys.argv[2]))

@@ -7,7 +7,7 @@ import pytest
 
 import rnn_engine
 from rnn_engine import layers
-from rnn_engine.saving import to_rtneural
+from rnn_engine.saving import to_rtneural, to_torch
 
 
 def sigmoid(z):
@@ -205,4 +205,13 @@ def test_weights_that_are_not_finite_and_models_that_are_not_built(tmp_path):
         to_rtneural(rnn_engine.Sequential([layers.Dense(2)]), tmp_path / "m.json")
     with pytest.raises(FileNotFoundError):
         to_rtneural(made([layers.Dense(2)]), tmp_path / "nowhere" / "m.json")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("write", [to_rtneural, to_torch])
+def test_ops_between_layers(write, tmp_path):
+    x = layers.Input((None, 2))
+    model = rnn_engine.Model(x, layers.Dense(2)(rnn_engine.ops.multiply(layers.GRU(2)(x), 2.0)))
+    with pytest.raises(ValueError, match="computes with the op 'multiply'"):
+        write(model, tmp_path / "m.json") if write is to_rtneural else write(model, True)
     assert not list(tmp_path.iterdir())

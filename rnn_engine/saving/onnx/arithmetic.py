@@ -198,6 +198,15 @@ def _of_two(b: Builder, node: Node, v: list[Any]) -> Any:
     return pair(b, node, v[0], v[1], _OF_TWO[node.op])
 
 
+@handles("Mod")
+def _rest(b: Builder, node: Node, v: list[Any]) -> Any:
+    if len(v) != 2 or node.number("fmod", 0):
+        raise node.refuse("only the rest that has the sign of the divisor is read.")
+    if isinstance(v[1], np.ndarray) and not np.all(v[1]):
+        raise node.refuse("it divides by zero.")
+    return pair(b, node, v[0], v[1], "mod")
+
+
 @handles(*_OF_MANY)
 def _of_many(b: Builder, node: Node, v: list[Any]) -> Any:
     total = v[0]

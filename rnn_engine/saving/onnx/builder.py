@@ -180,7 +180,7 @@ class Builder:
             if all(isinstance(v, np.ndarray | Wide) for v in given):
                 return fold_wide(node, values, self.budget)
         if any(isinstance(v, np.ndarray) and v.dtype == object for v in given) and node.op not in (
-            "Reshape", "Expand", "Loop", "Scan", "Slice", "TopK",
+            "Reshape", "Expand", "Loop", "Scan", "Slice", "TopK", "Resize",
         ):  # fmt: skip
             raise node.refuse("it computes with a size that is not known beforehand.")
         if any(isinstance(v, Order | Counting) for v in given) and node.op not in _OF_ORDERS:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnn_engine.saving.onnx.graph import Graph, Node, bodies
+from rnn_engine.saving.onnx.sketch import constants_of
 
 _MOST = 256  # layers and directions of one model; what is beyond stays as it is
 _ACTIVATIONS = {"Tanh", "Relu", "Sigmoid", "Softsign", "Softplus"}
@@ -18,10 +19,7 @@ _ACTIVATIONS = {"Tanh", "Relu", "Sigmoid", "Softsign", "Softplus"}
 
 def with_chains_joined(graph: Graph) -> Graph:
     """Return a graph with one RNN in place of each chain of steps, and without unused nodes."""
-    constants = dict(graph.constants)
-    for node in graph.nodes:
-        if node.op == "Constant" and isinstance(node.get("value"), np.ndarray):
-            constants[node.outputs[0]] = node.get("value")
+    constants = constants_of(graph)
     makers = {name: node for node in graph.nodes for name in node.outputs}
     nodes = list(graph.nodes)
     added: dict[str, np.ndarray] = {}

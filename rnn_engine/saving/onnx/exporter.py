@@ -10,9 +10,12 @@ from rnn_engine.graph.order import nodes_between
 from rnn_engine.saving.atomic import replacing
 from rnn_engine.saving.onnx import (  # noqa: F401
     write_attention,
+    write_conv_lstm,
+    write_features,
     write_layers,
     write_recurrent,
     write_text,
+    write_windows,
 )
 from rnn_engine.saving.onnx.write_ops import is_op, write_op
 from rnn_engine.saving.onnx.writer import (
@@ -207,5 +210,6 @@ class _LayerWriter(Writer):
 
 _TAKES_MASK = {
     "SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional", "Attention", "AdditiveAttention",
+    "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
 }  # fmt: skip
 _KEEPS_INTEGERS = {"Flatten", "Reshape", "Permute", "RepeatVector"}

@@ -7,11 +7,11 @@ it is.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from rnn_engine.saving.onnx.graph import Graph, Node
+from rnn_engine.saving.onnx.sketch import Comparison, Sketch, constants_of
 from rnn_engine.saving.onnx.write_recurrent import _at_the_end, _moved, _placed
 from rnn_engine.saving.onnx.writer import Mask, Value, Writer
 
@@ -27,10 +27,7 @@ def with_masks_joined(graph: Graph) -> Graph:
     steps (batch, time, units), once with the last one repeated and once with zero where the mask
     is closed, the last output (batch, units), and the last states as before.
     """
-    constants = dict(graph.constants)
-    for node in graph.nodes:
-        if node.op == "Constant" and isinstance(node.get("value"), np.ndarray):
-            constants[node.outputs[0]] = node.get("value")
+    constants = constants_of(graph)
     recurrent = [n for n in graph.nodes if n.op in ("RNN", "LSTM", "GRU") and n.has(4)][:_MOST]
     finder = _Finder(graph, constants)
     nodes = list(graph.nodes)
@@ -45,32 +42,9 @@ def with_masks_joined(graph: Graph) -> Graph:
     return Graph(graph.inputs, graph.outputs, graph.constants, nodes)
 
 
-class _Sketch(Writer):
-    """A `Writer` of plain nodes, to compare others with."""
-
-    def __init__(self) -> None:
-        self.made: dict[str, tuple[Node, int]] = {}
-        self.arrays: dict[str, np.ndarray] = {}
-        self.known: dict[Any, str] = {}
-
-    def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """Add a node; return the name of its output, a list where there are several."""
-        names = [f"made {len(self.made) + i}" for i in range(outputs)]
-        node = Node(kind, names[0], list(inputs), names, attributes)
-        self.made.update({name: (node, i) for i, name in enumerate(names)})
-        return names[0] if outputs == 1 else names
-
-    def constant(self, array: Any, wish: str = "constant") -> str:
-        """Return the name of a constant."""
-        name = f"constant {len(self.arrays)}"
-        self.arrays[name] = np.asarray(array)
-        return name
-
-
 class _Finder:
     def __init__(self, graph: Graph, constants: dict[str, np.ndarray]) -> None:
-        self.constants = constants
-        self.makers = {name: (n, i) for n in graph.nodes for i, name in enumerate(n.outputs)}
+        self.constants, self.graph = constants, Comparison(graph, constants)
         self.readers, self.uses = graph.readers(), graph.uses()
 
     def joined(self, node: Node) -> Node | None:
@@ -81,12 +55,14 @@ class _Finder:
         if node.get("direction", "forward") != "forward" or node.get("layout", 0) != 0:
             return None
         for turned in (False, True):
-            sketch = _Sketch()
+            sketch = Sketch()
             x = Value(_X, (None, None, kernel.shape[-1]), "float32")
             wanted = _moved(sketch, x, Mask(_MASK), turned)
             bound: dict[str, str] = {}
             found = node.inputs[0], node.inputs[4]
-            if all(self._same(sketch, w, f, bound) for w, f in zip(wanted, found, strict=True)):
+            if all(
+                self.graph.same(sketch, w, f, bound) for w, f in zip(wanted, found, strict=True)
+            ):
                 return self._node(node, bound, turned, recurrent.shape[-1])
         return None
 
@@ -117,9 +93,9 @@ class _Finder:
                 return None
             for end in [e for gather in gathers for e in self._ends(gather)]:
                 for place, way in enumerate(ways):
-                    sketch = _Sketch()
+                    sketch = Sketch()
                     wanted = way(sketch, Mask(_MASK))
-                    if self._same(sketch, wanted, end, {_MASK: mask, _Y: y}):
+                    if self.graph.same(sketch, wanted, end, {_MASK: mask, _Y: y}):
                         if outputs[place] not in ("", end):
                             return None
                         outputs[place] = end
@@ -144,23 +120,3 @@ class _Finder:
             steps = self.readers.get(node.outputs[0], []) if node.op == "Squeeze" else [node]
             found += [step.outputs[0] for step in steps]
         return found or [""]
-
-    def _same(self, sketch: _Sketch, wanted: str, found: str, bound: dict[str, str]) -> bool:
-        """Whether a name of the sketch stands for a name of the graph."""
-        if wanted in bound:
-            return bound[wanted] == found
-        if wanted in sketch.arrays:
-            array, value = sketch.arrays[wanted], self.constants.get(found)
-            if value is None or value.dtype != array.dtype or not np.array_equal(value, array):
-                return False
-        elif wanted in sketch.made:
-            (one, place), (other, its) = sketch.made[wanted], self.makers.get(found, (None, -1))
-            if other is None or place != its or one.op != other.op:
-                return False
-            if one.attributes != other.attributes or len(one.inputs) != len(other.inputs):
-                return False
-            for inner, there in zip(one.inputs, other.inputs, strict=True):
-                if not self._same(sketch, inner, there, bound):
-                    return False
-        bound[wanted] = found
-        return True

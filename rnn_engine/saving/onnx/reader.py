@@ -8,7 +8,9 @@ from rnn_engine.initializers.deferred import values_come_later
 from rnn_engine.saving.errors import RefusedError, damage_named
 from rnn_engine.saving.onnx import (  # noqa: F401
     arithmetic,
+    einsum,
     glue,
+    larger,
     lookups,
     loops,
     recurrent,
@@ -19,6 +21,7 @@ from rnn_engine.saving.onnx.chains import with_chains_joined
 from rnn_engine.saving.onnx.masks import with_masks_joined
 from rnn_engine.saving.onnx.model import BatchInside
 from rnn_engine.saving.onnx.read import read
+from rnn_engine.saving.onnx.texts import with_texts_joined
 from rnn_engine.saving.onnx.views import BoundBatchError, OtherBatchError, View
 
 _MOST_NODES = 10_000
@@ -79,7 +82,7 @@ def from_onnx(path: Any) -> Any:
 
 def _model(path: str) -> Any:
     graph, version, budget = read(path)
-    graph = with_chains_joined(with_masks_joined(graph))
+    graph = with_chains_joined(with_masks_joined(with_texts_joined(graph)))
     if len(graph.nodes) > _MOST_NODES:
         raise RefusedError(f"it has {len(graph.nodes)} nodes; up to {_MOST_NODES} are read.")
     batch_axes: dict[str, int] = {}

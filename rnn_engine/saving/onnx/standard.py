@@ -8,7 +8,7 @@ from rnn_engine import layers
 from rnn_engine import ops as _ops
 from rnn_engine.saving.onnx.arithmetic import pair
 from rnn_engine.saving.onnx.builder import Builder, handles
-from rnn_engine.saving.onnx.glue import padded, sliced
+from rnn_engine.saving.onnx.glue import padded
 from rnn_engine.saving.onnx.graph import Node
 from rnn_engine.saving.onnx.views import (
     Axes,
@@ -138,7 +138,7 @@ def _gemm(b: Builder, node: Node, v: list[Any]) -> Any:
 # --- windows ----------------------------------------------------------------------------------
 
 
-def _channels_last(view: View, node: Node) -> View:
+def channels_last(view: View, node: Node) -> View:
     """Return the same tensor with the batch first and the channels last."""
     if not 3 <= view.rank <= 5 or not view.axes[0] or not view.axes[0][0].batch:
         raise node.refuse("it wants (batch, channels, ...).")
@@ -146,7 +146,7 @@ def _channels_last(view: View, node: Node) -> View:
     return View(arranged(view, order), order, view.axes, view.order)
 
 
-def _over(layer: Any, view: View) -> Any:
+def over(layer: Any, view: View) -> Any:
     """Return a layer for a batch that is made of clips and their steps: TimeDistributed."""
     for _ in view.axes[0][1:]:
         layer = layers.TimeDistributed(layer)
@@ -179,7 +179,7 @@ def _windows(b: Builder, node: Node, view: View, kernel: list[int], value: float
     return view, strides, dilations, "valid"
 
 
-def _spread(view: View, y: Any, channels: Any) -> View:
+def spread(view: View, y: Any, channels: Any) -> View:
     """Return what a layer over windows gave, as ONNX sees it."""
     # Sizes that were not known are so still, and others: each axis is a new one.
     rows = [(f,) for f in view.axes[0]]
@@ -207,57 +207,12 @@ def _conv(b: Builder, node: Node, v: list[Any]) -> Any:
         use_bias=bias is not None, dtype=kernel.dtype.name,
     )  # fmt: skip
     turned = np.moveaxis(kernel, (0, 1), (-1, -2))
-    held = _channels_last(view, node)
-    y = b.layer(
-        _over(made, held), held.tensor, weights=[turned] if bias is None else [turned, bias]
-    )
+    held = channels_last(view, node)
+    y = b.layer(over(made, held), held.tensor, weights=[turned] if bias is None else [turned, bias])
     channels = (Factor(kernel.shape[0]),) if kernel.shape[0] > 1 else ()
-    return _spread(held, y, channels)
+    return spread(held, y, channels)
 
 
-@handles("ConvTranspose")
-def _conv_transpose(b: Builder, node: Node, v: list[Any]) -> Any:
-    kernel, bias = b.constant(node, v, 1, "kernel"), b.constant(node, v, 2, "bias")
-    if kernel is None or not 3 <= kernel.ndim <= 5 or kernel.dtype.kind != "f" or not kernel.size:
-        raise node.refuse("its kernel is no constant over 1 to 3 axes.")
-    view, size = b.view(node, v[0]), list(kernel.shape[2:])
-    rank = len(size)
-    strides = node.numbers("strides") or [1] * rank
-    pads = node.numbers("pads") or [0] * (2 * rank)
-    more = node.numbers("output_padding") or [0] * rank
-    odd = node.number("group", 1) != 1 or max(node.numbers("dilations") or [1]) > 1
-    if odd or node.get("auto_pad", "NOTSET") != "NOTSET" or node.get("output_shape"):
-        raise node.refuse("with groups, dilations, or a shape of its own it is not read.")
-    fits = len(strides) == len(more) == len(pads) // 2 == rank == view.rank - 2
-    if not fits or kernel.shape[0] != size_of(view.axes[1]) or min(*pads, *more, *strides) < 0:
-        raise node.refuse("its kernel, strides or pads do not fit its input.")
-    ends = [pads[rank + i] - more[i] for i in range(rank)]
-    if min(ends) < 0 or any(not 1 <= s <= k < 1 << 16 for k, s in zip(size, strides, strict=True)):
-        raise node.refuse("its windows lie apart, or its output is longer than what it computes.")
-    made = _TRANSPOSED[rank]()(
-        kernel.shape[1], size, strides, use_bias=bias is not None, dtype=kernel.dtype.name
-    )
-    held = _channels_last(view, node)
-    sizes = [size_of(axis) for axis in view.axes[2:]]
-    check_size((kernel.shape[1], *(int(s) * n if isinstance(n, int) else 1
-                                   for s, n in zip(strides, sizes, strict=True))))  # fmt: skip
-    turned = np.moveaxis(kernel, (0, 1), (-1, -2))
-    y = b.layer(
-        _over(made, held), held.tensor, weights=[turned] if bias is None else [turned, bias]
-    )
-    channels = (Factor(kernel.shape[1]),) if kernel.shape[1] > 1 else ()
-    result = _spread(held, y, channels)
-    for place in range(rank):
-        if pads[place] or ends[place]:
-            end = -ends[place] if ends[place] else 1 << 40
-            result = sliced(result, place + 2, pads[place], end, 1, node)
-    return result
-
-
-_TRANSPOSED: dict[int, Any] = {
-    1: lambda: layers.Conv1DTranspose, 2: lambda: layers.Conv2DTranspose,
-    3: lambda: layers.Conv3DTranspose,
-}  # fmt: skip
 _CONV: dict[int, Any] = {
     1: lambda: layers.Conv1D, 2: lambda: layers.Conv2D, 3: lambda: layers.Conv3D,
 }  # fmt: skip
@@ -287,14 +242,14 @@ def _pool(b: Builder, node: Node, v: list[Any]) -> Any:
         average and padding == "same" and node.number("count_include_pad", 0)
     ):
         raise node.refuse("it pools with dilations, or counts its padding.")
-    held = _channels_last(view, node)
-    y = _over(_POOL[node.op, len(size)]()(size, strides, padding), held)(held.tensor)
-    return _spread(held, y, view.axes[1])
+    held = channels_last(view, node)
+    y = over(_POOL[node.op, len(size)]()(size, strides, padding), held)(held.tensor)
+    return spread(held, y, view.axes[1])
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
 def _global_pool(b: Builder, node: Node, v: list[Any]) -> Any:
-    held = _channels_last(b.view(node, v[0]), node)
+    held = channels_last(b.view(node, v[0]), node)
     average = node.op == "GlobalAveragePool"
     rows: Axes = [(f,) for f in held.axes[0]]
     if held.rank == 3 and len(rows) == 1:
@@ -371,7 +326,7 @@ def _over_axes(b: Builder, node: Node, view: View, axis: int, weights: list[Any]
 
 @handles("InstanceNormalization", "GroupNormalization")
 def _group_normalization(b: Builder, node: Node, v: list[Any]) -> Any:
-    held = _channels_last(b.view(node, v[0]), node)
+    held = channels_last(b.view(node, v[0]), node)
     scale, bias = b.constant(node, v, 1, "scale"), b.constant(node, v, 2, "bias")
     count = size_of(held.axes[1])
     groups = node.number("num_groups", 0) if node.op == "GroupNormalization" else count

@@ -1,5 +1,6 @@
 """Layers as nodes."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,8 @@ def _time_distributed(w: Writer, layer: Any, x: Value, options: Any) -> Value:
     rest = w.sizes(x.name, 2, len(x.shape))
     folded = w.op("Reshape", x.name, w.op("Concat", w.ints(-1), rest, axis=0))
     one: Any = w.layer(inner, Value(folded, (None, *x.shape[2:]), x.dtype), {})
+    if isinstance(one, list) and len(one) == 1:  # of a model
+        one = one[0]
     if isinstance(one, list):
         raise NotInONNXError(f"{kind} within TimeDistributed has several outputs.")
     back = w.sizes(one.name, 1, len(one.shape))
@@ -150,32 +153,6 @@ def _repeat(w: Writer, layer: Any, x: Value, options: Any) -> Value:
     return Value(w.op("Expand", wide, w.ints(1, layer.n, 1)), _shape_after(layer, x), x.dtype)
 
 
-@writes("ZeroPadding1D")
-def _padding(w: Writer, layer: Any, x: Value, options: Any) -> Value:
-    before, after = layer.padding
-    axis = _time_axis(layer)
-    pads = [0] * 6
-    pads[axis], pads[axis + 3] = int(before), int(after)
-    name = w.op("Pad", x.name, w.ints(*pads), w.number(0.0, x.dtype))
-    return Value(name, _shape_after(layer, x), x.dtype)
-
-
-@writes("Cropping1D")
-def _cropping(w: Writer, layer: Any, x: Value, options: Any) -> Value:
-    before, after = (int(n) for n in layer.cropping)
-    end = -after if after else (1 << 62)
-    name = w.op("Slice", x.name, w.ints(before), w.ints(end), w.ints(1))
-    return Value(name, _shape_after(layer, x), x.dtype)
-
-
-@writes("UpSampling1D")
-def _up_sampling(w: Writer, layer: Any, x: Value, options: Any) -> Value:
-    times = int(layer.size[0] if isinstance(layer.size, list | tuple) else layer.size)
-    wide = w.op("Expand", w.op("Unsqueeze", x.name, w.ints(2)), w.ints(1, 1, times, 1))
-    name = w.op("Reshape", wide, w.ints(0, -1, int(x.shape[2] or 0)))
-    return Value(name, _shape_after(layer, x), x.dtype)
-
-
 # --- several inputs ---------------------------------------------------------------------------
 
 _MERGES = {"Add": "Sum", "Average": "Mean", "Maximum": "Max", "Minimum": "Min"}
@@ -185,9 +162,12 @@ _MERGES = {"Add": "Sum", "Average": "Mean", "Maximum": "Max", "Minimum": "Min"}
 def _merge(w: Writer, layer: Any, xs: list[Value], options: Any) -> Value:
     xs = list(xs)
     shape = tuple(layer.compute_output_shape([x.shape for x in xs]))
-    if len({len(x.shape) for x in xs}) > 1:
-        raise NotInONNXError("it merges tensors of different rank.")
     kind = type(layer).__name__
+    if len({len(x.shape) for x in xs}) > 1:
+        # As in Keras, what tensors of different rank make does not mind their masks.
+        mask = None if any(x.mask is None for x in xs) else UNTOLD
+        made: Value = _merge(w, layer, [_of_rank(w, x, len(shape)) for x in xs], options)
+        return replace(made, mask=mask)
     if kind in ("Maximum", "Minimum") and any(x.mask is not None for x in xs):
         name = _extreme_of_open(w, _MERGES[kind], xs)
     elif kind == "Multiply" and any(x.mask is not None for x in xs):
@@ -199,6 +179,13 @@ def _merge(w: Writer, layer: Any, xs: list[Value], options: Any) -> Value:
         for other in xs[1:]:
             name = w.op("Mul" if kind == "Multiply" else "Sub", name, other.name)
     return Value(name, shape, xs[0].dtype, _mask_of_all(w, xs))
+
+
+def _of_rank(w: Writer, x: Value, rank: int) -> Value:
+    """Return a tensor without its mask, with so many axes, those of one behind the batch."""
+    new = range(1, 1 + rank - len(x.shape))
+    name = w.op("Unsqueeze", x.name, w.ints(*new)) if new else x.name
+    return Value(name, (x.shape[0], *[1] * len(new), *x.shape[1:]), x.dtype)
 
 
 def _wide_masks(w: Writer, xs: list[Value]) -> list[str]:
@@ -268,85 +255,7 @@ def _concatenate(w: Writer, layer: Any, xs: list[Value], options: Any) -> Value:
     return Value(name, shape, xs[0].dtype, mask)
 
 
-@writes("Dot")
-def _dot(w: Writer, layer: Any, xs: list[Value], options: Any) -> Value:
-    one, two = xs
-    axes = layer.axes if isinstance(layer.axes, list | tuple) else [layer.axes] * 2
-    a, b = (axis % len(x.shape) for axis, x in zip(axes, xs, strict=True))
-    if layer.normalize or len(one.shape) != 3 or len(two.shape) != 3:
-        raise NotInONNXError(
-            "a Dot of other than two (batch, a, b), or normalized, is not written."
-        )
-    left = w.transpose(one.name, [0, 1, 2] if a == 2 else [0, 2, 1])
-    right = w.transpose(two.name, [0, 1, 2] if b == 1 else [0, 2, 1])
-    shape = tuple(layer.compute_output_shape([x.shape for x in xs]))
-    return Value(w.op("MatMul", left, right), shape, one.dtype)
-
-
-# --- windows ----------------------------------------------------------------------------------
-
-
-def _time_axis(layer: Any) -> int:
-    return 2 if getattr(layer, "data_format", None) == "channels_first" else 1
-
-
-def _channels_first(w: Writer, layer: Any, x: Value) -> str:
-    """Return (batch, channels, ...)."""
-    if layer.data_format == "channels_first":
-        return x.name
-    rank = len(x.shape)
-    return w.transpose(x.name, [0, rank - 1, *range(1, rank - 1)])
-
-
-def _back(w: Writer, layer: Any, name: str, rank: int) -> str:
-    if layer.data_format == "channels_first":
-        return name
-    return w.transpose(name, [0, *range(2, rank), 1])
-
-
-def _windows(layer: Any, size: Any, x: Value) -> dict[str, Any]:
-    """Return the attributes of windows."""
-    strides = [int(n) for n in layer.strides]
-    dilations = [int(n) for n in getattr(layer, "dilation_rate", (1,) * len(strides))]
-    found: dict[str, Any] = {"kernel_shape": [int(n) for n in size], "strides": strides}
-    if max(dilations) > 1:
-        found["dilations"] = dilations
-    if layer.padding == "causal":
-        found["pads"] = [(found["kernel_shape"][0] - 1) * dilations[0], 0]
-    elif layer.padding == "same":
-        if max(strides) == 1 and hasattr(layer, "kernel_size"):  # in numbers, read alike by all
-            both = [(k - 1) * d for k, d in zip(found["kernel_shape"], dilations, strict=True)]
-            found["pads"] = [n // 2 for n in both] + [n - n // 2 for n in both]
-        else:
-            found["auto_pad"] = "SAME_UPPER"
-    return found
-
-
-@writes("Conv1D", "Conv2D", "Conv3D")
-def _conv(w: Writer, layer: Any, x: Value, options: Any) -> Value:
-    def turned(kernel: np.ndarray) -> np.ndarray:
-        return np.moveaxis(kernel, (-1, -2), (0, 1))
-
-    inputs = [_channels_first(w, layer, x), w.weight(layer.kernel, turned, "kernel")]
-    if layer.use_bias:
-        inputs.append(w.weight(layer.bias, wish="bias"))
-    settings = _windows(layer, layer.kernel_size, x)
-    name = w.op("Conv", *inputs, group=int(layer.groups), **settings)
-    name = _back(w, layer, name, len(x.shape))
-    made = Value(name, _shape_after(layer, x), x.dtype)
-    return activated(w, made, layer.activation)
-
-
-@writes(
-    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
-    "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
-)  # fmt: skip
-def _pooling(w: Writer, layer: Any, x: Value, options: Any) -> Value:
-    kind = "MaxPool" if type(layer).__name__.startswith("Max") else "AveragePool"
-    name = _channels_first(w, layer, x)
-    name = w.op(kind, name, **_windows(layer, layer.pool_size, x))
-    name = _back(w, layer, name, len(x.shape))
-    return Value(name, _shape_after(layer, x), x.dtype)
+# --- over all places ---------------------------------------------------------------------------
 
 
 @writes(
@@ -412,22 +321,24 @@ def _layer_normalization(w: Writer, layer: Any, x: Value, options: Any) -> Value
 @writes("GroupNormalization")
 def _group_normalization(w: Writer, layer: Any, x: Value, options: Any) -> Value:
     rank = len(x.shape)
-    if layer.axis % rank != rank - 1 or any(n is None for n in x.shape[2:]):
-        raise NotInONNXError("it normalizes another axis than the last, or one of unknown size.")
-    channels = int(x.shape[-1] or 0)
-    groups = channels if layer.groups == -1 else int(layer.groups)
-    front = w.transpose(x.name, [0, rank - 1, *range(1, rank - 1)])
-    grouped = w.op("Reshape", front, w.ints(0, groups, -1))
+    axis = layer.axis % rank
+    others = [i for i in range(1, rank) if i != axis]
+    front = w.transpose(x.name, [0, axis, *others])
+    grouped = w.op("Reshape", front, w.ints(0, int(layer.groups), -1))
     mean = w.op("ReduceMean", grouped, w.ints(2), keepdims=1)
     off = w.op("Sub", grouped, mean)
     variance = w.op("ReduceMean", w.op("Mul", off, off), w.ints(2), keepdims=1)
     root = w.op("Sqrt", w.op("Add", variance, w.number(layer.epsilon, x.dtype)))
     flat = w.op("Reshape", w.op("Div", off, root), w.op("Shape", front))
-    name = w.transpose(flat, [0, *range(2, rank), 1])
+    name = w.transpose(flat, [int(i) for i in np.argsort([0, axis, *others])])
+
+    def beside(array: np.ndarray) -> np.ndarray:
+        return array.reshape(-1, *[1] * (rank - 1 - axis))
+
     if layer.scale:
-        name = w.op("Mul", name, w.weight(layer.gamma, wish="gamma"))
+        name = w.op("Mul", name, w.weight(layer.gamma, beside, "gamma"))
     if layer.center:
-        name = w.op("Add", name, w.weight(layer.beta, wish="beta"))
+        name = w.op("Add", name, w.weight(layer.beta, beside, "beta"))
     return Value(name, x.shape, x.dtype, x.mask)
 
 
@@ -443,9 +354,14 @@ def _by_size(w: Writer, layer: Any, x: Value, options: Any) -> Value:
         return Value(name, x.shape, x.dtype, x.mask)
     root = w.op("Sqrt", w.op("Add", size, w.number(layer.epsilon, x.dtype)))
     name = w.op("Div", x.name, root)
-    if len(axes) != 1 or axes[0] % len(x.shape) != len(x.shape) - 1:
-        raise NotInONNXError("it normalizes another axis than the last.")
-    return Value(w.op("Mul", name, w.weight(layer.scale, wish="scale")), x.shape, x.dtype)
+    rank = len(x.shape)
+    last = sorted(axis % rank for axis in axes)
+
+    def beside(array: np.ndarray) -> np.ndarray:
+        sizes = dict(zip(last, (x.shape[i] for i in last), strict=True))
+        return array.reshape([int(sizes.get(i) or 1) for i in range(last[0], rank)])
+
+    return Value(w.op("Mul", name, w.weight(layer.scale, beside, "scale")), x.shape, x.dtype)
 
 
 @writes("Rescaling")

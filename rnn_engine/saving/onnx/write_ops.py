@@ -1,5 +1,6 @@
 """Ops of a graph as nodes: arithmetic, indices, axes."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def _named(w: Writer, name: str, function: Any, args: Any, kwargs: dict[str, Any
 
 
 def _bound(function: Any, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    bound = function.__signature__.bind(*args, **kwargs)
+    bound = inspect.signature(function).bind(*args, **kwargs)
     return dict(bound.arguments)
 
 

@@ -139,21 +139,30 @@ def _initial(w: Writer, states: list[Value], ways: int) -> list[str]:
     return found
 
 
-def _check(layer: Any, value: Value) -> None:
+def check_recurrent(layer: Any, value: Value) -> None:
+    """Check that a recurrent layer can be written.
+
+    Raises
+    ------
+    ValueError
+        If it is stateful, or computes in another type than float32.
+    """
     if layer.stateful:
         raise NotInONNXError("it is stateful: a graph of ONNX keeps nothing from run to run.")
     if value.dtype != "float32":
         raise NotInONNXError(f"it computes in {value.dtype}; runtimes have float32 only.")
 
 
-def _states_of(options: dict[str, Any]) -> list[Value]:
+def states_of(options: dict[str, Any]) -> list[Value]:
+    """Return the initial states that a layer is called with."""
     given = options.get("initial_state")
     if given is None:
         return []
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _mask_of(layer: Any, value: Value, options: dict[str, Any]) -> Mask | None:
+def mask_of(layer: Any, value: Value, options: dict[str, Any]) -> Mask | None:
+    """Return the mask that a recurrent layer minds: that of its call, or of its input."""
     given = options.get("mask")
     if isinstance(given, Value):
         return Mask(given.name)
@@ -164,11 +173,11 @@ def _mask_of(layer: Any, value: Value, options: dict[str, Any]) -> Mask | None:
 
 @writes("SimpleRNN", "LSTM", "GRU", "RNN")
 def _recurrent(w: Writer, layer: Any, value: Any, options: dict[str, Any]) -> Any:
-    states = _states_of(options)
+    states = states_of(options)
     if isinstance(value, list | tuple):
         value, states = value[0], [*value[1:], *states]
-    _check(layer, value)
-    mask = first_mask = _mask_of(layer, value, options)
+    check_recurrent(layer, value)
+    mask = first_mask = mask_of(layer, value, options)
     cell = layer.cell
     cells = list(getattr(cell, "cells", [cell]))
     y, all_last = value, []
@@ -239,12 +248,12 @@ def _kept(w: Writer, end: Value, state: Value, mask: Mask) -> Value:
 
 @writes("Bidirectional")
 def _bidirectional(w: Writer, layer: Any, value: Any, options: dict[str, Any]) -> Any:
-    states = _states_of(options)
+    states = states_of(options)
     if isinstance(value, list | tuple):
         value, states = value[0], [*value[1:], *states]
     there, back = layer.forward_layer, layer.backward_layer
-    _check(layer, value)
-    mask = _mask_of(layer, value, options)
+    check_recurrent(layer, value)
+    mask = mask_of(layer, value, options)
     half = len(states) // 2
     sequences = layer.return_sequences
     outputs: list[Value] = []

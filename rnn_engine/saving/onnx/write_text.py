@@ -100,14 +100,14 @@ def _vectorized(w: Writer, layer: Any, x: Value, options: Any) -> Value:
     else:
         name, shape = _split(w, lookup, x)
         if whole or lookup.output_mode == "one_hot":
-            name = _moved_together(w, name)
+            name = moved_together(w, name)
     if whole:
-        name = w.op("Max", name, w.number(0, "int64"))
         if length is not None:
             pads = w.ints(*[0] * (2 * len(shape) - 1), length)
-            name = w.op("Pad", name, pads, w.number(0, "int64"))
+            name = w.op("Pad", name, pads, w.number(-1, "int64"))
             name = w.op("Slice", name, w.ints(0), w.ints(length), w.ints(-1))
             shape = (*shape[:-1], length)
+        name = w.op("Max", name, w.number(0, "int64"))
     return _encoded(w, lookup, name, shape, layer.split is None)
 
 
@@ -123,15 +123,21 @@ def _split(w: Writer, lookup: Any, x: Value) -> tuple[str, tuple[int | None, ...
             raise NotInONNXError(f"it splits texts of shape {shape}; (batch,), (batch, 1) can be.")
         name = w.op("Squeeze", name, w.ints(-1))
     w.opset = max(w.opset, 20)  # the first with StringSplit
-    for number, blank in enumerate(BLANKS):
-        name = w.op("StringSplit", name, outputs=2, delimiter=blank)[0]
-        if number:  # parts of parts
-            name = w.op("Reshape", name, w.ints(0, -1))
+    name = words_of(w, name)
     index = {**lookup._index, "": -1}
     return _looked_up(w, lookup, Value(name, (None, None), "string"), index), (shape[0], None)
 
 
-def _moved_together(w: Writer, name: str) -> str:
+def words_of(w: Writer, name: str) -> str:
+    """Return the words (batch, places) of texts (batch,), empty where none is."""
+    for number, blank in enumerate(BLANKS):
+        name = w.op("StringSplit", name, outputs=2, delimiter=blank)[0]
+        if number:  # parts of parts
+            name = w.op("Reshape", name, w.ints(0, -1))
+    return name
+
+
+def moved_together(w: Writer, name: str) -> str:
     """Return indices (batch, longest), those of each row in front, -1 behind."""
     mask = Mask(w.op("GreaterOrEqual", name, w.number(0, "int64")))
     moved = w.op("GatherElements", name, w.order(mask, False), axis=1)

@@ -17,7 +17,7 @@ NUMBERS = np.array([[12, 36, 5], [-7, 0, 12], [1138, 1 << 40, 36]])
 MODES = ["int", "one_hot", "multi_hot", "count", "tf_idf"]
 
 
-def check(model, x, folder, back=True):
+def check(model, x, folder):
     path = folder / "m.onnx"
     to_onnx(model, path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -29,8 +29,11 @@ def check(model, x, folder, back=True):
         assert found.tolist() == expected.tolist()
     else:
         np.testing.assert_allclose(found, expected, atol=1e-6)
-    if back:
-        again = from_onnx(path).predict(x, verbose=0)
+    again = from_onnx(path).predict(x, verbose=0)
+    if found.dtype == object:
+        assert again.tolist() == expected.tolist()
+    else:
+        assert again.dtype.kind == expected.dtype.kind
         np.testing.assert_allclose(again, expected, atol=1e-6)
 
 
@@ -60,7 +63,7 @@ def test_integer_lookup(mode, buckets, mask_token, tmp_path):
         vocabulary=[12, 36, 1138, -7], num_oov_indices=buckets, mask_token=mask_token,
         **settings_of(mode),
     )  # fmt: skip
-    check(model_of(layer, dtype="int64"), NUMBERS, tmp_path, back=buckets == 1)
+    check(model_of(layer, dtype="int64"), NUMBERS, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["StringLookup", "IntegerLookup"])
@@ -68,7 +71,7 @@ def test_back_to_terms(kind, tmp_path):
     terms = TERMS if kind == "StringLookup" else [12, 36, 1138, -7]
     layer = getattr(layers, kind)(vocabulary=terms, invert=True)
     indices = np.array([[0, 1, 2], [4, 9, 3]])
-    check(model_of(layer, dtype="int64"), indices, tmp_path, back=False)
+    check(model_of(layer, dtype="int64"), indices, tmp_path)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -79,14 +82,14 @@ def test_text_vectorization(mode, split, tmp_path):
             standardize=None, split=split, output_sequence_length=length, vocabulary=TERMS,
             **settings_of(mode),
         )  # fmt: skip
-        check(model_of(layer, (1,)), TEXTS, tmp_path, back=split is None)
+        check(model_of(layer, (1,)), TEXTS, tmp_path)
 
 
 def test_a_model_of_texts(tmp_path):
     texts = layers.TextVectorization(standardize=None, output_sequence_length=6)
     texts.adapt(["a b c d a", "b c e"])
     behind = (layers.Embedding(8, 4, mask_zero=True), layers.LSTM(3), layers.Dense(2))
-    check(model_of(texts, (1,), behind=behind), TEXTS, tmp_path, back=False)
+    check(model_of(texts, (1,), behind=behind), TEXTS, tmp_path)
 
 
 REFUSED = {
