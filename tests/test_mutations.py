@@ -134,8 +134,8 @@ MUTATIONS = (
              "begin // self._checkpoints.length", "0", "lstm.thin"),
     # --- what all share
     Mutation("half the batch in the weight gradients", "outer.py", "add_outer",
-             "depth = min(BLOCK, rows * count - start)",
-             "depth = min(BLOCK, (rows * count - start + 1) // 2)", "simple_rnn.plain"),
+             "depth = min(block, rows * count - start)",
+             "depth = min(block, (rows * count - start + 1) // 2)", "simple_rnn.plain"),
     Mutation("states of the first step in the weight gradients", "outer.py", "_pack_left",
              "offset(source, t * step + i * row)", "offset(source, i * row)", "lstm.plain"),
     Mutation("no gradient of the bias", "outer.py", "add_outer", "int(top == 0)", "0", "dense"),
