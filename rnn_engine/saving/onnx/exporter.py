@@ -102,7 +102,11 @@ def _content(model: Any) -> bytes:
         graph, opset_imports=[helper.make_opsetid(*entry) for entry in w.opsets()], ir_version=IR,
         producer_name="rnn_engine",
     )  # fmt: skip
-    w.onnx.checker.check_model(made, full_check=True)
+    try:
+        w.onnx.checker.check_model(made, full_check=True)
+    except (w.onnx.checker.ValidationError, w.onnx.shape_inference.InferenceError) as error:
+        # An op of a type, or a name, that ONNX does not have.
+        raise NotInONNXError(f"ONNX does not take the graph: {error}") from error
     content: bytes = made.SerializeToString()
     return content
 

@@ -13,12 +13,17 @@ _OF_TWO = {
     "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "true_divide": "Div",
     "power": "Pow", "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater",
     "greater_equal": "GreaterOrEqual", "equal": "Equal", "logical_and": "And",
-    "logical_or": "Or", "maximum": "Max", "minimum": "Min", "matmul": "MatMul",
+    "logical_or": "Or", "logical_xor": "Xor", "maximum": "Max", "minimum": "Min",
+    "matmul": "MatMul",
 }  # fmt: skip
+_COMPARING = {"less", "less_equal", "greater", "greater_equal", "equal"}
 _OF_ONE = {
-    "negative": "Neg", "absolute": "Abs", "sqrt": "Sqrt", "log": "Log", "exp": "Exp",
-    "erf": "Erf", "floor": "Floor", "ceil": "Ceil", "sign": "Sign", "logical_not": "Not",
-    "reciprocal": "Reciprocal", "copy": "Identity", "stop_gradient": "Identity",
+    "negative": "Neg", "absolute": "Abs", "abs": "Abs", "round": "Round", "sqrt": "Sqrt",
+    "log": "Log", "exp": "Exp", "erf": "Erf", "floor": "Floor", "ceil": "Ceil", "sign": "Sign",
+    "logical_not": "Not", "reciprocal": "Reciprocal", "copy": "Identity",
+    "stop_gradient": "Identity", "sin": "Sin", "cos": "Cos", "tan": "Tan", "sinh": "Sinh", "cosh": "Cosh",
+    "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "arcsinh": "Asinh", "arccosh": "Acosh",
+    "arctanh": "Atanh",
 }  # fmt: skip
 _REDUCE = {
     "sum": "ReduceSum", "mean": "ReduceMean", "max": "ReduceMax", "min": "ReduceMin",
@@ -42,22 +47,25 @@ def write_op(
     name = operation.op
     if len(outputs) != 1:
         raise NotInONNXError(f"the op {name!r} has several outputs, which is not written.")
-    made = _named(w, name, operation.function, args, kwargs)
+    given = _bound(operation.function, args, kwargs)
+    made = _named(w, name, given, str(outputs[0].dtype))
     return [Value(made, outputs[0].shape, outputs[0].dtype)]
 
 
-def _named(w: Writer, name: str, function: Any, args: Any, kwargs: dict[str, Any]) -> str:
-    given = _bound(function, args, kwargs)
+def _named(w: Writer, name: str, given: dict[str, Any], dtype: str) -> str:
+    """Write an op whose output has a type; ONNX's take no others than Keras turns theirs into."""
     values = list(given.values())
     if name in _OF_TWO:
-        one, two = _operands(w, values[:2])
+        one, two = _operands(w, values[:2], _type_of_operands(name, values[:2], dtype))
         kind = _OF_TWO[name]
         return str(w.op(kind, one, two))
     x = values[0]
     if name in ("concatenate", "stack", "where"):
-        return _joined(w, name, given)
+        return _joined(w, name, given, dtype)
     if not isinstance(x, Value):
         raise NotInONNXError(f"the op {name!r} of a constant is not written.")
+    if name in _OF_ONE or name in _ACTIVATIONS or name == "square":
+        x = w.cast(x, dtype)  # truth for truth, too
     if name in _OF_ONE:
         return str(w.op(_OF_ONE[name], x.name))
     if name in _ACTIVATIONS and len(values) == 1:
@@ -76,25 +84,41 @@ def _bound(function: Any, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     return dict(bound.arguments)
 
 
-def _operands(w: Writer, values: list[Any]) -> list[str]:
-    dtypes = [v.dtype for v in values if isinstance(v, Value)]
-    if len(set(dtypes)) > 1:
-        raise NotInONNXError("an op joins tensors of different types.")
+def _type_of_operands(name: str, values: list[Any], dtype: str) -> str:
+    """Return the type in which an op computes: that of its output, but for those that compare."""
+    if dtype != "bool":
+        return dtype
+    if name.startswith("logical"):
+        return "bool"
+    if name not in _COMPARING:
+        raise NotInONNXError(f"{name} of truths is not written.")
+    dtypes = {v.dtype for v in values if isinstance(v, Value)}
+    if len(dtypes) > 1:
+        raise NotInONNXError(f"the op {name!r} compares tensors of different types.")
+    compared = dtypes.pop()
+    # Truths have no order in ONNX, and compare with truths alone.
+    return "int32" if compared == "bool" else compared
+
+
+def _operands(w: Writer, values: list[Any], dtype: str) -> list[str]:
     return [
-        v.name if isinstance(v, Value) else w.constant(np.asarray(v, dtypes[0]), "operand")
+        w.cast(v, dtype).name
+        if isinstance(v, Value)
+        else w.constant(np.asarray(v, dtype), "operand")
         for v in values
     ]
 
 
-def _joined(w: Writer, name: str, given: dict[str, Any]) -> str:
+def _joined(w: Writer, name: str, given: dict[str, Any], dtype: str) -> str:
     if name == "where":
-        one, two = _operands(w, [given["x1"], given["x2"]])
-        return str(w.op("Where", given["condition"].name, one, two))
+        condition, one, two = given["condition"], given["x1"], given["x2"]
+        truth = _operands(w, [condition], "bool")
+        return str(w.op("Where", *truth, *_operands(w, [one, two], dtype)))
     parts = next(iter(given.values()))
     if not all(isinstance(part, Value) for part in parts):
         raise NotInONNXError(f"{name} of tensors and constants is not written.")
     axis = int(given.get("axis", 0 if name == "stack" else -1))
-    names = [part.name for part in parts]
+    names = _operands(w, list(parts), dtype)
     if name == "stack":
         names = [w.op("Unsqueeze", one, w.ints(axis)) for one in names]
     return str(w.op("Concat", *names, axis=axis))

@@ -83,9 +83,16 @@ class Writer:
 
     def name(self, wish: str) -> str:
         """Return a name that is not taken."""
-        wish = wish.replace(" ", "_")
-        number = self._names[wish] = self._names.get(wish, -1) + 1
-        return f"{wish}_{number}" if number else wish
+        wish = wish.replace(" ", "_") or "unnamed"
+        name, number = wish, self._names.get(wish, -1) + 1
+        if number:
+            name = f"{wish}_{number}"
+            while name in self._names:
+                number += 1
+                name = f"{wish}_{number}"
+            self._names[name] = 0
+        self._names[wish] = number
+        return name
 
     def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node; return the name of its output, a list where there are several."""

@@ -251,6 +251,50 @@ def test_graphs(tmp_path):
     assert len(kernels) == 1
 
 
+ops = rnn_engine.ops
+WHOLE = np.array([[0, 1, 2], [-3, 0, 5]], np.int32)
+OF_OTHER_TYPES = {
+    "logical_not": lambda x: ops.logical_not(x),
+    "logical_and": lambda x: ops.logical_and(x, x > 1),
+    "logical_or": lambda x: ops.logical_or(x, x > 1),
+    "logical_xor": lambda x: ops.logical_xor(x, x > 1),
+    "where": lambda x: ops.where(x, x, -x),
+    "angles": lambda x: ops.sin(x) * ops.cos(x) + ops.arctan(x) - ops.arcsinh(x),
+    "rounded": lambda x: ops.round(x / 2),
+    "times a truth": lambda x: ops.multiply(x, ops.logical_not(x > 0)),
+    "truths compared": lambda x: ops.less(x > 0, x > 1),
+    "whole and not": lambda x: ops.multiply(x, ops.cast(x, "float32")),
+    "divided": lambda x: ops.divide(x, ops.abs(x) + 2),
+    "root": lambda x: ops.sqrt(ops.abs(x)),
+    "activation": lambda x: ops.sigmoid(x),
+    "square": lambda x: ops.square(x > 0),
+    "side by side": lambda x: ops.concatenate([x, ops.cast(x, "float32")], axis=1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+@pytest.mark.parametrize("name", OF_OTHER_TYPES)
+def test_ops_of_types_that_those_of_onnx_do_not_take(name, dtype, tmp_path):
+    inputs = Input((3,), dtype=dtype)
+    model = rnn_engine.Model(inputs, OF_OTHER_TYPES[name](inputs))
+    x = WHOLE.astype(dtype)
+    expected = model(x)
+    to_onnx(model, tmp_path / "m.onnx")
+    port = onnx.load(tmp_path / "m.onnx").graph.input[0].name
+    (found,) = run(tmp_path / "m.onnx", {port: x})
+    assert found.dtype == np.asarray(expected).dtype
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_names_that_meet(tmp_path):
+    """Two layers may come to one name, which ONNX has once."""
+    inputs = Input((3,), name="x")
+    first, second = Dense(2, name="d")(inputs), Dense(2, name="D")(inputs)
+    third = Dense(2, name="d_1")(first)
+    model = rnn_engine.Model(inputs, [first, second, third, first, third])
+    check(model, WHOLE.astype("float32"), folder=tmp_path)
+
+
 def test_mean_under_a_mask(tmp_path):
     model = rnn_engine.Sequential([Input((None, 4)), Masking(), layers.GlobalAveragePooling1D()])
     check(model, MASKED[:3], folder=tmp_path)
