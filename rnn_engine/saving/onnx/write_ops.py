@@ -21,9 +21,9 @@ _OF_ONE = {
     "negative": "Neg", "absolute": "Abs", "abs": "Abs", "round": "Round", "sqrt": "Sqrt",
     "log": "Log", "exp": "Exp", "erf": "Erf", "floor": "Floor", "ceil": "Ceil", "sign": "Sign",
     "logical_not": "Not", "reciprocal": "Reciprocal", "copy": "Identity",
-    "stop_gradient": "Identity", "sin": "Sin", "cos": "Cos", "tan": "Tan", "sinh": "Sinh", "cosh": "Cosh",
-    "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "arcsinh": "Asinh", "arccosh": "Acosh",
-    "arctanh": "Atanh",
+    "stop_gradient": "Identity", "sin": "Sin", "cos": "Cos", "tan": "Tan", "sinh": "Sinh",
+    "cosh": "Cosh", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "arcsinh": "Asinh",
+    "arccosh": "Acosh", "arctanh": "Atanh",
 }  # fmt: skip
 _REDUCE = {
     "sum": "ReduceSum", "mean": "ReduceMean", "max": "ReduceMax", "min": "ReduceMin",
