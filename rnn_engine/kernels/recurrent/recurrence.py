@@ -230,12 +230,14 @@ class Recurrence:
             table[P.BODY] = launch.address_of(gradients.backward, self.dtype)
         else:
             table[P.RUN_STAGE] = launch.address_of(product.run_stage, self.dtype)
-            table[P.BODY] = launch.address_of(walker.forward, self.dtype)
+            body = launch.address_of(walker.forward, self.dtype)
             if plan.parts > 1:
                 from rnn_engine.kernels.recurrent import team
 
-                table[P.ALONE] = table[P.BODY]
-                table[P.BODY] = launch.address_of(team.forward_team, self.dtype)
+                # Another thread may do the same with this plan: nothing is read of the table.
+                table[P.ALONE] = body
+                body = launch.address_of(team.forward_team, self.dtype)
+            table[P.BODY] = body
         plan.ready = True
         return plan
 

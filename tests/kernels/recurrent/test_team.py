@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rnn_engine.kernels import pool, threads
 from rnn_engine.kernels.pool import At
+from rnn_engine.kernels.recurrent import launch, steps, team
 from rnn_engine.kernels.recurrent import plan as plans
 from rnn_engine.kernels.recurrent.check import check, watched
 from rnn_engine.kernels.recurrent.places import MOST_PARTS, P
@@ -162,6 +163,34 @@ def test_launches_go_alone_where_help_fails():
                     go()
         finally:
             pool._table[At.TAKEN] = 0
+
+
+class Interrupted(np.ndarray):
+    """A table where another thread comes by between two writes."""
+
+    left, other = -1, None
+
+    def __setitem__(self, place, value):
+        super().__setitem__(place, value)
+        self.left -= 1
+        if self.left == 0:
+            self.other()
+
+
+@pytest.mark.parametrize("writes", range(1, 5))
+def test_two_threads_make_one_plan_ready(writes, monkeypatch):
+    """What goes alone is never the team, which would call itself."""
+    case = case_of("lstm")
+    monkeypatch.setattr(steps, "address_of", lambda *_: 3)
+    monkeypatch.setattr(launch, "address_of", lambda body, _: 1 + (body is team.forward_team))
+    sizes = case.recurrence._sizes_of(1, 40)
+    plan = plans.forward_plan.__wrapped__(sizes, 1, 2, True, 0, False, 2)
+    plan.table = plan.table.view(Interrupted)
+    plan.table.left = writes
+    plan.table.other = lambda: case.recurrence._ready(plan, False, None)
+    case.recurrence._ready(plan, False, None)
+    assert plan.table.left <= 0
+    assert (plan.table[P.ALONE], plan.table[P.BODY]) == (1, 2)
 
 
 ONE_CORE = """
