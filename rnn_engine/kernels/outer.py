@@ -2,10 +2,10 @@
 
     dW[m, c] += Σ_k x[k, m] · dz[k, c]        db[c] += Σ_k dz[k, c]
 
-k runs over rows and steps in blocks of `BLOCK`, or in two halves where there are fewer; each
-block is summed from zero and then added, so that the rounding error grows with the block and
-the number of blocks and not with their product. Each element has one owner and one order of
-summation.
+k runs over rows and steps in blocks of `BLOCK`, or in two halves where there are fewer, but
+`WORTH_HALVES`; each block is summed from zero and then added, so that the rounding error grows with
+the block and the number of blocks and not with their product. Each element has one owner and one
+order of summation.
 
 Both sides are packed block by block, dz as a whole and then the left side panel by panel. Rows
 of the left side that lie a power of two apart, as those of 512 or 1024 units do, would all fall
