@@ -57,7 +57,7 @@ HONEST = {
     "norm of many": ((4096, 512), lambda x: ops.norm(x, axis=(1, 2))),
     "three in an einsum": (
         (64, 128),
-        lambda x: ops.einsum("bij,jk,kl->bil", x, np.ones((128, 128), "f4"), np.ones((128, 9), "f4")),
+        lambda x: ops.einsum("bij,jk,kl->bil", x, np.ones((128, 128)), np.ones((128, 9))),
     ),
 }  # fmt: skip
 
