@@ -173,9 +173,9 @@ def _item(w: Writer, x: Value, key: Any) -> str:
     """Return what an index of numbers, slices, None and an ellipsis picks."""
     keys = list(key) if isinstance(key, tuple | list) else [key]
     if any(part is Ellipsis for part in keys):  # stands for what the others leave
-        place = next(i for i, part in enumerate(keys) if part is Ellipsis)
+        dots = next(i for i, part in enumerate(keys) if part is Ellipsis)
         left = len(x.shape) - sum(part is not None for part in keys) + 1
-        keys[place : place + 1] = [slice(None)] * left
+        keys[dots : dots + 1] = [slice(None)] * left
     name, axis = x.name, 0
     for part in keys:
         if isinstance(part, int | np.integer):
