@@ -38,7 +38,7 @@ def of_op(shape, op, args, kwargs, dtype="float32"):
 
 
 HONEST = {
-    "padded image": ((56, 56, 64), lambda x: ops.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)))),
+    "padded image": ((96, 96, 64), lambda x: ops.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)))),
     "long padding": ((100, 8), lambda x: ops.pad(x, ((0, 0), (500, 500), (0, 0)))),
     "padding's value": (
         (10, 8),
@@ -46,7 +46,7 @@ HONEST = {
     ),
     "large value": ((10, 8), lambda x: ops.full_like(x, 1e30)),
     "scores of heads": (
-        (8, 256, 64), lambda x: ops.matmul(x, ops.transpose(x, (0, 1, 3, 2)))
+        (16, 256, 64), lambda x: ops.matmul(x, ops.transpose(x, (0, 1, 3, 2)))
     ),
     "scores of steps": ((2048, 8), lambda x: ops.matmul(x, ops.transpose(x, (0, 2, 1)))),
     "distances": ((64,), lambda x: ops.cdist(x, np.ones((10000, 64), np.float32))),
