@@ -13,6 +13,8 @@ from rnn_engine.utils.naming import to_snake_case
 
 _TENSOR = "__keras_tensor__"
 _ARRAY = "__numpy__"
+_ARRAYS = (_ARRAY, "__tensor__")
+_ELLIPSIS = "__ellipsis__"
 
 
 def graph_to_config(model: Any) -> dict[str, Any]:
@@ -58,6 +60,8 @@ def _call_to_config(node: Node, numbers: dict[int, int]) -> dict[str, Any]:
         if isinstance(leaf, slice):
             ends = {"start": leaf.start, "stop": leaf.stop, "step": leaf.step}
             return {"class_name": "__slice__", "config": ends}
+        if leaf is Ellipsis:
+            return {"class_name": _ELLIPSIS, "config": {}}
         return leaf.item() if isinstance(leaf, np.generic) else leaf
 
     kwargs = {name: map_structure(written, value) for name, value in node.kwargs.items()}
@@ -151,8 +155,11 @@ def _of_op(operation: Any, args: Any, kwargs: Any, settings: Any) -> Any:
 def _with_settings(operation: Any, args: Any, kwargs: Any, settings: Any) -> Any:
     if not settings:
         return args, kwargs
+    from rnn_engine.ops.keras_classes import OPS as KERAS_OPS
+
     parameters = inspect.signature(operation.function).parameters
-    free = [name for name in parameters if name not in settings]
+    known = {*settings, *KERAS_OPS.get(operation.op, ("", ()))[1]}
+    free = [name for name in parameters if name not in known]
     if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):  # the settings come first
         return [*settings.values(), *args], kwargs
     if len(args) > len(free):
@@ -193,19 +200,22 @@ def _read_call(data: Any, tensor_at: Callable[[Any], KerasTensor]) -> Any:
         if isinstance(value, list | tuple):
             parts = [read(part) for part in value]
             # JSON has no tuples, which indices with slices are.
-            return tuple(parts) if any(isinstance(part, slice) for part in parts) else parts
+            index = any(isinstance(part, slice) or part is Ellipsis for part in parts)
+            return tuple(parts) if index else parts
         if not isinstance(value, dict):
             return value
         kind, config = value.get("class_name"), value.get("config") or {}
         if kind == _TENSOR:
             return tensor_at(config["keras_history"])
-        if kind == _ARRAY:
+        if kind in _ARRAYS:
             array = np.asarray(config["value"], np.dtype(config["dtype"]))
             if array.dtype.kind not in "biuf":
                 raise ValueError(f"A call takes an array of dtype {array.dtype}.")
             return array
         if kind in ("slice", "__slice__"):
             return slice(config["start"], config["stop"], config["step"])
+        if kind == _ELLIPSIS:
+            return Ellipsis
         if kind == "__tuple__":
             return tuple(read(part) for part in (config or value).get("items", ()))
         if isinstance(kind, str):

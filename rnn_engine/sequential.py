@@ -120,12 +120,15 @@ class Sequential(Model):
                     f"'{layer.name}' is already the name of a layer in this model. Update the "
                     f"`name` argument to pass a unique name."
                 )
-            if not self._layers and self._input_layer is None and layer.given_batch_shape:
-                self._input_layer = InputLayer(batch_shape=layer.given_batch_shape)
-            self._layers.append(layer)
+            self._append(layer)
         self._form = None
         if rebuild:
             self._maybe_build()
+
+    def _append(self, layer: Layer) -> None:
+        if not self._layers and self._input_layer is None and layer.given_batch_shape:
+            self._input_layer = InputLayer(batch_shape=layer.given_batch_shape)
+        self._layers.append(layer)
 
     def pop(self, rebuild: bool = True) -> Layer | None:
         """Remove the last layer and return it; None if there is none."""
@@ -453,8 +456,13 @@ class Sequential(Model):
         made: dict[str, Layer] = {}
         for entry in config["layers"]:
             layer = registry.deserialize(entry)
-            # Names differ, so a name met again is that of a layer used twice.
-            model.add(made.setdefault(layer.name, layer), rebuild=False)
+            # Names differ, so a name met again is that of a layer used twice; `add` would look
+            # through all layers for each.
+            layer = made.setdefault(layer.name, layer)
+            if isinstance(layer, Layer) and not isinstance(layer, InputLayer):
+                model._append(layer)
+            else:
+                model.add(layer, rebuild=False)
         if (shape := config.get("build_input_shape")) is not None:
             model.build(shape)
         else:

@@ -718,7 +718,9 @@ class Layer(Operation):
         """Policy of the types of weights and outputs, a `DTypePolicy`."""
         from rnn_engine.dtype_policies import DTypePolicy
 
-        return DTypePolicy(self._policy or self.dtype)
+        # What only names the type of its data, such as an Input of words, has the default.
+        floating = str(self.dtype).startswith("float")
+        return DTypePolicy(self._policy or (self.dtype if floating else None))
 
     @property
     def compute_dtype(self) -> str:

@@ -64,23 +64,28 @@ class OpCall(Operation):
         return map_structure(_plain, y), (args, kwargs)
 
     def backward(self, dy: Any, saved: Any) -> Any:
-        """Return the gradients by the arrays among the arguments: the op once more, recorded."""
+        """Return the gradients by the tensors among the arguments: the op once more, recorded."""
         from rnn_engine.autodiff.tape import GradientTape
 
         engine = recording.load()
         args, kwargs = saved
         tape = GradientTape(persistent=True, watch_accessed_variables=False)
         nodes: list[Any] = []
+        calls = [(node.args, node.kwargs) for node in self._inbound_nodes]
+        constants = {id(leaf) for leaf in flatten(calls) if isinstance(leaf, np.ndarray)}
 
         def watched(leaf: Any) -> Any:
-            if not isinstance(leaf, np.ndarray):
+            if not isinstance(leaf, np.ndarray) or id(leaf) in constants:
                 return leaf
             floating = leaf.dtype.kind == "f"
             nodes.append(engine.root(leaf.dtype) if floating else None)
             return engine.box(leaf, tape.trace, nodes[-1]) if floating else leaf
 
         with recording.silenced(), tape:
-            y = self.function(*map_structure(watched, args), **map_structure(watched, kwargs))
+            args = map_structure(watched, args)
+            # One by one: in the order of `Node.inputs`, not in that of their names.
+            kwargs = {name: map_structure(watched, value) for name, value in kwargs.items()}
+            y = self.function(*args, **kwargs)
         leaves = flatten(y)
         slopes = [dy] if len(leaves) == 1 else dy
         pairs = [
@@ -171,13 +176,25 @@ def spec_of(run: Callable[[Any, Any], Any], args: Any, kwargs: Any) -> Any:
             return np.zeros(shape, leaf.dtype)
 
         with recording.silenced():
-            found.append(run(map_structure(zeros, args), map_structure(zeros, kwargs)))
+            made = run(map_structure(zeros, args), map_structure(zeros, kwargs))
+        # No result is kept: two of the largest would be alive at once.
+        found.append(map_structure(_shape_and_type, made))
+        del made
     first, last = flatten(found[0]), flatten(found[-1])
     tensors = [
-        a if not hasattr(a, "dtype") else KerasTensor(
+        a if not isinstance(a, _ShapeAndType) else KerasTensor(
             [n if n == m else None for n, m in zip(a.shape, b.shape, strict=True)],
-            np.dtype(a.dtype).name,
+            a.dtype,
         )
         for a, b in zip(first, last, strict=True)
     ]  # fmt: skip
     return pack_as(found[0], tensors)
+
+
+class _ShapeAndType:
+    def __init__(self, array: Any) -> None:
+        self.shape, self.dtype = array.shape, np.dtype(array.dtype).name
+
+
+def _shape_and_type(leaf: Any) -> Any:
+    return _ShapeAndType(leaf) if hasattr(leaf, "dtype") else leaf

@@ -197,7 +197,7 @@ def load_model(
     if not os.path.exists(path):
         raise _missing(path, MODELS)
     if os.path.isdir(path):
-        raise ValueError(_about_folder(path))
+        raise ValueError(about_folder(path))
     with open(path, "rb") as file, opened(file, path) as content:
         if content.config is None:
             raise RefusedError(
@@ -222,7 +222,7 @@ def _build_optimizer(model: Any, content: Content) -> None:
         model.optimizer.build(model.trainable_variables)
 
 
-def _about_folder(path: str) -> str:
+def about_folder(path: str) -> str:
     """Return what to do with a folder that somebody wants to load."""
     if os.path.exists(os.path.join(path, "saved_model.pb")):
         return (

@@ -110,7 +110,7 @@ def _same(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 def _dtype(model: Any, output: np.ndarray) -> str:
     layers = with_inner([model])
-    mixed = any("mixed" in str(getattr(layer, "dtype_policy", "")) for layer in layers)
+    mixed = any("mixed" in str(getattr(layer, "_policy", "")) for layer in layers)
     return "half" if mixed else output.dtype.name
 
 

@@ -91,7 +91,10 @@ def show(filepath: Any) -> Shown:
 
     path = os.fspath(filepath)
     if not os.path.isfile(path):
-        raise ValueError(f"File not found: filepath={path}.")
+        told = (
+            api.about_folder(path) if os.path.isdir(path) else f"File not found: filepath={path}."
+        )
+        raise ValueError(told)
     with open(path, "rb") as file, api.opened(file, path) as content:
         return _shown(path, content)
 

@@ -154,16 +154,24 @@ def _op_of_keras(value: dict[str, Any]) -> dict[str, Any] | None:
     if any(isinstance(part, dict) for part in flatten(list(own.values()))):
         return None  # a tensor, or an array, where Keras has none
     args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    # What stands behind a setting is called by its name: the setting may be left out.
+    free = list(signature.parameters)
+    behind = free[next((i for i, key in enumerate(free) if key in settings), len(free)) :]
     for key, part in given.items():
-        several = signature.parameters[key].kind is inspect.Parameter.VAR_POSITIONAL
-        args += list(part) if several else [part]
+        if signature.parameters[key].kind is inspect.Parameter.VAR_POSITIONAL:
+            args += list(part)
+        elif key in behind:
+            kwargs[key] = part
+        else:
+            args.append(part)
     return {
         "module": module,
         "class_name": "".join(word.capitalize() for word in op.split("_")),
         "config": {"name": value["config"]["name"], **own},
         "registered_name": None,
         "name": value["name"],
-        "inbound_nodes": [{"args": args, "kwargs": {}}],
+        "inbound_nodes": [{"args": args, "kwargs": kwargs}],
     }
 
 

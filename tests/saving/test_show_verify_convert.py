@@ -344,3 +344,9 @@ def test_show_names_the_file_whose_layers_are_none(ending, model, tmp_path):
                 new.writestr(member, data)
     with pytest.raises(ValueError, match=rf"m\{ending}.* no list of layers"):
         show(path)
+
+
+def test_a_folder_is_told_as_one(tmp_path):
+    for reads in (show, verify):
+        with pytest.raises(ValueError, match="is a folder; a model is a file"):
+            reads(tmp_path)

@@ -170,8 +170,12 @@ def _ones(w: Writer, x: Value, given: dict[str, Any]) -> str:
 
 
 def _item(w: Writer, x: Value, key: Any) -> str:
-    """Return what an index of numbers and slices picks."""
+    """Return what an index of numbers, slices, None and an ellipsis picks."""
     keys = list(key) if isinstance(key, tuple | list) else [key]
+    if any(part is Ellipsis for part in keys):  # stands for what the others leave
+        dots = next(i for i, part in enumerate(keys) if part is Ellipsis)
+        left = len(x.shape) - sum(part is not None for part in keys) + 1
+        keys[dots : dots + 1] = [slice(None)] * left
     name, axis = x.name, 0
     for part in keys:
         if isinstance(part, int | np.integer):
