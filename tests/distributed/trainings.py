@@ -23,10 +23,12 @@ def _padded() -> np.ndarray:
     return x
 
 
-def weighted(random: bool = False, kept: Any = None) -> tuple[Any, dict[str, Any]]:
+def weighted(
+    random: bool = False, kept: Any = None, penalty: str | None = "l2"
+) -> tuple[Any, dict[str, Any]]:
     """Classes, weights, metrics, a validation; with `random`, dropout of every kind.
 
-    `kept` is how many steps lie between the states that a pass keeps.
+    `kept` is how many steps lie between the states that a pass keeps, `penalty` one on weights.
     """
     rate = 0.2 if random else 0.0
     model = rnn_engine.Sequential(
@@ -34,7 +36,7 @@ def weighted(random: bool = False, kept: Any = None) -> tuple[Any, dict[str, Any
             layers.Input((6, 3)),
             layers.LSTM(5, dropout=rate, recurrent_dropout=rate, return_sequences=True),
             layers.GaussianNoise(rate),
-            layers.GRU(4, kernel_regularizer="l2"),
+            layers.GRU(4, kernel_regularizer=penalty),
             layers.Dropout(rate),
             layers.Dense(3, "softmax"),
         ]
@@ -106,6 +108,7 @@ def of_a_dataset() -> tuple[Any, dict[str, Any]]:
 
 TRAININGS = {
     "weighted": weighted,
+    "unpenalized": lambda: weighted(penalty=None),
     "random": lambda: weighted(random=True),
     "checkpoints": lambda: weighted(random=True, kept=2),
     "masked": masked,
