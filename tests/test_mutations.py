@@ -81,7 +81,7 @@ MUTATIONS = (
     # --- the walk
     Mutation("stale initial state", WALKER, "enter", 'elif number(plan, P.STARTED):', "elif 0:",
              "lstm.plain"),
-    Mutation("state of the step before", WALKER, "_place", "offset(base, slot * step)", "base",
+    Mutation("state of the step before", WALKER, "place_step", "offset(base, slot * step)", "base",
              "simple_rnn.plain"),
     Mutation("inputs of the first step for all", WALKER, "forward",
              "offset(x, t * number(plan, P.X_STEP))", "x", "simple_rnn.plain"),
