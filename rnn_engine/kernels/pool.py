@@ -252,8 +252,11 @@ def _look(table: Any, rounds: int) -> None:
 
 @inlined_kernel
 def patience() -> int:
-    """Return how often a thread looks for another one before it does something else, 25 µs."""
-    return number(_pool(), _ROUNDS)
+    """Return how often a thread looks for another one before it does that one's work, 200 µs.
+
+    So long may take who comes out of sleep: half a megabyte of weights out of the memory, first.
+    """
+    return 8 * number(_pool(), _ROUNDS)
 
 
 @inlined_kernel

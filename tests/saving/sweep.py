@@ -137,7 +137,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     warnings.simplefilter("ignore")
-    counts = sweep(parser.parse_args().folder, lambda text: print(text[:400], flush=True))
+    folder = parser.parse_args().folder
+    if not (folder / "inputs.npz").is_file():
+        parser.error(f"{folder}: a folder with models and their inputs.npz is wanted")
+    counts = sweep(folder, lambda text: print(text[:400], flush=True))
     for version, file in sorted({key[:2] for key in counts}):
         found = {
             verdict: counts[version, file, verdict] for verdict in ("right", "limited", "wrong")

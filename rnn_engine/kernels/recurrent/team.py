@@ -18,7 +18,7 @@ task that sees to it turn after turn:
 - A task that comes takes the part of its own number, from whoever holds it.
 - Parts without a holder are taken by those who are there. So nobody waits for a task that nobody
   has begun: one thread that goes through all tasks does everything in the first one.
-- A task waits for the parts of others, for 25 µs. Then it computes them, too, and where it
+- A task waits for the parts of others, for 200 µs. Then it computes them, too, and where it
   is the first it is the holder from then on. So a thread that has lost its core is waited for once.
 - A task that holds nothing goes home. Only a task itself writes its name, so nobody holds anything
   under the name of one that has gone. Each holder is a task that is still there: the last one
