@@ -25,6 +25,13 @@ KINDS = {
 }
 # Chunks of a few steps: segments of some chunks then fit into short sequences.
 SHORT_CHUNKS = {"BACKWARD_NUMBERS": 0, "BACKWARD_ROWS": 7}
+# Passes in several calls, in one or two groups, with their inputs projected ahead.
+CUTS = (
+    {"GROUP_WORK": 0, "LONGEST_CALL": 1},
+    {"GROUP_WORK": 0, "LONGEST_CALL": 40_000},
+    {"GROUP_WORK": 10**9, "LONGEST_CALL": 1},
+    {"GROUP_WORK": 0, "AHEAD_ROWS": 10**6},
+)
 
 
 def make(cell, kind, *, batch=5, steps=43, units=19, dtype="float32", seed=0):
@@ -58,10 +65,7 @@ def test_the_same_bits(cell, kind, count):
             assert segments_of(case, 10) > 1
 
 
-@pytest.mark.parametrize("plan", [
-    {"GROUP_WORK": 0, "LONGEST_CALL": 1}, {"GROUP_WORK": 0, "LONGEST_CALL": 40_000},
-    {"GROUP_WORK": 10**9, "LONGEST_CALL": 1}, {"GROUP_WORK": 0, "AHEAD_ROWS": 10**6},
-])  # fmt: skip
+@pytest.mark.parametrize("plan", CUTS)
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("cell", CELLS)
 def test_cut_in_calls_and_shared_by_members(cell, count, plan):

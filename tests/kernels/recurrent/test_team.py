@@ -215,27 +215,20 @@ def test_threads_that_share_one_core():
 
 
 AT_ONCE = """
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from tests.kernels.recurrent.test_team import *
 
 cases = [case_of(cell, batch, 100, 97) for cell in CELLS for batch in (1, 2)]
 with running_on(1):
     wanted = [run(case) for case in cases]
-wrong = []
 
 def work(case, bits):
-    try:
-        for _ in range(60):
-            pool._table[At.ALONE] = 0
-            alike(run(case), bits)
-    except BaseException as error:
-        wrong.append(error)
+    for _ in range(60):
+        pool._table[At.ALONE] = 0
+        alike(run(case), bits)
 
-with team_of(3):
-    workers = [threading.Thread(target=work, args=pair) for pair in zip(cases, wanted)]
-    [worker.start() for worker in workers]
-    [worker.join() for worker in workers]
-assert not wrong, wrong
+with team_of(3), ThreadPoolExecutor(len(cases)) as threads:
+    list(threads.map(work, cases, wanted))  # which raises what they raise
 """
 
 

@@ -16,6 +16,7 @@ from rnn_engine.kernels.vector import fma
 from tests.kernels.plans import planned
 from tests.kernels.recurrent.cases import CELLS, Case, cases, run, tolerance
 from tests.kernels.recurrent.test_checkpoints import (
+    CUTS,
     KINDS,
     SHORT_CHUNKS,
     assert_same_bits,
@@ -71,10 +72,7 @@ def test_the_same_bits(cell, kind, count):
             assert_no_other_bits(case, 3, **SHORT_CHUNKS, GROUP_WORK=group_work)
 
 
-@pytest.mark.parametrize("plan", [
-    {"GROUP_WORK": 0, "LONGEST_CALL": 1}, {"GROUP_WORK": 0, "LONGEST_CALL": 40_000},
-    {"GROUP_WORK": 10**9, "LONGEST_CALL": 1}, {"GROUP_WORK": 0, "AHEAD_ROWS": 10**6},
-])  # fmt: skip
+@pytest.mark.parametrize("plan", CUTS)
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("cell", RESTORING)
 def test_cut_in_calls_and_shared_by_members(cell, count, plan):
